@@ -35,6 +35,7 @@ from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.data.target_kind import decide_target
 from kmagic.data.time_order import find_overlap
+from kmagic.models.model_arrays import dense_rows, sparse_rows
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_bytes, format_shape, list_names
 from kmagic.support.keras_cache import show_path
@@ -223,10 +224,12 @@ def _match_inputs(x: NDArray[Any], x_test: NDArray[Any]) -> list[NDArray[Any]]:
 
 def _to_input_array(x: Any, name: str) -> NDArray[Any]:
     """Inputs as an array of numbers, of texts, or of lists of word indices."""
-    if hasattr(x, "toarray"):
-        raise DataError(
-            f"{name} is a sparse matrix ({type(x).__name__}).", f"Convert it: {name}.toarray()."
-        )
+    x = sparse_rows(x)
+    if hasattr(x, "tocsr"):
+        size = math.prod(x.shape) * x.dtype.itemsize
+        remedy = f"Keep {name} sparse: fit, evaluate and predict take it as it is."
+        require_memory(size, f"{name} as a dense array", remedy)
+        x = dense_rows(x)
     try:
         array = np.asarray(x)
     except ValueError:  # rows of different lengths

@@ -116,7 +116,7 @@ def inspect_data(
         return _inspect_arrays(x, y, sample_weight)
     if kind == "generator":
         return _inspect_iterator(x, steps)
-    batches = _count_batches(x)
+    batches = count_batches(x)
     is_endless = batches is not None and batches < 0
     with _random_state_kept():
         first = list(_first_batches(x, kind, batches))
@@ -215,7 +215,7 @@ def _to_arrays(values: Any) -> Any:
 # --- streams ------------------------------------------------------------------------------------
 
 
-def _count_batches(stream: Any) -> int | None:
+def count_batches(stream: Any) -> int | None:
     """The number of batches; -1 if there is no end, None if it is unknown."""
     if hasattr(stream, "cardinality"):
         count = int(stream.cardinality())
@@ -258,7 +258,7 @@ def _random_state_kept() -> Iterator[None]:
 
 def _inspect_batches(kind: str, data: Any, first: list[Any], **known: Any) -> Inspection:
     """What a stream's first batches tell about it."""
-    rows = [_split_batch(batch) for batch in first]
+    rows = [split_batch(batch) for batch in first]
     counts = frozenset(map(len, rows))
     if len(counts) != 1 or not counts <= set(PART_COUNTS):
         return Inspection(kind, data, part_counts=counts, **known)
@@ -272,7 +272,7 @@ def _inspect_batches(kind: str, data: Any, first: list[Any], **known: Any) -> In
     return Inspection(kind, data, samples=samples, part_counts=counts, **arrays, **known)
 
 
-def _split_batch(batch: Any) -> tuple[Any, ...]:
+def split_batch(batch: Any) -> tuple[Any, ...]:
     """A batch as Keras divides it: a tuple of x, y and weights; anything else is x."""
     return tuple(batch) if isinstance(batch, tuple | list) else (batch,)
 
@@ -346,7 +346,7 @@ def _continued(iterator: Iterator[Any], pending: deque[Any]) -> Iterator[Any]:
 
 
 def _as_tuple(batch: Any) -> Any:
-    return batch if isinstance(batch, tuple) else _split_batch(batch)
+    return batch if isinstance(batch, tuple) else split_batch(batch)
 
 
 def batch_list(batches: Iterable[Any]) -> Any:

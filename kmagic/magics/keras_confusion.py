@@ -42,13 +42,14 @@ CONFUSION.option("--sample-weight W", "an array: one weight per sample", read="v
 CONFUSION.option("--multilabel", "a sample may have several labels")
 CONFUSION.option("--no-checks", "do not check the data")
 CONFUSION.option("-b --batch-size N", "samples per batch", minimum=1)
+CONFUSION.option("--steps N", "batches to read of a stream (default: all)", minimum=1)
 CONFUSION.result_options()
 
 
 @magic(CONFUSION, interruptible=True)
 def keras_confusion(session: Session, line: ParsedLine) -> Any:
     """Show a confusion matrix; ``%keras_confusion -h`` shows the options."""
-    from kmagic.evaluation.confusion.confusion import confusion, confusion_of  # noqa: PLC0415 - not before it is needed
+    from kmagic.evaluation.confusion.confusion import confusion, confusions_of  # noqa: PLC0415 - not before it is needed
 
     given = line.options
     options = line.keywords(
@@ -62,16 +63,20 @@ def keras_confusion(session: Session, line: ParsedLine) -> Any:
         if line.arguments:
             line.fail("unexpected: --true and --pred already give the data", line.arguments[0])
         y_true, x = line.true, None
-        result = confusion(y_true, line.pred, x=line.x, **options)
+        result, others = confusion(y_true, line.pred, x=line.x, **options), []
     else:
         name, model = session.take_model(line)
         x, y_true, data = _test_data(session, line, model)
         options = _with_data(line, options, data, x)
         with input_warnings_as_text(line):
-            result = confusion_of(
-                model, x, y_true, name=name, batch_size=line.batch_size, **options
-            )
-    if line.vs:
+            models = [(name, model)]
+            if y_true is None and line.vs:
+                models.append((line.vs, _second_model(session, line)))
+            reading = line.keywords("batch_size", "steps")
+            result, *others = confusions_of(models, x, y_true, **reading, **options)
+    if others:  # of the same pass over a stream
+        result = result.versus(others[0])
+    elif line.vs:
         if not hasattr(result, "versus"):
             line.fail("needs one class per sample; these have several labels", line.vs)
         result = result.versus(_other(session, line, x, y_true, options))
@@ -83,10 +88,21 @@ def _test_data(session: Session, line: ParsedLine, model: Any) -> tuple[Any, Any
     known = dataset_for(model)
     if not line.arguments and not line.data and hasattr(known, "x_test"):
         return known.x_test, known.y_test, known
+    from kmagic.data.inspection import stream_kind  # noqa: PLC0415 - not before it is needed
+
     x, y_true, data = session.take_data(line, test=True)
-    if y_true is None:
+    if y_true is None and not stream_kind(x):
         line.fail("true labels are missing", "", "Name them: `%keras_confusion cnn x y`.")
     return x, y_true, data
+
+
+def _second_model(session: Session, line: ParsedLine) -> Any:
+    """The model to compare with, on a stream, which has no fixed order."""
+    value, _ = line.try_value(line.vs)
+    if not is_model(value):
+        remedy = did_you_mean(line.vs, session.models()) or "Name a model."
+        line.fail("is not a model, so it cannot be compared on a stream", line.vs, remedy)
+    return value
 
 
 def _other(session: Session, line: ParsedLine, x: Any, y_true: Any, options: dict[str, Any]) -> Any:

@@ -25,6 +25,7 @@ for parser in (EVALUATE, PREDICT):
     parser.option("--data D", "a dataset of %%keras_data: its test part")
     parser.option("--class-names L", "class names", read="class names")
     parser.option("-b --batch-size N", "samples per batch", minimum=1)
+    parser.option("--steps N", "batches to read of a stream (default: all)", minimum=1)
     parser.option("--no-checks", "do not check the data")
 PREDICT.option("--classes", "the index of the most likely class")
 PREDICT.option("--proba", "one probability per class, for binary models too")
@@ -44,7 +45,7 @@ def keras_evaluate(session: Session, line: ParsedLine) -> Any:
     else:
         x, y, data = session.take_data(line, test=True)
     unit = "samples" if data is None else "test samples"
-    options = line.keywords("batch_size", "class_names")
+    options = line.keywords("batch_size", "steps", "class_names")
     with input_warnings_as_text(line):
         result = evaluate(model, x, y, name=name, unit=unit, **options)
     return session.deliver(result, out=line.out, quiet=line.quiet)
@@ -60,7 +61,7 @@ def keras_predict(session: Session, line: ParsedLine) -> Any:
     name, model = session.take_model(line, or_file=True)
     function = predict_classes if line.classes else predict_proba if line.proba else predict
     x = _samples(session, line)
-    options = line.keywords("batch_size", "class_names")
+    options = line.keywords("batch_size", "steps", "class_names")
     with input_warnings_as_text(line):
         result = function(model, x, name=name, **options)
     return session.deliver(result, out=line.out, quiet=line.quiet)

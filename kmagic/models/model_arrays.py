@@ -113,6 +113,32 @@ def as_array(values: Any) -> Any:
     return _objects_as_numbers(array) if array.dtype.kind == "O" else array
 
 
+def sparse_rows(values: Any) -> Any:
+    """A sparse matrix in CSR format, whose rows can be sliced; anything else is unchanged.
+
+    Example:
+        >>> import scipy.sparse
+        >>> sparse_rows(scipy.sparse.coo_array([[0, 2]])).format
+        'csr'
+    """
+    if hasattr(values, "dense_shape"):  # of TensorFlow
+        if len(values.shape) != 2:  # noqa: PLR2004 - a matrix
+            return keras.ops.convert_to_numpy(values)
+        from scipy.sparse import coo_array  # noqa: PLC0415 - %load_ext must not wait for it
+
+        shape = tuple(map(int, values.shape))
+        values = coo_array((values.values.numpy(), values.indices.numpy().T), shape)
+    if not hasattr(values, "tocsr"):
+        return values
+    rows = values.tocsr()
+    return rows if rows.has_sorted_indices else rows.sorted_indices()
+
+
+def dense_rows(values: Any) -> Any:
+    """Rows of :func:`sparse_rows` as an array; anything else is unchanged."""
+    return values.toarray() if hasattr(values, "tocsr") else values
+
+
 def _objects_as_numbers(array: Any) -> Any:
     """An array of Python's numbers, or of equal arrays, as one of numbers; others are unchanged."""
     import numpy as np  # noqa: PLC0415 - as above

@@ -268,7 +268,7 @@ def _new_run(
     return TrainingRun(
         name,
         epochs=options.epochs,
-        batch_size=(options.batch_size or DEFAULT_BATCH_SIZE) if samples is not None else None,
+        batch_size=(arguments["batch_size"] or DEFAULT_BATCH_SIZE) if samples is not None else None,
         samples=samples,
         validation_samples=validation_samples,
         initial_epoch=options.initial_epoch,

@@ -10,7 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kmagic.models.model_arrays import as_array, model_tensors
+from kmagic.data.inspection import stream_kind
+from kmagic.models.fixed_batches import fixed_batch_size
+from kmagic.models.model_arrays import as_array, dense_rows, model_tensors, sparse_rows
 from kmagic.support.sentences import as_sentences
 from kmagic.training.retracing import with_axes_of
 
@@ -30,19 +32,30 @@ def convert_arguments(model: keras.Model, arguments: Mapping[str, Any]) -> dict[
     converted = dict(arguments)
     inputs, outputs = (getattr(model, side, None) for side in ("inputs", "outputs"))
     for name, tensors in (("x", inputs), ("y", outputs), ("sample_weight", None)):
-        converted[name] = convert_list(converted.get(name), tensors)
+        converted[name] = _convert_sparse(convert_list(converted.get(name), tensors), name)
     converted["x"] = with_axes_of(model, _convert_texts(converted["x"]))
     validation = converted.get("validation_data")
     if isinstance(validation, tuple | list) and len(validation) in {2, 3}:
         sides = zip(validation, (inputs, outputs, None), strict=False)
         x, y, *weights = (convert_list(values, tensors) for values, tensors in sides)
+        x, y = _convert_sparse(x, "x"), _convert_sparse(y, "y")
         if weights:
             y, weights[0] = _match_weights(model, y, weights[0])
         converted["validation_data"] = (with_axes_of(model, _convert_texts(x)), y, *weights)
+    if not converted.get("batch_size") and not stream_kind(converted["x"]):
+        converted["batch_size"] = fixed_batch_size(model)
     if converted["sample_weight"] is not None:
         y, weights = _match_weights(model, converted["y"], converted["sample_weight"])
         converted["y"], converted["sample_weight"] = y, weights
     return converted
+
+
+def _convert_sparse(value: Any, name: str) -> Any:
+    """Sparse inputs as CSR, the format that Keras slices; sparse targets as an array."""
+    rows = sparse_rows(value)
+    if isinstance(rows, Mapping):
+        return {key: _convert_sparse(part, name) for key, part in rows.items()}
+    return rows if name == "x" else dense_rows(rows)
 
 
 def _match_weights(model: keras.Model, y: Any, weights: Any) -> tuple[Any, Any]:

@@ -164,7 +164,6 @@ def test_sentences(y: Any) -> None:
             "must have the same form; got 2 of object and 1 x 1 of int64",
         ),
         (([[1]] * 2, "ab"), "The source must be a name, .*; got a tuple of 2"),
-        ((csr_array(np.eye(4)), [0, 1] * 2), "x is a sparse matrix"),
     ],
 )
 def test_sources_that_are_not_a_dataset(source: Any, message: str) -> None:
@@ -428,3 +427,14 @@ def test_image_arrays_are_not_resized(pixels: Any, y: Any) -> None:
         DataError, match="size= only applies to files, not to arrays; data contains images"
     ):
         load_data((pixels, y), size=4)
+
+
+def test_a_sparse_matrix_is_loaded_if_it_fits_into_memory(monkeypatch) -> None:
+    rows = csr_array(np.eye(4, dtype="float32"))
+    data = load_data((rows, [0, 1] * 2), split=0.5)
+    assert sorted(np.concatenate([data.x_train, data.x_test]).tolist()) == sorted(
+        np.eye(4).tolist()
+    )
+    monkeypatch.setattr("kmagic.data.memory.available_memory", lambda: 10)
+    with pytest.raises(DataError, match="Keep x sparse"):
+        load_data((rows, [0, 1] * 2))

@@ -127,20 +127,7 @@ def test_several_labels(shell):
     assert "several labels" in str(result.error_in_exec)
 
 
-def test_predictions_are_cached(shell, monkeypatch):
-    show(shell, "%keras_confusion flat x y")
-
-    def refuse(*_):
-        pytest.fail("the answers are known")
-
-    monkeypatch.setattr(type(shell.user_ns["flat"]), "predict_on_batch", refuse)
-    show(shell, "%keras_confusion flat x y --order error")
-    result, _ = run_cell(shell, "%keras_predict flat x")
-    assert result.result.shape == (40, 3)
-    result.result[0] = 0  # what is given away is a copy
-
-
-def test_an_interrupt_is_quiet_and_the_next_line_continues(shell, monkeypatch):
+def test_an_interrupt_is_quiet_and_the_next_line_predicts_all(shell, monkeypatch):
     calls = []
     original = type(shell.user_ns["flat"]).predict_on_batch
 
@@ -157,7 +144,7 @@ def test_an_interrupt_is_quiet_and_the_next_line_continues(shell, monkeypatch):
     assert "Interrupted" in captured.stdout
     result, _ = run_cell(shell, line)
     assert result.result.samples == 40
-    assert calls == [10] * 5
+    assert calls == [10] * 7
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,13 +27,18 @@ from kmagic.evaluation.confusion.multilabel import (
     read_multilabel,
 )
 from kmagic.evaluation.prediction.batch_prediction import (
-    predict_batch,
     predict_in_batches,
+    predict_stream,
+    reject_labels_beside,
     to_arrays,
 )
-from kmagic.evaluation.prediction.model_inputs import decode_samples, model_inputs_for
+from kmagic.evaluation.prediction.model_inputs import (
+    ModelInputs,
+    decode_samples,
+    model_inputs_for,
+)
 from kmagic.evaluation.prediction.predict import read_images
-from kmagic.models.model_arrays import sample_shape
+from kmagic.models.model_arrays import dense_rows, sample_shape, sparse_rows
 from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
@@ -184,6 +189,7 @@ def confusion_of(
     top_losses: int = 0,
     multilabel: bool | None = None,
     batch_size: int | None = None,
+    steps: int | None = None,
     samples: Any = None,
 ) -> Any:
     """Compare the predictions of a model with the true classes.
@@ -191,8 +197,9 @@ def confusion_of(
     Args:
         model: A Keras model with one output, or anything with ``predict_on_batch``.
         x: Samples along the first axis; a dataset of :func:`kmagic.load_data`, whose test part is
-            used; or a ``tf.data.Dataset`` of batches of samples and labels.
-        y: The true classes; a dataset brings its own.
+            used; or a stream of batches of samples and labels, such as a ``tf.data.Dataset``.
+        y: The true classes; a dataset and a stream bring their own. Weights in the batches of a
+            stream are ignored, as by Keras's unweighted metrics.
         class_names: As in :func:`confusion`. Default: the classes of the dataset, or of the data
             that the model was trained on.
         normalize: As in :func:`confusion`.
@@ -206,6 +213,7 @@ def confusion_of(
         top_losses: As in :func:`confusion`.
         multilabel: As in :func:`confusion`.
         batch_size: Samples per batch. Default: 32 to 256, fewer for larger samples.
+        steps: Number of batches of a stream to read. Default: all.
         samples: What to show for each sample. Default: ``x``.
 
     Returns:
@@ -221,26 +229,61 @@ def confusion_of(
         >>> confusion_of(Sign(), [[-1.0], [2.0], [3.0]], [0, 1, 0]).matrix.tolist()
         [[1, 1], [0, 1]]
     """
-    is_data = y is None and hasattr(x, "x_test")
-    y_true, y_pred, shown = _predict_with_labels(model, x, y, batch_size)
-    if class_names is None:
-        class_names = x.classes if is_data else _known_classes(model, y_pred)
-    return confusion(
-        y_true,
-        y_pred,
+    return confusions_of(
+        [(name, model)],
+        x,
+        y,
+        batch_size=batch_size,
+        steps=steps,
+        samples=samples,
         class_names=class_names,
         normalize=normalize,
         threshold=threshold,
         sample_weight=sample_weight,
-        x=shown if samples is None else samples,
-        name=name or str(getattr(model, "name", "")),
-        unit=unit or ("test samples" if is_data else "samples"),
+        unit=unit,
         order=order,
         scale=scale,
         diagonal=diagonal,
         top_losses=top_losses,
         multilabel=multilabel,
-    )
+    )[0]
+
+
+def confusions_of(
+    models: Sequence[tuple[str, Any]],
+    x: Any,
+    y: Any = None,
+    *,
+    batch_size: int | None = None,
+    steps: int | None = None,
+    samples: Any = None,
+    class_names: ClassNames | None = None,
+    unit: str = "",
+    **options: Any,
+) -> list[Any]:
+    """The matrices of several models, each with its name, on the same samples.
+
+    A stream is read once for all of them, so the matrices can be compared. The arguments are those
+    of :func:`confusion_of`.
+    """
+    is_data = y is None and hasattr(x, "x_test")
+    everything = [model for _, model in models]
+    y_true, predictions, shown = _predict_with_labels(everything, x, y, batch_size, steps)
+    matrices: list[Any] = []
+    for (name, model), y_pred in zip(models, predictions, strict=True):
+        if class_names is None:
+            class_names = x.classes if is_data else _known_classes(model, x, y_pred)
+        matrix = confusion(
+            y_true,
+            y_pred,
+            class_names=class_names,
+            x=shown if samples is None else samples,
+            name=name or str(getattr(model, "name", "")),
+            unit=unit or ("test samples" if is_data else "samples"),
+            **options,
+        )
+        matrices.append(matrix)
+    return matrices
 
 
 # --- checks -------------------------------------------------------------------------------------
@@ -297,23 +340,35 @@ def _check_weights(value: ArrayLike | None, samples: int) -> NDArray[np.float64]
 
 
 def _predict_with_labels(
-    model: Any, x: Any, y: Any, batch_size: int | None
-) -> tuple[Any, NDArray[Any], Any]:
-    """The true classes, the predictions, and the samples to show; None for a stream."""
+    models: Sequence[Any], x: Any, y: Any, batch_size: int | None, steps: int | None
+) -> tuple[Any, list[NDArray[Any]], Any]:
+    """The true classes, the predictions of each model, and the samples to show."""
     if y is None and hasattr(x, "x_test"):
-        y_pred = predict_in_batches(model, x.x_test, batch_size=batch_size)
-        return x.y_test, y_pred, decode_samples(x, x.x_test)
-    if y is None and to_arrays(model, x) is None:
-        return *_predict_stream(model, x), None
+        inputs = ModelInputs(x.x_test, samples=decode_samples(x, x.x_test))
+        y = x.y_test
+    else:
+        inputs = model_inputs_for(models[0], x)
+    if inputs.x is not None and to_arrays(models[0], inputs.x) is None:
+        reject_labels_beside(x, y)
+        predictions, labels = predict_stream(models, x, steps=steps)
+        if labels is None:
+            raise EvaluationError(
+                "A stream must yield batches of samples and labels, (x, y); got samples only.",
+                "Pair them: tf.data.Dataset.zip((x, y)).",
+            )
+        return labels, predictions, None
     if y is None:
         raise EvaluationError(
             "The true classes are missing.",
             Text("Pass them with the samples: ", Function("confusion_of"), "(model, x, y)."),
         )
-    inputs = model_inputs_for(model, x)
-    array = read_images(model, inputs) if inputs.x is None else inputs.x
-    y_pred = predict_in_batches(model, array, batch_size=batch_size)
-    return y, y_pred, array if inputs.x is None else inputs.samples
+    array = read_images(models[0], inputs) if inputs.x is None else inputs.x
+    shown = array if inputs.x is None else inputs.samples
+    predictions = [
+        predict_in_batches(model, reshape_samples_for(model, array), batch_size=batch_size)
+        for model in models
+    ]
+    return dense_rows(sparse_rows(y)), predictions, None if hasattr(shown, "tocsr") else shown
 
 
 def reshape_samples_for(model: Any, x: Any) -> Any:
@@ -326,30 +381,11 @@ def reshape_samples_for(model: Any, x: Any) -> Any:
     return x.reshape(len(x), *expected)
 
 
-def _known_classes(model: Any, y_pred: NDArray[Any]) -> Any:
-    """The class names of the data that the model was trained on, if their number fits."""
-    names = getattr(dataset_for(model), "classes", None)
+def _known_classes(model: Any, x: Any, y_pred: NDArray[Any]) -> Any:
+    """The class names of a stream or of the model's training data, if their number fits."""
     width = y_pred.shape[-1] if y_pred.ndim == 2 else 1  # noqa: PLR2004 - rows and columns
-    return names if names and len(names) == max(width, 2) else None
-
-
-def _predict_stream(model: Any, batches: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Labels and predictions in one pass: a stream may be shuffled again in each."""
-    y_true, y_pred = [], []
-    if not isinstance(batches, Iterable):
-        raise EvaluationError(
-            option="x",
-            expected="samples along the first axis",
-            actual=Text(type(batches).__name__),
-        )
-    for batch in batches:
-        if not isinstance(batch, tuple) or len(batch) < 2:  # noqa: PLR2004 - samples and labels
-            raise EvaluationError(
-                "A stream must yield batches of samples and labels, (x, y); "
-                f"got {type(batch).__name__}."
-            )
-        y_pred.append(predict_batch(model, batch[0]))
-        y_true.append(np.asarray(batch[1]))
-    if not y_true:
-        raise EvaluationError("The stream is empty: nothing to compare.")
-    return np.concatenate(y_true), np.concatenate(y_pred)
+    # image_dataset_from_directory leaves the names at its result.
+    for names in (getattr(x, "class_names", None), getattr(dataset_for(model), "classes", None)):
+        if names and len(names) == max(width, 2):
+            return names
+    return None

@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kmagic.data.inspection import count_batches, stream_kind
 from kmagic.evaluation.confusion.confusion_metrics import count_confusions
 from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
-from kmagic.evaluation.prediction.batch_prediction import predict_batch, to_classes
-from kmagic.models.model_arrays import sample_shape
+from kmagic.evaluation.prediction.batch_prediction import (
+    predict_batch,
+    stream_batches,
+    to_classes,
+)
+from kmagic.models.fixed_batches import fixed_batch_size
+from kmagic.models.model_arrays import dense_rows, sample_shape, sparse_rows
 from kmagic.support.errors import EvaluationError
 from kmagic.support.keras_import import keras
 from kmagic.support.messages import Function, Option, Text
@@ -65,7 +71,7 @@ class ValidationConfusion:
         """
         counts: NDArray[Any] | None = None
         logits = getattr(getattr(self._model, "loss", None), "from_logits", False)
-        for x, y in _batches(validation_data):
+        for x, y in _batches(self._model, validation_data):
             if should_stop():
                 return None
             shape = sample_shape(self._model) if hasattr(x, "ndim") else None
@@ -108,26 +114,25 @@ def _not_available(reason: str, remedy: str | Text = "") -> EvaluationError:
     )
 
 
-def _batches(validation_data: Any) -> Iterator[tuple[Any, Any]]:
+def _batches(model: Any, validation_data: Any) -> Iterator[tuple[Any, Any]]:
     """Batches of samples and classes; arrays are divided here, a stream has its own batches."""
-    if isinstance(validation_data, keras.utils.PyDataset):  # only num_batches tells its end
-        if validation_data.num_batches is None:
-            raise _not_available("the validation data are endless")
-        numbers = range(validation_data.num_batches)
-        validation_data = map(validation_data.__getitem__, numbers)
     if not isinstance(validation_data, tuple | list):
-        for batch in validation_data:
-            if not isinstance(batch, tuple | list) or len(batch) < TWO:
+        if stream_kind(validation_data) and (count_batches(validation_data) or 0) < 0:
+            raise _not_available("the validation data are endless")
+        for x, y in stream_batches(validation_data):
+            if y is None:
                 raise _not_available("the validation data have no targets")
-            yield batch[0], batch[1]
+            yield dense_rows(sparse_rows(x)), y
         return
     x, y = validation_data[:TWO]
+    x = keras.tree.map_structure(sparse_rows, x)
     arrays = keras.tree.flatten(x)
-    size = sum(getattr(part, "nbytes", 0) // max(1, len(part)) for part in arrays if len(part))
+    size = sum(getattr(part, "nbytes", 0) // max(1, int(part.shape[0])) for part in arrays)
     step = max(1, min(MAX_SAMPLES, MAX_BYTES // max(1, int(size))))
-    for start in range(0, len(arrays[0]), step):
+    step = fixed_batch_size(model) or step
+    for start in range(0, int(arrays[0].shape[0]), step):
 
         def rows(values: Any, start: int = start) -> Any:
-            return np.asarray(values[start : start + step])
+            return np.asarray(dense_rows(values[start : start + step]))
 
         yield keras.tree.map_structure(rows, x), rows(y)

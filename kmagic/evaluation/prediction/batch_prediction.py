@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count as counter
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.models.model_arrays import Shape, as_array, fits_shape, sample_shape
+from kmagic.data.inspection import count_batches, split_batch, stream_kind
+from kmagic.data.preparation.raw_detection import detect_raw
+from kmagic.models.fixed_batches import batch_size_error, fixed_batch_size
+from kmagic.models.model_arrays import (
+    Shape,
+    as_array,
+    dense_rows,
+    fits_shape,
+    sample_shape,
+    sparse_rows,
+)
 from kmagic.support.errors import EvaluationError
 from kmagic.support.keras_import import keras
 from kmagic.support.messages import ModelName, Option, Text
+from kmagic.support.model_registry import dataset_for
 from kmagic.support.progress import Progress
 from kmagic.support.sentences import as_sentences
 
@@ -39,15 +53,16 @@ def predict_in_batches(model: Any, x: Any, *, batch_size: int | None = None) -> 
     """
     arrays = to_arrays(model, x)
     if arrays is None:
-        return _only_output(model.predict(x, verbose=0))
+        return predict_stream([model], x)[0][0]
     check_sample_shape(model, arrays)
     parts = input_arrays(arrays)
-    samples = len(parts[0])
-    step = batch_size or _default_batch_size(parts)
-    if step < 1:
+    samples = int(parts[0].shape[0])
+    if batch_size is not None and batch_size < 1:
         raise EvaluationError(option="batch_size", expected="at least 1", actual=batch_size)
     if not samples:
         raise option_error("x", "is empty: nothing to predict.")
+    check_batch_size(model, samples, batch_size)
+    step = batch_size or fixed_batch_size(model) or _default_batch_size(parts)
     result: NDArray[Any] | None = None
     shape = None if isinstance(arrays, dict | list) else sample_shape(model)
     with Progress(samples, "samples predicted") as progress:
@@ -65,6 +80,125 @@ def predict_in_batches(model: Any, x: Any, *, batch_size: int | None = None) -> 
             progress.advance(stop - start)
     assert result is not None  # noqa: S101 - there was at least one batch
     return result
+
+
+def predict_stream(
+    models: Sequence[Any], stream: Any, *, steps: int | None = None
+) -> tuple[list[NDArray[Any]], NDArray[Any] | None]:
+    """Predictions and labels in one pass over a stream, which may be shuffled again in the next.
+
+    Args:
+        models: One or several models, all of which predict the same batches.
+        stream: A ``tf.data.Dataset``, a ``PyDataset``, a ``DataLoader``, a generator or any other
+            iterable of batches.
+        steps: Number of batches to read. Default: all.
+
+    Returns:
+        The rows of each model, and the labels; None if the batches contain none.
+    """
+    rows: list[list[NDArray[Any]]] = [[] for _ in models]
+    labels: list[Any] = []
+    prepares = [StreamPreparation(model) for model in models]
+    for x, y in stream_batches(stream, steps=steps):
+        for model, prepare, predicted in zip(models, prepares, rows, strict=True):
+            batch = prepare(x)
+            if not isinstance(batch, dict | list | tuple):
+                check_batch_size(model, int(batch.shape[0]), stream=stream)
+            shape = sample_shape(model) if hasattr(batch, "ndim") else None
+            predicted.append(predict_batch(model, batch, shape))
+        if y is not None and not isinstance(y, dict | list | tuple):  # of a single output
+            labels.append(np.asarray(dense_rows(sparse_rows(y))))
+    if not rows[0]:
+        raise EvaluationError("The stream is empty: it yields no batch.")
+    if not labels:
+        return [np.concatenate(predicted) for predicted in rows], None
+    return [np.concatenate(predicted) for predicted in rows], np.concatenate(labels)
+
+
+def stream_batches(stream: Any, *, steps: int | None = None) -> Iterator[tuple[Any, Any]]:
+    """Inputs and targets (None if there are none) of each batch of a stream, in one pass."""
+    if not isinstance(stream, Iterable) and not stream_kind(stream):
+        raise EvaluationError(
+            option="x", expected="samples along the first axis", actual=Text(type(stream).__name__)
+        )
+    check_stream_ends(stream, steps)
+    for batch in islice(iter_batches(stream), steps):
+        x, *targets = split_batch(batch)
+        yield x, targets[0] if targets else None
+
+
+def iter_batches(stream: Any) -> Iterator[Any]:
+    """The batches of a stream, once."""
+    if stream_kind(stream) != "PyDataset":
+        return iter(stream)
+    count = count_batches(stream)  # only this tells its end
+    return map(stream.__getitem__, range(count) if count is not None and count >= 0 else counter())
+
+
+def reject_labels_beside(stream: Any, labels: Any) -> None:
+    """Reject labels given beside a stream: their order may be that of another pass."""
+    if labels is not None:
+        kind = stream_kind(stream) or type(stream).__name__
+        message = f"must be left out: x is a {kind}, whose batches contain the labels."
+        remedy = "Pass x alone. Batches of inputs only can be paired: tf.data.Dataset.zip((x, y))."
+        raise option_error("y", message, remedy)
+
+
+def check_stream_ends(stream: Any, steps: int | None) -> None:
+    """Reject a stream without an end, unless only some ``steps`` of it are read."""
+    kind = stream_kind(stream)
+    if steps is not None or kind not in ("tf.data.Dataset", "PyDataset", "DataLoader"):
+        return
+    count = count_batches(stream)
+    if count is not None and count < 0:
+        remedy = Text("Pass the number of batches to read, for example ", Option("steps", 100), ".")
+        raise option_error("x", f"is a {kind} that never ends.", remedy)
+    if count is None and kind == "PyDataset":
+        message = f"is a {type(stream).__name__} without a length."
+        raise option_error("x", message, "Define its method __len__, the number of batches.")
+
+
+class StreamPreparation:
+    """Prepares the batches of a stream like the training data of a model, if they are raw.
+
+    The first batch decides for all.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._data = dataset_for(model)
+        self._is_raw: bool | None = None
+
+    def decide(self, x: Any) -> bool:
+        """Whether the batches are raw; the first call decides."""
+        if self._is_raw is None:
+            self._is_raw = detect_raw(self._data, x) == "raw"
+        return self._is_raw
+
+    def __call__(self, x: Any) -> Any:
+        """The inputs of a batch as the model takes them."""
+        if isinstance(x, dict | list | tuple):
+            return x
+        x = sparse_rows(x)
+        if hasattr(x, "tocsr"):
+            return x.toarray()
+        array = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+        if self.decide(array):
+            return self._data.prepare(array)
+        return array if array.dtype.kind in "biuf" else x  # texts as they are
+
+
+def check_batch_size(
+    model: Any, samples: int, batch_size: int | None = None, *, stream: Any = None
+) -> None:
+    """Reject what a stateful model with a fixed batch size cannot take."""
+    error = batch_size_error(model, samples, batch_size)
+    if error is None:
+        return
+    message, remedy = error
+    if stream_kind(stream) == "tf.data.Dataset":
+        size = fixed_batch_size(model)
+        remedy = Text(f"Use x.unbatch().batch({size}, drop_remainder=True).")
+    raise EvaluationError(model_phrase(model) + message, remedy)
 
 
 def to_classes(output: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.intp]:
@@ -85,10 +219,14 @@ def to_classes(output: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.in
 
 
 def predict_batch(model: Any, batch: Any, shape: Shape | None = None) -> NDArray[Any]:
-    """The output of the model for one batch."""
+    """The output of the model for one batch; of a model with a fixed batch size, also for less."""
     if shape is not None:
         batch = match_axes(batch, len(shape) + 1)
-    return _only_output(outputs_of_batch(model, batch))
+    size, count = fixed_batch_size(model), len(input_arrays(batch)[0]) if shape is not None else 0
+    if size is None or not 0 < count < size:
+        return _only_output(outputs_of_batch(model, batch))
+    padding = np.broadcast_to(batch[:1], (size - count, *batch.shape[1:]))
+    return _only_output(outputs_of_batch(model, np.concatenate([batch, padding])))[:count]
 
 
 def outputs_of_batch(model: Any, batch: Any) -> Any:
@@ -113,13 +251,14 @@ def match_axes(array: Any, axes: int) -> Any:
 
 def to_arrays(model: Any, x: Any) -> Any:
     """``x`` as arrays that can be sliced, or None for a stream such as a ``tf.data.Dataset``."""
+    x = sparse_rows(x)
     if isinstance(x, dict):
         return {key: _to_array(value) for key, value in x.items()}
     if isinstance(x, list | tuple) and len(getattr(model, "inputs", None) or ()) > 1:
         return [_to_array(value) for value in x]
-    if isinstance(x, list | tuple) or hasattr(x, "shape"):
-        return _to_array(x)
-    return None
+    if stream_kind(x) or not (isinstance(x, list | tuple) or hasattr(x, "shape")):
+        return None
+    return _to_array(x)
 
 
 def input_arrays(arrays: Any) -> list[Any]:
@@ -131,7 +270,7 @@ def input_arrays(arrays: Any) -> list[Any]:
 
 def check_sample_shape(model: Any, arrays: Any) -> None:
     """Reject samples whose shape the model cannot take."""
-    lengths = {len(part) for part in input_arrays(arrays)}
+    lengths = {int(part.shape[0]) for part in input_arrays(arrays)}
     if len(lengths) > 1:
         raise EvaluationError(
             f"All inputs must have the same number of samples; got {sorted(lengths)}."
@@ -178,6 +317,7 @@ def _to_array(value: Any) -> Any:
         return np.array(sentences, dtype=object)
     if hasattr(value, "iloc"):
         value = value.to_numpy()
+    value = sparse_rows(value)
     try:
         array = value if hasattr(value, "shape") else np.asarray(value)
     except ValueError as error:
@@ -203,10 +343,10 @@ def _to_array(value: Any) -> Any:
 
 def _slice(arrays: Any, start: int, stop: int) -> Any:
     if isinstance(arrays, dict):
-        return {key: np.asarray(part[start:stop]) for key, part in arrays.items()}
+        return {key: _slice(part, start, stop) for key, part in arrays.items()}
     if isinstance(arrays, list):
-        return [np.asarray(part[start:stop]) for part in arrays]
-    return np.asarray(arrays[start:stop])
+        return [_slice(part, start, stop) for part in arrays]
+    return np.asarray(dense_rows(arrays[start:stop]))
 
 
 def _default_batch_size(parts: list[Any]) -> int:

@@ -5,22 +5,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, ClassVar
+from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 
-from kmagic.data.inspection import Inspection, inspect_data
+from kmagic.data.inspection import Inspection, inspect_data, split_batch
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import (
+    StreamPreparation,
+    check_batch_size,
     check_sample_shape,
+    check_stream_ends,
     input_arrays,
+    iter_batches,
     model_phrase,
     option_error,
+    reject_labels_beside,
     to_arrays,
 )
 from kmagic.evaluation.prediction.model_inputs import model_inputs_for
 from kmagic.evaluation.prediction.predict import read_images
-from kmagic.models.model_arrays import as_array
+from kmagic.models.fixed_batches import fixed_batch_size
+from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
 from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import format_metric, isolate_direction, list_names
@@ -82,6 +90,7 @@ def evaluate(
     y: Any = None,
     *,
     batch_size: int | None = None,
+    steps: int | None = None,
     sample_weight: Any = None,
     class_names: ClassNames | None = None,
     name: str = "",
@@ -94,11 +103,12 @@ def evaluate(
     Args:
         model: A compiled Keras model.
         x: Samples along the first axis: arrays, data frames, files, sentences; a dataset of
-            :func:`kmagic.load_data`, whose test part is used; or a ``tf.data.Dataset`` with
-            samples and targets.
-        y: The targets, as the loss of the model takes them, or class names. A dataset brings its
-            own.
+            :func:`kmagic.load_data`, whose test part is used; or a stream of batches of samples
+            and targets, such as a ``tf.data.Dataset``.
+        y: The targets, as the loss of the model takes them, or class names. A dataset and a stream
+            bring their own.
         batch_size: Samples per batch. Default: 32, as in Keras.
+        steps: Number of batches of a stream to read. Default: all.
         sample_weight: Weight of each sample.
         class_names: Names of the classes in the order of the ids, if ``y`` contains names.
             Default: those of the data that the model was trained on.
@@ -134,19 +144,28 @@ def evaluate(
     arrays = to_arrays(model, x)
     if arrays is not None:
         check_sample_shape(model, arrays)
+        batch_size = batch_size or fixed_batch_size(model)
+        check_batch_size(model, _count(arrays), batch_size)
         arrays = with_axes_of(model, arrays)
+        y = dense_rows(sparse_rows(y))
         if isinstance(y, list | tuple) and len(getattr(model, "outputs", None) or ()) < 2:  # noqa: PLR2004 - for several outputs a list has one part for each
             y = np.asarray(y)
         _check_targets(_count(arrays), y)
         check_data(model, inspect_data(arrays, y, sample_weight))
-    data = x if arrays is None else arrays
-    retrace_for(model, "test", [data, y, sample_weight])
+    samples: int | None
+    if arrays is not None:
+        data, samples, first = arrays, _count(arrays), [arrays, y, sample_weight]
+    else:
+        data, samples, first = _stream(model, x, y, steps)
+    retrace_for(model, "test", first)
     try:
-        with _progress_callback(model, arrays, batch_size) as callbacks:
+        with _progress_callback(model, arrays, batch_size) as callbacks, catch_warnings():
+            filterwarnings("ignore", "Your input ran out of data")  # at the end of a generator
             logs = model.evaluate(
                 data,
                 y,
                 batch_size=batch_size,
+                steps=steps if arrays is None else None,
                 sample_weight=sample_weight,
                 verbose=0,
                 return_dict=True,
@@ -163,7 +182,6 @@ def evaluate(
     metrics = {str(key): float(np.mean(value)) for key, value in logs.items()}
     if "loss" in metrics:
         metrics["loss"] = metrics.pop("loss")
-    samples = None if arrays is None else _count(arrays)
     name = name or getattr(model, "name", "")
     return Evaluation(metrics, name=name, samples=samples, unit=unit)
 
@@ -202,7 +220,35 @@ def _encode_targets(y: Any, names: Any) -> Any:
 
 
 def _count(arrays: Any) -> int:
-    return len(input_arrays(arrays)[0])
+    return int(input_arrays(arrays)[0].shape[0])
+
+
+def _stream(
+    model: Any, stream: Any, y: Any, steps: int | None
+) -> tuple[Any, int | None, list[Any]]:
+    """A stream as Keras takes it, prepared if it is raw; the number of samples; the first batches.
+
+    The number is None if it is unknown.
+    """
+    reject_labels_beside(stream, y)
+    check_stream_ends(stream, steps)
+    inspection = inspect_data(stream, steps=steps)
+    if inspection.is_stream and not inspection.parts:
+        raise option_error("x", "is empty: it yields no batch.")
+    if inspection.is_stream and inspection.parts == 1 and model.loss is not None:
+        raise option_error(
+            "x",
+            "yields inputs only; an evaluation needs the targets.",
+            "Yield pairs: tf.data.Dataset.zip((x, y)).",
+        )
+    check_data(model, inspection)
+    first = [inspection.x, inspection.y, inspection.sample_weight]
+    prepare = StreamPreparation(model)
+    if prepare.decide(inspection.x):
+        batches = map(split_batch, islice(iter_batches(inspection.data), steps))
+        prepared = ((prepare(x), *others) for x, *others in batches)
+        return prepared, inspection.samples, first
+    return inspection.data, inspection.samples if steps is None else None, first
 
 
 def _check_targets(samples: int, y: Any) -> None:

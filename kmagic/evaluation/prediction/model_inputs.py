@@ -20,7 +20,7 @@ from kmagic.data.preparation.scale_drift import warn_of_scale_drift
 from kmagic.data.preparation.text_encoding import DecodedTexts
 from kmagic.data.table_file import read_rows
 from kmagic.evaluation.prediction.batch_prediction import model_phrase, to_arrays
-from kmagic.models.model_arrays import sample_shape
+from kmagic.models.model_arrays import sample_shape, sparse_rows
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Text
 from kmagic.support.model_registry import dataset_for
@@ -57,7 +57,7 @@ def model_inputs_for(model: Any, x: Any) -> ModelInputs:
         warn_of_scale_drift(model, x.x_test)
         shown = decode_samples(x, x.x_test)
         return ModelInputs(x.x_test, samples=shown, y_true=x.y_test, data=x)
-    data = dataset_for(model)
+    data, x = dataset_for(model), sparse_rows(x)
     inputs = replace(_convert(model, data, x), data=data)
     if _has_several_inputs(model) or inputs.x is x or inputs.x is inputs.samples:
         warn_of_scale_drift(model, inputs.x)  # else it was prepared like the training data

@@ -23,6 +23,8 @@ from kmagic.evaluation.prediction.batch_prediction import (
     outputs_of_batch,
     predict_batch,
     predict_in_batches,
+    predict_stream,
+    to_arrays,
 )
 from kmagic.evaluation.prediction.model_inputs import ModelInputs, model_inputs_for
 from kmagic.evaluation.prediction.predictions import (
@@ -48,6 +50,7 @@ def predict(
     x: Any,
     *,
     batch_size: int | None = None,
+    steps: int | None = None,
     class_names: ClassNames | None = None,
     name: str = "",
 ) -> Predictions | MultiOutputPredictions:
@@ -61,9 +64,11 @@ def predict(
         model: A Keras model.
         x: Samples along the first axis, or a single one: arrays, lists, data frames and their
             columns; a dataset of :func:`kmagic.load_data`, whose test part is used; sentences;
-            files, folders and patterns of images; Pillow images; a ``tf.data.Dataset``. For
-            several inputs a list or a dict.
+            files, folders and patterns of images; Pillow images; a stream of batches, such as a
+            ``tf.data.Dataset``, whose labels are read in the same pass. For several inputs a list
+            or a dict.
         batch_size: Samples per batch. Default: 32 to 256, fewer for larger samples.
+        steps: Number of batches of a stream to read. Default: all.
         class_names: Names of the classes. Default: those of the data that the model was trained
             on.
         name: Name of the model, for the title. Default: its own.
@@ -89,6 +94,10 @@ def predict(
         return _predict_outputs(model, inputs, batch_size, name)
     if inputs.x is None:
         rows, inputs = _predict_images(model, inputs, batch_size or IMAGE_BATCH)
+    elif to_arrays(model, inputs.x) is None:
+        (rows,), y_true = predict_stream([model], inputs.x, steps=steps)
+        inputs = replace(inputs, y_true=y_true)
+        names = names or getattr(x, "class_names", None)  # of image_dataset_from_directory
     else:
         rows = predict_in_batches(model, inputs.x, batch_size=batch_size)
     if names is None and inputs.data is None and rows.ndim == TABLE:
@@ -112,6 +121,7 @@ def predict_classes(
     x: Any,
     *,
     batch_size: int | None = None,
+    steps: int | None = None,
     names: bool = False,
     class_names: ClassNames | None = None,
     name: str = "",
@@ -122,6 +132,7 @@ def predict_classes(
         model: A Keras model.
         x: As in :func:`predict`.
         batch_size: As in :func:`predict`.
+        steps: As in :func:`predict`.
         names: Return class names instead of class indices, if they are known.
         class_names: As in :func:`predict`.
         name: As in :func:`predict`.
@@ -139,7 +150,9 @@ def predict_classes(
         >>> kmagic.predict_classes(model, numpy.array([[3.0, 1.0], [0.0, 2.0]])).tolist()
         [0, 1]
     """
-    result = predict(model, x, batch_size=batch_size, class_names=class_names, name=name)
+    result = predict(
+        model, x, batch_size=batch_size, steps=steps, class_names=class_names, name=name
+    )
     return _for_each_output(result, lambda output: _to_classes(output, names=names))
 
 
@@ -149,6 +162,7 @@ def predict_proba(
     x: Any,
     *,
     batch_size: int | None = None,
+    steps: int | None = None,
     class_names: ClassNames | None = None,
     name: str = "",
 ) -> Predictions | MultiOutputPredictions:
@@ -158,6 +172,7 @@ def predict_proba(
         model: A Keras model.
         x: As in :func:`predict`.
         batch_size: As in :func:`predict`.
+        steps: As in :func:`predict`.
         class_names: As in :func:`predict`.
         name: As in :func:`predict`.
 
@@ -173,7 +188,9 @@ def predict_proba(
         >>> kmagic.predict_proba(model, numpy.zeros((1, 2))).tolist()
         [[0.5, 0.5]]
     """
-    result = predict(model, x, batch_size=batch_size, class_names=class_names, name=name)
+    result = predict(
+        model, x, batch_size=batch_size, steps=steps, class_names=class_names, name=name
+    )
     return _for_each_output(result, _to_probabilities)
 
 
@@ -256,10 +273,6 @@ class _JoinedOutputs:
             outputs = dict(zip(map(str, self._model.output_names), outputs, strict=True))
         self._last = {key: np.asarray(value) for key, value in outputs.items()}
         return np.concatenate([rows.reshape(len(rows), -1) for rows in self._last.values()], axis=1)
-
-    def predict(self, stream: Any, **_: Any) -> NDArray[Any]:
-        batches = (batch[0] if isinstance(batch, tuple) else batch for batch in stream)
-        return np.concatenate([self.predict_on_batch(batch) for batch in batches])
 
     def split(self, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
         ends = np.cumsum([output[0].size for output in self._last.values()])

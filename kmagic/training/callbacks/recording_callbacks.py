@@ -269,7 +269,7 @@ def confusion_data(arguments: Mapping[str, Any], confusion: ValidationConfusion)
     split = arguments.get("validation_split")
     if validation is None and split and arguments.get("y") is not None:
         pair = arguments["x"], arguments["y"]
-        samples = len(keras.tree.flatten(pair[0])[0])
+        samples = int(keras.tree.flatten(pair[0])[0].shape[0])
         start = split_index(samples, split)
         validation = keras.tree.map_structure(lambda array: array[start:], pair)
     if validation is None:

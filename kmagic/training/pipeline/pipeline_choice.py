@@ -11,6 +11,7 @@ from typing import Any, Self
 import keras
 import tensorflow as tf
 
+from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.support.errors import TrainingError
 from kmagic.training.pipeline.batch_stream import ordered, shuffled
 from kmagic.training.pipeline.dense_arrays import UnsuitedError, dense_arrays, dense_validation
@@ -205,6 +206,8 @@ def check_model(model: keras.Model) -> None:
         raise UnsuitedError("the model is compiled by XLA (jit_compile)")
     if model.steps_per_execution != 1:
         raise UnsuitedError(f"steps_per_execution is {model.steps_per_execution}")
+    if fixed_batch_size(model) is not None:  # its outputs have a shape that a last batch lacks
+        raise UnsuitedError("the model has a fixed batch size")
     strategy = tf.distribute.get_strategy()
     if tf.distribute.has_strategy() or model.distribute_strategy is not strategy:
         raise UnsuitedError("the model uses a distribution strategy")

@@ -13,6 +13,7 @@ import numpy as np
 
 from kmagic.data.inspection import PART_COUNTS, Inspection, sample_count
 from kmagic.language.vocabulary import snake_case
+from kmagic.models.fixed_batches import batch_size_error
 from kmagic.models.model_arrays import fits_shape, has_custom_step
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import format_shape, join_with_and, list_names
@@ -60,6 +61,12 @@ def check_fit_arguments(
             reason = f" leaves none of {training.samples:,} samples for training."
             remedy = "Use a smaller fraction, such as 0.1."
             _reject(name, Text(Option("validation_split", split), reason), remedy)
+        _check_batch_size(model, name, arguments, training.samples, split)
+    if validation is not None and not validation.is_stream:
+        size = arguments.get("validation_batch_size") or arguments.get("batch_size")
+        error = batch_size_error(model, validation.samples, size, "x_val")
+        if error is not None:
+            raise TrainingError(Text("In the validation data: ", name, error[0]), error[1])
     _check_validation(model, name, arguments.get("validation_data"), validation)
     steps = Option("validation_steps")
     if validation is not None and validation.is_stream:
@@ -118,6 +125,27 @@ def check_compiled_names(model: keras.Model) -> None:
                 known = known - {kind} | {"mae", "mse"}
                 remedy = did_you_mean(name, known) or f"Available: {list_names(known, 100)}."
                 raise TrainingError(f"Keras has no {kind} named {name!r}.", remedy) from None
+
+
+def _check_batch_size(
+    model: keras.Model, name: str, arguments: Mapping[str, Any], samples: int, split: float
+) -> None:
+    """Check that arrays, and both parts of a split, are full batches if the model needs them."""
+    batch_size = arguments.get("batch_size")
+    training = split_index(samples, split) if split else samples
+    error = batch_size_error(model, training, batch_size)
+    if error is None and split:
+        error = batch_size_error(model, samples - training, batch_size)
+    if error is None:
+        return
+    message, remedy = error
+    if split and batch_size_error(model, None, batch_size) is None:
+        option = Option("validation_split", split)
+        message = Text(message, " These are a part of ", option, ".")
+        remedy = Text(
+            "Divide them yourself and pass ", Option("validation_data"), " in full batches."
+        )
+    raise TrainingError(Text(name, message), remedy)
 
 
 def needs_targets(model: keras.Model) -> bool:
