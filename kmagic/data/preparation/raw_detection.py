@@ -35,8 +35,8 @@ def prepare_table_rows(data: Any, x: Any) -> Any:
         >>> import pandas as pd
         >>> from kmagic.data.preparation.columns import learn_columns
         >>> data = Preparation(columns=learn_columns(pd.DataFrame({"a": [1], "b": ["x"]})))
-        >>> prepare_table_rows(data, [[3, "x"], [4, "y"]]).tolist()
-        [[3.0, 1.0], [4.0, 0.0]]
+        >>> prepare_table_rows(data, [[3, "x"], [4, "x"]]).tolist()
+        [[3.0, 1.0], [4.0, 1.0]]
     """
     columns = getattr(getattr(data, "preparation", None), "columns", None)
     if columns is None or not isinstance(x, list | tuple | np.ndarray) or not len(x):
@@ -90,7 +90,9 @@ def prepare_frame(data: Any, frame: Any) -> NDArray[Any]:
         numbers = preparation.columns.apply(frame)
         if detect_raw(data, numbers) == "prepared":
             warn_of_scale(SCALED_FRAME)
-            return np.asarray(preparation.reshape(numbers))
+        else:
+            numbers = preparation.scaling.apply(numbers)
+        return np.asarray(preparation.reshape(numbers))
     return np.asarray(data.prepare(frame))
 
 
