@@ -660,7 +660,9 @@ class Assembly:
         tensors, named = self._resolved(entries)
         for arg, value in zip(entries, [*tensors, *named.values()], strict=True):
             if is_constant(value):
-                output = format_value(self._written(arg.value))
+                written = self._written(arg.value)
+                is_expression = isinstance(written, NotebookValue)
+                output = f"{{{written.source}}}" if is_expression else format_value(written)
                 remedy = f"Make it an output of a layer: `h = identity <- {output}`."
                 message = "an input or output of the model must not be a constant"
                 self.context.report_rejection(message, arg.span, remedy)

@@ -266,6 +266,8 @@ class LayerWriter:
         """The value of one parameter."""
         if param.role == "dtype" and param.name != "dtype" and not isinstance(value, str):
             return self.value(value)
+        if param.is_flag and isinstance(value, int | float):
+            value = bool(value)  # Keras accepts return_sequences=1
         written = self.value(value, param.role)
         if param.role == "shape" and isinstance(written, SequenceValue) and len(written.items) == 1:
             return Shape((None,)) if written.items[0] == LiteralValue(None) else written.items[0]
@@ -428,7 +430,10 @@ class LayerWriter:
         Raises:
             UnwritableError: Something it was compiled with cannot be written.
         """
-        config = dict(model.get_compile_config() or {}) if model.compiled else {}
+        try:
+            config = dict(model.get_compile_config() or {}) if model.compiled else {}
+        except (TypeError, ValueError) as error:
+            raise UnwritableError(f"its compilation cannot be written: {error}") from error
         if not config:
             return None
         metrics = getattr(model, "_compile_metrics", None)

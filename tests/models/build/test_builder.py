@@ -546,3 +546,8 @@ def test_a_name_means_the_notebooks_above_the_line_that_defines_it():
     model = build_model("input 3 / dense {h} activation=act / h = dense 2 / act = dense 1", names)
     assert model.layers[0].units == 5
     assert model.layers[0].activation is keras.activations.elu
+
+
+def test_a_constant_in_braces_is_no_output() -> None:
+    with pytest.raises(DSLError, match=r"h = identity <- \{0\}"):
+        build("input 4\noutput {0}")

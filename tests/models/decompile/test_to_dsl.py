@@ -333,3 +333,9 @@ def test_a_model_that_no_text_can_express(name: str) -> None:
     make, message = UNWRITABLE[name]
     with pytest.raises(DecompileError, match=message):
         to_dsl(make())
+
+
+def test_flags_that_are_numbers():
+    layer = keras.layers.LSTM(3, return_sequences=1)
+    model = keras.Sequential([keras.Input((5, 4)), layer])
+    assert to_dsl(model).splitlines()[1] == "lstm 3 return_sequences"
