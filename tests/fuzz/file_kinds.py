@@ -87,7 +87,7 @@ class ModelFiles(Kind):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = kmagic.load(path, model=into, **case.options)
-        if model.count_params() < 10_000:
+        if model.built and model.count_params() < 10_000:
             kmagic.to_python(model)
 
 
@@ -215,7 +215,7 @@ class DataFiles(Kind):
             (".csv", ".csv", ".csv", ".tsv", ".npz", ".png", ".txt", ".parquet", ".json")
         )
         content, options = _TABLES.get(suffix, _table)(random)
-        if random.random() < 0.5:
+        if random.random() < 0.3:
             content = edit_bytes(random, content)
         suffix = (
             suffix
@@ -231,7 +231,7 @@ class DataFiles(Kind):
             for part in "ab":
                 (Path("folder") / part).mkdir(parents=True)
             for number in range(3):
-                content = case.content if number == 0 else _TABLES[path.suffix](Random(number))[0]
+                content = case.content if number == 0 else _PLAIN[path.suffix]
                 for part in "ab":
                     (Path("folder") / part / f"{number}{path.suffix}").write_bytes(content)
             path = Path("folder")
@@ -248,12 +248,14 @@ class DataFiles(Kind):
 
 def _table(random: Random) -> tuple[bytes, dict[str, Any]]:
     separator = random.choice((",", ",", ",", ";", "\t", "|", " "))
-    width, height = random.randint(1, 5), random.choice((0, 1, 2, 8, 30))
-    kinds = [random.sample(_CELLS, random.choice((1, 2, 3, 12))) for _ in range(width)]
+    width, height = random.randint(2, 5), random.choice((0, 2, 8, 30, 30))
+    kinds = [random.sample(_CELLS, random.choice((1, 2, 2, 3, 12))) for _ in range(width)]
     rows = [[random.choice(kind) for kind in kinds] for _ in range(height)]
     names = [
         random.choice(("a", "b", "target", "Größe", "id", "", "x.1", "1")) for _ in range(width)
     ]
+    if random.random() < 0.7:
+        names = [*(f"c{number}" for number in range(1, width)), "target"]
     rows = [names, *rows] if random.random() < 0.85 else rows
     text = random.choice(("\n", "\n", "\r\n", "\r")).join(separator.join(row) for row in rows)
     text = random.choice(("", "", "", "sep=;\n", "# comment\n\n")) + text
@@ -285,7 +287,8 @@ def _options(random: Random, names: list[str]) -> dict[str, Any]:
     if random.random() < 0.7:
         options["target"] = column
     for name in random.sample(sorted(possible), random.choice((0, 0, 1, 2))):
-        options[name] = random.choice(possible[name])
+        values = possible[name]
+        options[name] = values[0] if random.random() < 0.6 else random.choice(values)
     return options
 
 
@@ -294,15 +297,12 @@ def _some_options(random: Random) -> dict[str, Any]:
 
 
 def _arrays(random: Random) -> tuple[bytes, dict[str, Any]]:
-    count = random.choice((1, 4, 12))
+    count = random.choice((1, 4, 12, 12))
     shape = random.choice(((count,), (count, 4), (count, 8, 8), (count, 8, 8, 3), (), (0, 4)))
-    arrays: dict[str, Any] = {
-        random.choice(("x_train", "x", "a", "arr_0")): np.zeros(
-            shape, random.choice(("f4", "u1", "O", "U3", "i8"))
-        ),
-        random.choice(("y_train", "y", "b", "arr_1")): np.arange(random.choice((count, count, 3)))
-        % 3,
-    }
+    names = random.choice((("x", "y"), ("x", "y"), ("x_train", "y_train"), ("a", "b"), ("x", "b")))
+    kind = random.choice(("f4", "f4", "u1", "O", "U3", "i8"))
+    labels = np.arange(random.choice((count, count, count, 3))) % 3
+    arrays: dict[str, Any] = dict(zip(names, (np.zeros(shape, kind), labels), strict=True))
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=True, **arrays)
     content = buffer.getvalue()
@@ -324,8 +324,8 @@ def _edited_members(content: bytes, edit: Any) -> bytes:
 
 def _image(random: Random) -> tuple[bytes, dict[str, Any]]:
     buffer = io.BytesIO()
-    mode = random.choice(("RGB", "L", "RGBA", "P", "1", "I;16", "LA"))
-    image = Image.new(mode, random.choice(((8, 8), (8, 8), (1, 1), (8, 9), (300, 2))))
+    mode = random.choice(("RGB", "RGB", "RGB", "L", "RGBA", "P", "1", "I;16", "LA"))
+    image = Image.new(mode, random.choice(((8, 8),) * 6 + ((1, 1), (8, 9), (300, 2))))
     image.save(buffer, random.choice(("PNG", "PNG", "TIFF")))
     content = bytearray(buffer.getvalue())
     if random.random() < 0.15 and content[12:16] == b"IHDR":
@@ -358,6 +358,14 @@ def _word_index(random: Random) -> tuple[bytes, dict[str, Any]]:
     return _dumped(edit_json(random, index, random.choice((0, 1, 2)))), {"as_words": True}
 
 
+def _png() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+_PLAIN = {".png": _png(), ".txt": b"a good film"}
+"""The other files of a folder."""
 _TABLES = {
     ".npz": _arrays,
     ".png": _image,

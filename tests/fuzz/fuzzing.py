@@ -192,20 +192,20 @@ def _work(kind: Kind, seed: int, numbers: range, results: connection.Connection,
         faulthandler.register(signal.SIGPROF, stacks, all_threads=False, chain=True)
         try:
             kind.set_up()
-        except BaseException:
+            results.send(None)
+            for number in numbers:
+                signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS + 1)
+                outcome = run_input(kind, seed, number, log.with_name(CURRENT))
+                signal.setitimer(signal.ITIMER_PROF, 0)
+                if outcome.status == "failed" and outcome.signature not in seen:
+                    seen.add(outcome.signature)
+                    if "CPU" not in outcome.signature:
+                        outcome.case = shrink(kind, outcome.case, outcome.signature)
+                outcome.case = _as_text(outcome.case)
+                results.send(outcome)
+        except BaseException:  # of this harness
             traceback.print_exc(file=stacks)
             raise
-        results.send(None)
-        for number in numbers:
-            signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS + 1)
-            outcome = run_input(kind, seed, number, log.with_name(CURRENT))
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            if outcome.status == "failed" and outcome.signature not in seen:
-                seen.add(outcome.signature)
-                if "CPU" not in outcome.signature:
-                    outcome.case = shrink(kind, outcome.case, outcome.signature)
-            outcome.case = _as_text(outcome.case)
-            results.send(outcome)
     results.close()
     os._exit(0)  # TensorFlow's threads need not end in order
 
@@ -255,7 +255,10 @@ class _Worker:
                 code, f"process ended with {code}"
             )
         where = f"{ours[0].rpartition('/kmagic/')[2]}:{ours[1]}"
-        case = (self.folder / CURRENT).read_text(encoding="utf-8", errors="surrogatepass")
+        current = self.folder / CURRENT
+        case = ""
+        if current.exists():
+            case = current.read_text(encoding="utf-8", errors="surrogatepass")
         return Outcome(number, "failed", CPU_SECONDS, f"{reason} in {where}", stack[-3000:], case)
 
 

@@ -158,7 +158,7 @@ def edit_json(random: Random, value: Any, edits: int | None = None) -> Any:
             case 2 if isinstance(owner, dict):
                 owner[random.choice(("name", "config", "class_name", "", "x"))] = owner.pop(key)
             case 3:
-                for _ in range(random.choice((1, 2, 200))):
+                for _ in range(random.choice((1, 2, 150))):
                     owner[key] = random.choice(([owner[key]], {"config": owner[key]}))
             case 4 if isinstance(owner[key], int | float):
                 owner[key] = random.choice((0, -1, 10**9, 10**12, 10**30, 1e308, 0.5, math.nan))

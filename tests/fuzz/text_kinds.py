@@ -217,10 +217,7 @@ class RCode(Kind):
 
 
 class _Hostile:
-    """An object whose attributes, operators and texts fail."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise RuntimeError(name)
+    """An object whose operators fail."""
 
     def __add__(self, other: object) -> Any:
         raise KeyError(other)
@@ -230,9 +227,6 @@ class _Hostile:
 
     def __len__(self) -> int:
         raise ZeroDivisionError
-
-    def __repr__(self) -> str:
-        raise AttributeError
 
     __hash__ = None  # type: ignore[assignment]
 
