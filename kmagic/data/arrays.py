@@ -296,7 +296,11 @@ def _reject_file_options(options: LoadOptions, subject: str) -> None:
 def _parts_by_name(arrays: Mapping[str, Any], subject: str) -> Parts:
     for names in (Parts._fields, Parts._fields[:2], ("x", "y"), ("X", "y")):
         if all(name in arrays for name in names):
-            return Parts(*(arrays[name] for name in names))
+            try:
+                return Parts(*(arrays[name] for name in names))
+            except MemoryError as error:
+                message = f"{subject} does not fit into memory, or is damaged: {error}."
+                raise DataError(message, "Load a part of it, or write the file again.") from error
     actual = ", ".join(map(str, arrays)) or "nothing"
     raise DataError(
         f"{subject} must contain x_train, y_train, x_test, y_test; or x_train, y_train; or x, y; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import warnings
@@ -45,6 +44,7 @@ from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import backup_file, sha256_of, show_path
 from kmagic.support.keras_import import load_keras
 from kmagic.support.messages import Option, Text
+from kmagic.support.parsed_json import parse_json
 from kmagic.support.suggestions import did_you_mean
 
 T = TypeVar("T")
@@ -262,11 +262,15 @@ def _keras_word_index(name: str) -> Mapping[str, int]:
 
 def _read_word_index(path: Path, remedy: str = "") -> Mapping[str, int]:
     try:
-        return _checked_ranks(json.loads(path.read_bytes()), show_path(path), remedy)
+        return _checked_ranks(parse_json(path.read_bytes()), show_path(path), remedy)
     except (OSError, ValueError) as error:
         raise DataError(
             f"{show_path(path)} cannot be read as a word index: {error}.", remedy
         ) from error
+
+
+MAX_RANK = 10_000_000
+"""The vocabulary has an entry for each rank."""
 
 
 def _checked_ranks(ranks: Any, name: str | Text, remedy: str = "") -> Mapping[str, int]:
@@ -276,6 +280,12 @@ def _checked_ranks(ranks: Any, name: str | Text, remedy: str = "") -> Mapping[st
     ):
         raise DataError(
             Text(name, " is not a word index: it must map words to their ranks, counted from 1."),
+            remedy,
+        )
+    largest = max(ranks.values())
+    if largest > MAX_RANK:
+        raise DataError(
+            Text(name, f" is not a word index: ranks must be at most {MAX_RANK:,}; got {largest}."),
             remedy,
         )
     return dict(items)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Literal, TypeAlias
 from kmagic.support.errors import KmagicError, PersistenceError
 from kmagic.support.file_system import file_missing, not_read
 from kmagic.support.keras_cache import show_path
+from kmagic.support.parsed_json import parse_json
 from kmagic.support.regular_files import file_problem
 from kmagic.support.suggestions import nearest
 from kmagic.support.user_path import user_path
@@ -274,7 +274,7 @@ def _text_format(path: Path, start: bytes) -> FileFormat:
         raise not_read(error, path) or error from error
     if text.lstrip().startswith("{"):
         with suppress(ValueError):
-            config = json.loads(text)
+            config = parse_json(text)
             if isinstance(config, dict) and "class_name" in config and "config" in config:
                 return "json"
             raise PersistenceError(

@@ -20,6 +20,7 @@ from kmagic.language.portable_text import PortableText
 from kmagic.models.keras_history import nested_layers
 from kmagic.persistence.formats import FileFormat
 from kmagic.support.formatting import pluralize
+from kmagic.support.parsed_json import parse_json
 
 VERSION = 1
 MAX_EPOCHS = 1000
@@ -132,7 +133,7 @@ def add_to_zip(path: Path, metadata: ModelMetadata) -> None:
     """Add metadata to a ``.keras`` file."""
     with zipfile.ZipFile(path, "a") as archive:
         old = archive.getinfo(KERAS_METADATA)
-        content = json.loads(archive.read(old))
+        content = parse_json(archive.read(old))
         # The old member's bytes stay in the file, but it is no longer listed.
         archive.filelist.remove(old)
         del archive.NameToInfo[KERAS_METADATA]
@@ -152,7 +153,7 @@ def add_to_hdf5(path: Path, metadata: ModelMetadata) -> None:
 
 def json_with_metadata(config: str, metadata: ModelMetadata) -> str:
     """Keras's JSON of a model, with the metadata under a key that Keras ignores."""
-    content = {**json.loads(config), KEY: metadata.to_dict()}
+    content = {**parse_json(config), KEY: metadata.to_dict()}
     return json.dumps(content, ensure_ascii=False, indent=1)
 
 
@@ -183,15 +184,15 @@ def read_metadata(path: Path, file_format: FileFormat) -> ModelMetadata | None:
     """The metadata of a file; None if it has none, or none that can be read."""
     try:
         if file_format == "keras":
-            content = json.loads(read_member(path, KERAS_METADATA)).get(KEY)
+            content = parse_json(read_member(path, KERAS_METADATA)).get(KEY)
         elif file_format in ("h5", "weights", "legacy weights"):
             content = _from_hdf5(path)
         elif file_format == "json":
-            content = json.loads(path.read_bytes()).get(KEY)
+            content = parse_json(path.read_bytes()).get(KEY)
         else:
             lines = path.read_text(encoding="utf-8").splitlines()
             packed = (line.removeprefix(_COMMENT) for line in lines if line.startswith(_COMMENT))
-            content = json.loads("".join(packed))
+            content = parse_json("".join(packed))
     except (OSError, ValueError, KeyError, AttributeError, RecursionError, zipfile.BadZipFile):
         return None
     return ModelMetadata.from_dict(content)
@@ -220,7 +221,12 @@ def _from_hdf5(path: Path) -> Any:
 
     with h5py.File(path, "r") as file:
         dataset = file.get(KEY)
-        return json.loads(bytes(dataset[()])) if isinstance(dataset, h5py.Dataset) else None
+        is_text = (
+            isinstance(dataset, h5py.Dataset)
+            and dataset.shape is not None
+            and dataset.nbytes <= path.stat().st_size  # a damaged file may claim anything
+        )
+        return parse_json(bytes(dataset[()])) if is_text else None
 
 
 # --- vocabularies ---------------------------------------------------------------------------------

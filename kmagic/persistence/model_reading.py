@@ -48,6 +48,7 @@ from kmagic.support.file_system import first_line, not_read
 from kmagic.support.formatting import format_bytes, list_names
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import ModelName, Text
+from kmagic.support.parsed_json import parse_json
 from kmagic.support.rendering import Renderable
 
 KERAS_SUFFIX = {"weights": ".weights.h5", "legacy weights": ".h5", "h5": ".h5", "keras": ".keras"}
@@ -190,7 +191,7 @@ def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> LoadResu
 
 def _read_keras(loaded: LoadResult, trust: TrustSettings) -> None:
     path = loaded.path
-    config = json.loads(read_member(path, "config.json"))
+    config = parse_json(read_member(path, "config.json"))
     if loaded.keras_version.startswith("2.") and not path.is_dir():
         _read_legacy_keras(loaded, config, trust)
         return
@@ -247,9 +248,9 @@ def _load_with_config(
 
 def _read_hdf5(loaded: LoadResult, trust: TrustSettings) -> None:
     with h5py.File(loaded.path, "r") as file:
-        config = json.loads(decoded(file.attrs["model_config"]))
+        config = parse_json(decoded(file.attrs["model_config"]))
         training = file.attrs.get("training_config")
-        compile_config = None if training is None else json.loads(decoded(training))
+        compile_config = None if training is None else parse_json(decoded(training))
         has_state = "optimizer_weights" in file
     version = loaded.keras_version
     if version.startswith(("0", "1.")):
@@ -295,7 +296,7 @@ def _restore_optimizer(loaded: LoadResult) -> str:
 
 
 def _read_json(loaded: LoadResult, trust: TrustSettings) -> None:
-    config = json.loads(loaded.path.read_text(encoding="utf-8"))
+    config = parse_json(loaded.path.read_text(encoding="utf-8"))
     config.pop(KEY, None)
     if is_legacy_config(config) or loaded.keras_version.startswith("2."):
         config, notes = updated_config(config, loaded.file_name)
@@ -362,9 +363,9 @@ def _keras_version(path: Path, file_format: FileFormat) -> str:
     """The version of Keras that wrote a file; "" if unknown."""
     try:
         if file_format == "keras":
-            return str(json.loads(read_member(path, KERAS_METADATA)).get("keras_version", ""))
+            return str(parse_json(read_member(path, KERAS_METADATA)).get("keras_version", ""))
         if file_format == "json":
-            return str(json.loads(path.read_bytes()).get("keras_version", ""))
+            return str(parse_json(path.read_bytes()).get("keras_version", ""))
         with h5py.File(path, "r") as file:
             group = file.get("model_weights", file)
             version = file.attrs.get("keras_version", group.attrs.get("keras_version", ""))

@@ -48,8 +48,11 @@ def atomic_write(
         now: The clock, for the age of an existing file.
     """
     target = Path(os.path.realpath(path))  # a link stays, and its target is replaced
-    _check_target(path, target, force=force, now=now)
-    new_folders = [parent for parent in target.parents if not parent.exists()]
+    try:
+        _check_target(path, target, force=force, now=now)
+        new_folders = [parent for parent in target.parents if not parent.exists()]
+    except OSError as error:  # such as a name that is too long
+        raise not_written(error, path) or error from error
     name = f".kmagic-{_host_id()}-{os.getpid()}-{secrets.token_hex(4)}.part{suffix}"
     part = target.with_name(name)
     is_done = False

@@ -178,3 +178,11 @@ def test_the_word_index_is_the_file_that_keras_fetches(
     assert encoding is not None, problem
     assert asked == [(WORD_INDEX_FILES[name].name, WORD_INDEX_FILES[name].url)]
     assert encoding.decode([[1, 4, 5]]) == ["the film"]
+
+
+def test_ranks_and_lengths_beyond_the_memory_are_refused():
+    rows = ([[1, 2, 3], [2, 3, 4]] * 4, [0, 1] * 4)
+    with pytest.raises(DataError, match="ranks must be at most 10,000,000"):
+        load_data(rows, words={"a": 10**12})
+    with pytest.raises(DataError, match="of memory"):
+        load_data((["a film", "a book"] * 4, [0, 1] * 4), maxlen=10**13)

@@ -8,6 +8,7 @@ import warnings
 from contextlib import redirect_stdout
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import kmagic
@@ -287,3 +288,39 @@ def test_a_seed_gives_the_same_weights(shell):
     assert (weights("small -q --seed 7") != weights("small -q --seed 8")).any()
     result, _ = run_cell(shell, "%%keras_model small --seed half\ninput 4 / dense 3")
     assert "--seed must be a whole number" in str(result.error_in_exec)
+
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"%keras_load {LONG}.keras",
+        f"%keras_save net {LONG}.keras",
+        "%keras_save net 'a\ud800.keras'",
+        f"%keras_data {LONG}.csv",
+        f"%keras_data {LONG}",
+        "%keras_data ~no-such-user/a.csv",
+        "%keras_evaluate net ~no-such-user",
+        "%keras_classify net ~no-such-user.png",
+        "%keras_classify net frame",
+        f"%keras_fit net x y --csv {LONG}.csv",
+        "%keras_fit net x y --csv 'a\ud800.csv'",
+        "%keras_fit net x y -b 99999999999999999999",
+        "%keras_fit net x y -e 99999999999999999999",
+        "%keras_predict net x -b 99999999999999999999",
+        "%%keras_model m --seed 4294967296\ninput 4 / dense 2",
+    ],
+    ids=range(15),
+)
+def test_names_and_numbers_beyond_the_limits_are_refused(shell, line):
+    shell.user_ns["x"] = np.zeros((4, 8, 8, 1), "float32")
+    shell.user_ns["y"] = np.zeros(4, int)
+    shell.user_ns["frame"] = pd.DataFrame({"a": [0.5, 1.0]})
+    text = (
+        "input 8x8x1 / flatten / dense 2 softmax\ncompile sgd loss=sparse_categorical_crossentropy"
+    )
+    shell.run_cell_magic("keras_model", "net -q", text)
+    result, _ = run_cell(shell, line)
+    assert isinstance(result.error_in_exec, kmagic.KmagicError)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from kmagic.support.errors import DataError
 from kmagic.support.keras_import import load_keras
+from kmagic.support.memory import require_memory
+from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
 
 Side: TypeAlias = Literal["pre", "post"]
@@ -134,6 +136,8 @@ class TextEncoding:
             ragged = np.empty(len(rows), dtype=object)
             ragged[:] = [list(row) for row in rows]
             return ragged
+        remedy = Text("Use a smaller ", Option("maxlen"), ".")
+        require_memory(4 * len(rows) * self.maxlen, "The padded texts", remedy)
         padded = np.zeros((len(rows), self.maxlen), dtype=np.int32)
         for index, row in enumerate(rows):
             cut = row[-self.maxlen :] if self.truncating == "pre" else row[: self.maxlen]

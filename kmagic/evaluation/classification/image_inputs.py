@@ -463,7 +463,9 @@ def _are_numbers(images: Any) -> bool:
 
 
 def _from_array(array: Any, shape: Shape | None) -> Iterator[ImageSource]:
-    kind = getattr(getattr(array, "dtype", None), "kind", "")
+    if not hasattr(array, "dtype"):  # a data frame
+        array = np.asarray(array)
+    kind = getattr(array.dtype, "kind", "")
     if kind in "OUS" and kind:  # a column of paths, or images of several sizes
         for item in np.asarray(array).tolist() if kind != "O" else np.asarray(array).ravel():
             yield from _expand(item, shape)

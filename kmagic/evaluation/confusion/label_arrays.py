@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -232,22 +233,35 @@ def as_label_array(value: object, argument: str) -> NDArray[Any]:
     return array
 
 
+MAX_CLASS_NAMES = 1_000_000
+
+
 def parse_class_names(
     class_names: ClassNames, width: int | None = None
 ) -> tuple[tuple[Label, ...], tuple[str, ...]]:
     """The ids and the names that ``class_names`` stands for, ``width`` of them if that is known."""
     ids: tuple[Label, ...]
+    unsuitable = EvaluationError(
+        option="class_names",
+        expected="a list of names or a mapping from id to name",
+        actual=class_names,
+    )
     if isinstance(class_names, Mapping):
-        numbers = sorted(int(key) for key in class_names)
+        try:
+            numbers = sorted(int(key) for key in class_names)
+        except (TypeError, ValueError):
+            raise unsuitable from None
         ids, names = tuple(numbers), tuple(str(class_names[key]) for key in numbers)
     elif isinstance(class_names, str) or not isinstance(class_names, Iterable):
-        raise EvaluationError(
-            option="class_names",
-            expected="a list of names or a mapping from id to name",
-            actual=class_names,
-        )
+        raise unsuitable
     else:
-        listed = list(class_names)
+        try:
+            listed = list(islice(class_names, MAX_CLASS_NAMES + 1))
+        except (TypeError, NotImplementedError):  # an array without axes, a symbolic tensor
+            raise unsuitable from None
+        if len(listed) > MAX_CLASS_NAMES:
+            many = f"at most {MAX_CLASS_NAMES:,} names"
+            raise EvaluationError(option="class_names", expected=many)
         numbers = [int(item) for item in listed if isinstance(item, int | np.integer)]
         ids = tuple(numbers if len(numbers) == len(listed) else range(len(listed)))
         names = tuple(map(str, listed))

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from kmagic.evaluation.confusion.confusion import confusion
 from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix, natural_order
-from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
+from kmagic.evaluation.confusion.label_arrays import LabeledPredictions, parse_class_names
 from kmagic.support.errors import EvaluationError
 
 ORDERS = ("given", "name", "support", "error", "similarity")
@@ -66,3 +66,9 @@ def test_an_unknown_order_is_rejected():
 def test_leading_zeros_do_not_change_the_order():
     assert natural_order(["2", "1", "01"]).tolist() == [1, 2, 0]
     assert natural_order(["a2", "a1", "a01b"]).tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize("names", [np.array(3.0), {"a": "b"}, {None: "b"}, range(10**12), 3])
+def test_class_names_of_other_types_are_refused(names):
+    with pytest.raises(EvaluationError, match="class_names= must be"):
+        parse_class_names(names)
