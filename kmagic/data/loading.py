@@ -163,7 +163,11 @@ def variable_name(source: Any) -> str:
 def _load_path(source: str | os.PathLike[str], options: LoadOptions) -> Dataset:
     text = os.fspath(source)
     is_word = isinstance(source, str) and not re.search(r"[/\\.~]", text)
-    if is_word and not Path(text).exists():
+    try:
+        is_missing = is_word and not Path(text).exists()
+    except OSError:  # such as a name that is too long
+        is_missing = True
+    if is_missing:
         raise unknown_dataset(text)
     path = existing_path(text)
     suffix = path.suffix.lower()
