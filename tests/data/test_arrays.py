@@ -435,6 +435,6 @@ def test_a_sparse_matrix_is_loaded_if_it_fits_into_memory(monkeypatch) -> None:
     assert sorted(np.concatenate([data.x_train, data.x_test]).tolist()) == sorted(
         np.eye(4).tolist()
     )
-    monkeypatch.setattr("kmagic.data.memory.available_memory", lambda: 10)
+    monkeypatch.setattr("kmagic.support.memory.available_memory", lambda: 10)
     with pytest.raises(DataError, match="Keep x sparse"):
         load_data((rows, [0, 1] * 2))
