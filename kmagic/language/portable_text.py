@@ -10,7 +10,7 @@ from typing import Any
 
 from kmagic.language.expressions import ExpressionError, evaluate, names_in_expression
 from kmagic.language.formatter import format_spec
-from kmagic.language.spec import Expr, ForSpec, ModelSpec, Param, find_parts
+from kmagic.language.spec import Expr, ForSpec, LayerSpec, ModelSpec, Param, find_parts
 
 ADAPT = "adapt="
 MAX_CHARACTERS = 10_000
@@ -51,6 +51,8 @@ def make_portable(spec: ModelSpec, names: Mapping[str, Any]) -> PortableText:
     """
     lines = (spec.source or format_spec(spec)).split("\n")
     values: dict[str, str] = {}
+    steps = find_parts(spec, LayerSpec)
+    inputs = {expr.span for step in steps for expr in find_parts(step.inputs, Expr)}
     # From right to left, so that the columns of the remaining expressions stay valid.
     for expr in sorted(find_parts(spec, Expr), key=lambda expr: -expr.span.column):
         line, start = expr.span.line - 1, expr.span.column - 1
@@ -65,7 +67,10 @@ def make_portable(spec: ModelSpec, names: Mapping[str, Any]) -> PortableText:
             if None not in literals.values():
                 values |= {name: text for name, text in literals.items() if text is not None}
                 continue
-            value = literal_text(evaluate(expr.source, names))
+            given = evaluate(expr.source, names)
+            if expr.span in inputs and 0 < getattr(given, "size", 0) <= MAX_ITEMS:
+                given = given.tolist()  # a list is as good as an array there
+            value = literal_text(given)
         except ExpressionError:
             continue  # it contains a block's parameter
         if value is not None and spec.source:

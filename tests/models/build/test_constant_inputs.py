@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import kmagic
+from kmagic.models.build import origin_of
 from kmagic.models.build.constant_inputs import is_constant
 from kmagic.models.decompile import to_dsl
 from kmagic.support.errors import BuildError, DSLError
@@ -54,6 +55,7 @@ def test_it_is_trained_saved_and_written_as_text(tmp_path):
     assert not np.allclose(before, model.get_layer("pos").embeddings)
     kmagic.save(model, tmp_path / "m.keras")
     loaded = kmagic.load(tmp_path / "m.keras")
+    assert "<- {[0, 1, 2, 3, 4]}" in origin_of(loaded).spec.source
     rebuilt = kmagic.build(to_dsl(loaded))
     rebuilt.set_weights(model.get_weights())
     np.testing.assert_allclose(outputs(loaded), outputs(model), rtol=1e-6)
