@@ -65,14 +65,14 @@ def not_compiled_note(names: Sequence[str]) -> str:
     """The note for a model that was compiled with something that is not defined.
 
     Example:
-        >>> print(not_compiled_note(["f1"])[:70])
-        Not compiled: f1 is not defined. Predictions do not need it. To evalua
+        >>> print(not_compiled_note(["f1"])[:64])
+        Not compiled: f1 is not part of Keras. Predictions do not need i
     """
     listed = ", ".join(names)
     verb, them = ("is", "it") if len(names) == 1 else ("are", "them")
     return (
-        f"Not compiled: {listed} {verb} not defined. Predictions do not need {them}. To evaluate "
-        f"or train the model, define {them} and load the file with --custom-objects "
+        f"Not compiled: {listed} {verb} not part of Keras. Predictions do not need {them}. To "
+        f"evaluate or train the model, define {them} and load the file with --custom-objects "
         f"{','.join(names)} (custom_objects={_ByName(names)!r}), or compile it with %keras_compile."
     )
 
