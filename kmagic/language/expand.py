@@ -191,8 +191,11 @@ class _Expander(NameResolver):
             self.fail(f"{sign.text} is an output, not a layer", sign.span, remedy)
         outputs = self._implicit(sign.text, sign.span)
         if len(spec.targets) != len(outputs):
-            message = f"{pluralize(len(spec.targets), 'name')} for {len(outputs)} outputs"
-            remedy = f"For one of them, write `h = identity <- {sign.text}[0]`."
+            names = pluralize(len(spec.targets), "name")
+            message = f"{names} for {pluralize(len(outputs), 'output')}"
+            remedy = f"For one of them, write `{spec.targets[0]} = identity <- {sign.text}[0]`."
+            if len(outputs) == 1:
+                remedy = f"Write `{spec.targets[0]} = {sign.text}`."
             self.fail(message, sign.span, remedy)
         self._bind(spec.targets, outputs, spec.span)
         self.scope.current = outputs

@@ -257,6 +257,7 @@ class _Candidates:
             (name, value)
             for name, value in list(self.names.items())
             if not name.startswith("_") and name not in IPYTHON_NAMES and name != "display"
+            if name not in self.scope.outputs  # the text's own names come first
         ]
         return sorted(own, key=lambda item: inspect.ismodule(item[1]))
 

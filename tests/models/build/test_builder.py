@@ -551,3 +551,14 @@ def test_a_name_means_the_notebooks_above_the_line_that_defines_it():
 def test_a_constant_in_braces_is_no_output() -> None:
     with pytest.raises(DSLError, match=r"h = identity <- \{0\}"):
         build("input 4\noutput {0}")
+
+
+def test_each_output_needs_a_name_of_its_own():
+    with pytest.raises(kmagic.KmagicError, match="2 names for 1 output") as caught:
+        build_model("input 3\na, b = _", {})
+    assert "Write `a = _`" in str(caught.value)
+    block = "block f:\n  a = dense 3\n  b = dense 2\n  output a, b\ninput 3 / f\n"
+    with pytest.raises(kmagic.KmagicError, match="1 name for 2 outputs") as caught:
+        build_model(f"{block}h = _", {})
+    (remedy,) = re.findall("`(.*)`", str(caught.value))
+    assert build_model(f"{block}{remedy}", {}).output_shape == (None, 3)
