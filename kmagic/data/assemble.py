@@ -218,6 +218,10 @@ def apply_options(data: Dataset, options: LoadOptions) -> Dataset:
         are_images = data.image_shape is not None
         learned = learn_scaling(options.scale, split.x_train, images=are_images)
         split = split.convert(learned.apply)
+    classes = data.classes or ()
+    if options.onehot and len(classes) == 1:
+        one_class = f" needs two classes or more; {data.name} has {classes[0]!r} only."
+        raise DataError(Text(Option("onehot", True), one_class), leave_out("onehot"))
     if options.onehot and split.y_train.ndim == 1:
         rows = np.eye(len(data.classes or ()), dtype=np.float32)
         split = split._replace(y_train=rows[split.y_train], y_test=rows[split.y_test])

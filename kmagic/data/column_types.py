@@ -101,7 +101,7 @@ def type_columns(frames: Sequence[Any], options: LoadOptions, delimiter: str = "
         options: Those of ``load_data``: ``decimal``, ``thousands`` and ``na_values``.
         delimiter: What separates the cells of its file.
     """
-    table = ColumnTypes([frame.copy(deep=False) for frame in frames])
+    table = ColumnTypes([dict(frame.items()) for frame in frames])
     words_of: dict[str, Any] = {}
     for name in frames[0].columns:
         cells = pd.concat([frame[name] for frame in frames], ignore_index=True)
@@ -115,6 +115,10 @@ def type_columns(frames: Sequence[Any], options: LoadOptions, delimiter: str = "
             column.read_text(words_of[name], evidence[name], usual, delimiter)
         else:
             column.read_numbers()
+    table.frames = [
+        pd.DataFrame(columns, index=frame.index)
+        for columns, frame in zip(table.frames, frames, strict=True)
+    ]
     return table
 
 
@@ -220,15 +224,11 @@ class _Column:
         self._read_words(cells, filled)
 
     def _convert(self, read: Any) -> None:
-        for index, frame in enumerate(self.table.frames):
-            values = read(frame[self.name])
-            self.table.frames[index] = frame.assign(
-                **{
-                    self.name: values
-                    if hasattr(values, "index")
-                    else pd.Series(values, frame.index)
-                }
-            )
+        """Replace the cells of the column in each frame by what ``read`` makes of them."""
+        for columns in self.table.frames:
+            values, cells = read(columns[self.name]), columns[self.name]
+            is_series = isinstance(values, pd.Series)
+            columns[self.name] = values if is_series else pd.Series(values, cells.index)
 
     def _without_missing(self, cells: Any) -> Any:
         words = self.format.read_words(cells)

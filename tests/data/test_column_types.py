@@ -296,6 +296,8 @@ def test_free_text_is_learned_alone(load: Any) -> None:
 def test_a_single_class_is_reported(load: Any) -> None:
     frame = table(str).assign(y="yes")
     assert "y is yes in all rows" in load(frame, target="y").note
+    with pytest.raises(DataError, match=r"onehot=True needs two classes or more; .* 'yes' only"):
+        load(frame, target="y", onehot=True)
 
 
 def test_categories_of_the_test_part_that_are_not_in_the_training_part() -> None:
