@@ -11,6 +11,7 @@ from kmagic.models.build import origin_of
 from kmagic.models.build.model_origin import ModelOrigin
 from kmagic.models.codegen import keras_program
 from kmagic.models.decompile import to_spec, with_current_compile
+from kmagic.models.global_settings import changed_settings
 from kmagic.support.rendering import Renderable
 
 
@@ -60,12 +61,13 @@ def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | Non
         )
     """
     if isinstance(model, str | ModelSpec):
-        return keras_program(model, names, name=name)
+        return keras_program(model, names, name=name, settings=changed_settings())
     origin = origin_of(model)
     if origin is None:
         return keras_program(to_spec(model), names, name=name)
     known = {**(names or {}), **origin.names()}
-    return keras_program(_current_spec(model, origin), known or None, name=name)
+    spec, settings = _current_spec(model, origin), origin.settings
+    return keras_program(spec, known or None, name=name, settings=settings)
 
 
 def _current_spec(model: Any, origin: ModelOrigin) -> ModelSpec:

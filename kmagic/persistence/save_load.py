@@ -157,7 +157,7 @@ def save(
         name=name or model.name,
         text=text,
         values=values,
-        steps=serialize_steps(model) if text else (),
+        steps=serialize_steps(model) if text and _has_own_text(model) else (),
         words=layer_vocabularies(model) if save_format.format != "keras" else (),
         preparation=preparation.get_config() if preparation is not None else None,
         history=sampled_history(run.history) if run is not None else {},
@@ -268,10 +268,16 @@ def load_with_details(
 # --- saving ---------------------------------------------------------------------------------------
 
 
+def _has_own_text(model: Any) -> bool:
+    """Whether the text that a model was built from builds it without the notebook's settings."""
+    origin = origin_of(model)
+    return origin is not None and bool(origin.portable.text) and not origin.settings
+
+
 def _text_of(model: Any, *, is_required: bool) -> tuple[str, dict[str, str]]:
     """The model's own text and its values, compiled as it is now; else one written for it."""
     origin = origin_of(model)
-    if origin is not None and origin.portable.text:
+    if origin is not None and _has_own_text(model):
         return with_current_compile(origin.portable.text, model), dict(origin.portable.values)
     if not is_required and len(getattr(model, "layers", ())) > MAX_LAYERS:
         return "", {}

@@ -15,6 +15,8 @@ Keras's counters of layer names,  creating layers to compare configurations   af
 state of ``random``               must not change later names and weights     comparison
 creation of Keras's variables     a model that does not fit into memory is    once the model is
                                   rejected before its weights are created     built
+Keras's dtype policy, float type  a text or program of a model must not       after writing
+and image data format             depend on them
 filter of warnings                kmagic has already reported a softmax over  never
                                   one value; Keras repeats it in each epoch
 default timeout of sockets        Keras downloads without a time limit        after the download
@@ -150,6 +152,25 @@ def checked_weights(check: Callable[[Any], None]) -> Iterator[None]:
         yield
     finally:
         setattr(Variable, name, original)
+
+
+@contextmanager
+def default_settings() -> Iterator[None]:
+    """Let Keras use its own dtype policy, float type and image data format."""
+    import keras  # noqa: PLC0415 - Keras is loaded by now
+    from keras.src.backend.common import global_state  # noqa: PLC0415 - as above
+
+    policy = global_state.get_global_attribute("dtype_policy")
+    floatx, data_format = keras.config.floatx(), keras.config.image_data_format()
+    try:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+        keras.config.set_image_data_format("channels_last")
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_image_data_format(data_format)
+        global_state.set_global_attribute("dtype_policy", policy)
 
 
 def ignore_softmax_warning() -> None:

@@ -22,6 +22,7 @@ from kmagic.display.kit.card import (
 )
 from kmagic.language import format_statement
 from kmagic.models.catalogue import word_for
+from kmagic.models.global_settings import settings_note
 from kmagic.models.keras_history import flat_layers
 from kmagic.support.formatting import format_bytes, format_output_shape, pluralize
 
@@ -62,6 +63,8 @@ def model_bundle(model: Any, name: str, built: Any, notes: Sequence[str] = ()) -
     """
     rows = _step_rows(built.steps, 0, _Counted(model)) if built else _layer_rows(model)
     facts = model_summary(model)
+    if built and (note := settings_note(built.settings)):
+        notes = [*notes, note]
     footers = "".join(f'<div class="km-footer">{message_html(note)}</div>' for note in notes)
     markup = card_html(name, facts, _table(rows) + footers)
     return mime_bundle("\n".join([f"{name}: {facts}", *_text_lines(rows), *notes]), markup)

@@ -23,6 +23,7 @@ from kmagic.models.build.assembly import (
 )
 from kmagic.models.build.keras_errors import clean_message, error_summary
 from kmagic.models.build.model_origin import ModelOrigin, mentioned_variables, set_origin
+from kmagic.models.global_settings import changed_settings
 from kmagic.support.errors import DSLError, Problem
 from kmagic.support.keras_import import keras
 from kmagic.support.model_registry import mark_untrained, record_for
@@ -62,7 +63,8 @@ def build_model(
     steps, nested = tuple(assembly.steps), tuple(assembly.nested)
     portable = make_portable(spec, names)
     variables = mentioned_variables(spec, names)
-    set_origin(model, ModelOrigin(spec, graph, steps, nested, portable, variables))
+    settings = changed_settings()
+    set_origin(model, ModelOrigin(spec, graph, steps, nested, portable, variables, settings))
     record = record_for(model)
     statements = tuple(part for part in spec.statements if not isinstance(part, CompileSpec))
     record.values = settings_of(statements, names)

@@ -35,6 +35,7 @@ class ModelOrigin:
         nested: Those of the nested models.
         portable: The text with the values of its expressions, as a file stores them.
         variables: The notebook's variables that it mentions.
+        settings: Keras's global settings that the text does not contain, by name.
     """
 
     spec: ModelSpec
@@ -43,6 +44,7 @@ class ModelOrigin:
     nested: tuple[BuiltStep, ...] = ()
     portable: PortableText = field(default_factory=lambda: PortableText(""))
     variables: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def names(self) -> dict[str, Any]:
         """Values of the variables; without arrays that nothing else holds any more."""

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from kmagic.language import expressions, format_spec, parse
@@ -37,6 +38,7 @@ from kmagic.models.codegen.program_state import (
 )
 from kmagic.models.codegen.source_layout import call, render_source
 from kmagic.models.codegen.spec_survey import free_names, statements_in
+from kmagic.models.global_settings import settings_code
 from kmagic.support.keras_import import keras
 
 _LIST_ARGUMENTS = ("metrics", "weighted_metrics")
@@ -44,7 +46,11 @@ _PLAIN = str | int | float | bool | None
 
 
 def keras_program(
-    spec: ModelSpec | str, names: Mapping[str, Any] | None = None, *, name: str = "model"
+    spec: ModelSpec | str,
+    names: Mapping[str, Any] | None = None,
+    *,
+    name: str = "model",
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The Keras program of a model's text.
 
@@ -56,6 +62,7 @@ def keras_program(
         names: Values of the names in braces, where they are known. A value shows whether a word
             is a text or a number, a layer or a function; otherwise its name has to.
         name: The variable that will hold the model.
+        settings: Keras's global settings that shape the model, by name.
 
     Returns:
         Source that ``ruff format`` does not change. Run with the notebook's variables, it creates
@@ -100,7 +107,7 @@ def keras_program(
     context.raise_problems()
     _write_compile(state, graph, name)
     context.raise_problems()
-    return _program_text(state)
+    return _program_text(state, settings)
 
 
 def _classes(statements: tuple[Statement, ...]) -> set[str]:
@@ -178,7 +185,7 @@ def _holds_several(value: Any) -> bool:
     return isinstance(value.value, list | tuple | dict)
 
 
-def _program_text(state: ProgramState) -> str:
+def _program_text(state: ProgramState, settings: Mapping[str, str]) -> str:
     text = render_source(state.scope.frame.with_functions(state.scope.body))
     if state.repeats_constants:
         text = f"{inspect.getsource(repeat_for_batch)}\n\n{text}"
@@ -193,7 +200,8 @@ def _program_text(state: ProgramState) -> str:
     imports = sorted((module, name) for name, module in state.imports.items())
     head += [f"from {module} import {name}" for module, name in imports]
     gap = "\n\n" if state.scope.frame.functions or state.repeats_constants else "\n"
-    return "\n".join(head) + "\n" + gap + text
+    lines = settings_code(settings)
+    return "\n".join(head) + "\n" + (f"\n{lines}" if lines else "") + gap + text
 
 
 class FlatStatements(GraphStatements):

@@ -27,6 +27,7 @@ from kmagic.models.decompile.plan import ModelPlan, ModelProgram
 from kmagic.models.decompile.round_trip import stands_for
 from kmagic.models.decompile.statements import TextNames, statements_of
 from kmagic.support.errors import DecompileError
+from kmagic.support.process_patches import default_settings
 
 
 def to_dsl(model: Any, *, exact: bool = False, compiled: bool = True, width: int = 0) -> str:
@@ -34,7 +35,8 @@ def to_dsl(model: Any, *, exact: bool = False, compiled: bool = True, width: int
 
     Repeated stretches become blocks and loops if that is clearly shorter; arguments at their
     default and names that Keras generated are left out. What the text needs from the notebook (a
-    class, a function) is in a comment at its top.
+    class, a function) is in a comment at its top. The text does not depend on Keras's global
+    settings, such as the dtype policy: where they shaped the model, its layers contain them.
 
     Args:
         model: A ``keras.Sequential`` or a functional ``keras.Model``.
@@ -124,8 +126,9 @@ def _shortest_spec(program: ModelProgram, *, exact: bool) -> ModelSpec:
         for plan in (*program.nested.values(), program.plan):
             names.taken |= {step.name for step in plan.steps if step.name}
         spec = ModelSpec(tuple(_statements(program, names, folded=folded)))
-        if stands_for(parse(format_spec(spec)), program):
-            return spec
+        with default_settings():
+            if stands_for(parse(format_spec(spec)), program):
+                return spec
     raise AssertionError("the text of a model's plan does not stand for the plan")
 
 

@@ -424,8 +424,11 @@ class LayerWriter:
             if value is not None
         }
 
-    def compile_line(self, model: Any) -> CompileSpec | None:
+    def compile_line(self, model: Any, *, scaled: bool = False) -> CompileSpec | None:
         """The line that compiles a model in the same way; None if it is not compiled.
+
+        With ``scaled`` it contains the scaling of the loss that Keras has added to the optimizer
+        because of the global dtype policy.
 
         Raises:
             UnwritableError: Something it was compiled with cannot be written.
@@ -436,6 +439,8 @@ class LayerWriter:
             raise UnwritableError(f"its compilation cannot be written: {error}") from error
         if not config:
             return None
+        if scaled and isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
+            config["optimizer"] = keras.optimizers.serialize(model.optimizer)
         metrics = getattr(model, "_compile_metrics", None)
         names = ("_user_metrics", "_user_weighted_metrics")
         loss = getattr(model, "loss", None)
@@ -453,6 +458,9 @@ class LayerWriter:
             match value:
                 case SequenceValue(items=(metric,)) if param.name in _METRIC_LISTS:
                     value = metric
+                case Object(Word("loss_scale_optimizer"), (Arg(value=Word() as inner), *others)):
+                    # Keras takes only an object here, not a name.
+                    value = Object(Word("loss_scale_optimizer"), (Arg(Object(inner)), *others))
             args.append(Arg(value, None if param.name == "optimizer" else param.name))
         return CompileSpec(tuple(args))
 

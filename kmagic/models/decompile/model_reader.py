@@ -50,7 +50,7 @@ from kmagic.models.keras_history import (
 )
 from kmagic.support.errors import DecompileError
 from kmagic.support.messages import Text
-from kmagic.support.process_patches import isolated_keras
+from kmagic.support.process_patches import default_settings, isolated_keras
 
 MIN_FROZEN_LAYERS = 3
 """Fewer frozen layers at the start of a model get no line of their own."""
@@ -75,7 +75,8 @@ def read_model(model: Any, *, compiled: bool = True, exact: bool = False) -> Mod
     """
     reader = _ModelReader(exact=exact)
     with isolated_keras():
-        plan = reader.plan(model)
+        with default_settings():
+            plan = reader.plan(model)
         if not model.trainable:
             plan.args = (Arg(LiteralValue(False), "trainable"),)
             if plan.is_frozen:  # the model's own flag does not cover its layers
@@ -83,7 +84,7 @@ def read_model(model: Any, *, compiled: bool = True, exact: bool = False) -> Mod
         program = ModelProgram(plan, reader.nested, needed=reader.writer.needed)
         if compiled:
             try:
-                program.compile = reader.writer.compile_line(model)
+                program.compile = reader.writer.compile_line(model, scaled=True)
             except UnwritableError as error:
                 program.notes.append(f"The compile line is missing: {error}")
     return program
