@@ -10,7 +10,7 @@ import pytest
 from .fuzzing import Kind, Outcome, random_for, run_input, shrink
 from .kinds import KINDS
 
-COUNTS = {"r": 100, "models": 40, "data": 80}
+COUNTS = {"texts": 40, "lines": 25, "r": 60, "models": 30, "data": 60}
 
 
 @pytest.mark.parametrize("name", COUNTS)
