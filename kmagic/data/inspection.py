@@ -320,15 +320,17 @@ def _pending(iterator: Iterator[Any]) -> deque[Any]:
 def _read(iterator: Iterator[Any], pending: deque[Any], steps: int | None) -> bool:
     """Read batches ahead; returns whether the iterator has ended."""
     limit = MAX_BATCHES_AHEAD if steps is None else min(steps, 2)
-    size, began = 0, time.monotonic()
+    size, seconds = 0, 0.0
     while len(pending) < limit:
+        began = time.monotonic()
         try:
             batch = next(iterator)
         except StopIteration:
             return True
+        seconds += time.monotonic() - began
         pending.append(batch)
         size += sum(getattr(leaf, "nbytes", 0) for leaf in keras.tree.flatten(batch))
-        if size > MAX_BYTES_AHEAD or time.monotonic() - began > MAX_SECONDS_AHEAD:
+        if size > MAX_BYTES_AHEAD or seconds > MAX_SECONDS_AHEAD:
             return False
     return False
 
