@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from typing import Any
@@ -147,8 +148,11 @@ def _too_deep(column: int, width: int) -> ExpressionError:
 
 def _size_problem(operator_: type[ast.AST], left: Any, right: Any) -> str:
     """Why a result would take too much time or memory; "" if it does not."""
-    if isinstance(left, str | bytes) and operator_ is ast.Mod:
-        return "formats text, which is not allowed in braces"
+    if isinstance(left, str) and operator_ is ast.Mod:  # the folding of layer names writes this
+        wide = re.search(r"%[^a-zA-Z%]*(\*|\d{3})", left)
+        return "formats text with a width of more than 99" if wide else ""
+    if isinstance(left, bytes) and operator_ is ast.Mod:
+        return "formats bytes, which is not allowed in braces"
     if isinstance(left, int) and isinstance(right, int):
         bits_of: dict[type[ast.AST], int] = {
             ast.Mult: left.bit_length() + right.bit_length(),

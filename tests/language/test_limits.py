@@ -74,6 +74,8 @@ def test_half_a_surrogate_pair(text):
         "(0,) * 10**9",
         "'a' * 1000 * 1000 * 1000",
         "'%1000000000d' % 1",
+        "'%*d' % (10**9, 1)",
+        "'%.1000000000f' % 1",
         "f'{1:1000000000}'",
         "column[:, None] * column",
         "column[:, None] @ column[None]",
