@@ -47,7 +47,7 @@ class CallerNames(LimitedNames):
         self.is_in_notebook = frame.f_globals is notebook
         own: dict[str, Any] = {}
         for enclosing in reversed([frame, *_enclosing_frames(frame)]):
-            own |= enclosing.f_locals
+            own |= _variables(enclosing)
         self.local = frozenset(own)
         unbound = (item for item in _unbound_names(frame) if item[0] not in own)
         hidden = {name: (reason, USE_IT_HERE) for name, reason in unbound}
@@ -86,6 +86,20 @@ def what_to_do(name: str, names: Mapping[str, Any]) -> str:
 
 def _is_between(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OTHER_CODE
+
+
+def _variables(frame: FrameType) -> dict[str, Any]:
+    """The local variables of a frame.
+
+    Before Python 3.13, a frame keeps the dictionary that it returns, and with it the values of
+    variables that are deleted later. A debugger writes this dictionary back, so it stays then.
+    """
+    names = frame.f_locals
+    found = dict(names)
+    is_function = frame.f_code.co_flags & inspect.CO_OPTIMIZED
+    if sys.version_info < (3, 13) and is_function and frame.f_trace is None:
+        names.clear()
+    return found
 
 
 def _enclosing_frames(frame: FrameType) -> Iterator[FrameType]:
