@@ -380,6 +380,7 @@ class CheckpointSaver(keras.callbacks.Callback):  # type: ignore[misc] # Keras i
         super().__init__()
         self._checkpoint, self._run = checkpoint, run
         self._message: Message | None = None
+        self._failure: Message | None = None  # of the epochs before, if they were not saved
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         """Save the epoch."""
@@ -388,12 +389,23 @@ class CheckpointSaver(keras.callbacks.Callback):  # type: ignore[misc] # Keras i
             try:
                 is_best = self._checkpoint.save(self.model, run)
             except PersistenceError as error:
-                run.add_message(f"Epoch {run.log[-1].number:,} is not in the checkpoint: {error}")
+                self._report_failure(run.log[-1].number, error)
                 return
+        self._failure = None
         if is_best and run.best is not None:
             self._message = report_best(
                 run, self._message, run.best.monitor, run.best.value, str(path)
             )
+
+    def _report_failure(self, epoch: int, error: PersistenceError) -> None:
+        """Add a message; it replaces that of the epochs immediately before."""
+        first, messages, before = epoch, self._run.messages, self._failure
+        if before is not None and before in messages:
+            first = before.epoch
+            messages.remove(before)
+        epochs = f"Epoch {epoch:,} is" if first == epoch else f"Epochs {first:,} to {epoch:,} are"
+        self._failure = Message(first, f"{epochs} not in the checkpoint: {error}")
+        messages.append(self._failure)
 
 
 def _states_of(record: dict[str, Any]) -> set[str]:

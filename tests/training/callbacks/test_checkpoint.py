@@ -1,5 +1,6 @@
 """Whatever ends a process or damages a file, the run continues; one process at a time trains."""
 
+import errno
 import json
 import os
 import random
@@ -9,11 +10,13 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from unittest.mock import Mock
 
 import keras
 import numpy as np
 import pytest
 
+from kmagic.support import file_system
 from kmagic.support.errors import TrainingError
 from kmagic.training.callbacks.checkpoint import Checkpoint
 
@@ -137,6 +140,17 @@ def test_a_full_disk_is_reported_and_the_training_goes_on(tmp_path, monkeypatch)
     assert message.startswith("Epoch 2 is not in the checkpoint: ")
     assert "the disk has 1.0 kB left" in message
     assert Checkpoint(tmp_path).record["state"][0] == 3
+
+
+def test_epochs_that_cannot_be_saved_are_one_message(tmp_path, monkeypatch):
+    refused = OSError(errno.ENOSPC, "No space left on device")
+    with monkeypatch.context() as patch:
+        patch.setattr(file_system, "_flush", Mock(side_effect=refused))
+        run = fit(make(), X, Y, epochs=3, checkpoint=tmp_path)
+    (message,) = [text for text in texts(run) if "not in the checkpoint" in text]
+    assert message.startswith("Epochs 1 to 3 are not in the checkpoint: ")
+    assert "the disk is full" in message
+    assert (run.status, len(run.log)) == ("done", 3)
 
 
 def test_a_folder_that_is_deleted_meanwhile_is_created_again(tmp_path):

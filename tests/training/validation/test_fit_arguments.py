@@ -1,7 +1,5 @@
 """What Keras takes in silence or refuses without help, and data as users have them."""
 
-import os
-from functools import partial
 from itertools import cycle
 
 import keras
@@ -329,22 +327,6 @@ def test_the_magic_keeps_the_record_of_a_failed_run(shell):
         shell.run_line_magic("keras_fit", "net x {y[:3]} -q -o none")
     assert "none" not in shell.user_ns
     assert len(shell.run_line_magic("keras_history", "-q").runs) == 2
-
-
-def test_a_full_disk_ends_the_training_without_loss(tmp_path, monkeypatch):
-    from kmagic.training.callbacks import resuming
-
-    refuses = partial(os.open, tmp_path / "none" / "run.json", os.O_RDONLY)  # as a full disk does
-    net = make()
-    how = {"epochs": 4, "displays": [], "checkpoint": tmp_path / "run"}
-    with monkeypatch.context() as patch:
-        patch.setattr(resuming.os, "fsync", refuses)
-        with pytest.raises(TrainingError) as refused:
-            kmagic.fit(net, X, Y, **how)
-    assert "run.json: No such file or directory. 1 epoch was kept" in refused.value.message
-    assert "resume=True" in refused.value.remedy
-    run = kmagic.fit(net, X, Y, resume=True, **how)
-    assert (run.resumed, len(run.log)) == (1, 4)
 
 
 @pytest.mark.parametrize("option", ["tensorboard", "checkpoint"])
