@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
@@ -33,7 +34,8 @@ NAMES = ["ant", "bee", "<script>window.bad = 1</script>", "\u05d3\u05d2", "e" * 
 MATRIX = SETUP + f"cm = confusion(true, odds, x=x, class_names={NAMES!r}, name='net')\ncm"
 TWO = SETUP + (
     "two = true < 3\n"
-    "cm = confusion(two.astype(int), odds[:, :3].sum(axis=1), x=x, class_names=['no', 'yes'])\ncm"
+    "cm = confusion(two.astype(int), odds[:, :3].sum(axis=1), x=x, class_names=['no', 'yes'],"
+    " top_losses=3)\ncm"
 )
 LARGE = """
 import numpy as np
@@ -197,6 +199,7 @@ def test_the_threshold_slider(notebook: NotebookPage, lab: Lab) -> None:
     card = start(notebook, lab, TWO)
     slider = card.get_by_role("slider")
     before = card.locator(".km-header").inner_text()
+    at_first = notebook.js(CHANGING_TEXTS)
     body_cell(card, 1, 0).click()
     assert shown(card) == python(notebook, "cm.indices(true=1, pred=0, n=12).tolist()")
     slider.focus()
@@ -217,12 +220,23 @@ def test_the_threshold_slider(notebook: NotebookPage, lab: Lab) -> None:
     at = card.locator(".km-inline .km-threshold").first
     mark = [float(at.get_attribute(name) or "nan") for name in ("cx", "cy")]
     assert mark == pytest.approx([34 + rates[1] * 170, 172 - rates[0] * 150], abs=0.1)
+    # So do the metrics, those of each class, their intervals and the list of confused pairs.
+    expected = confusion_texts(notebook, "cm.at(0.7)")
+    notebook.wait_until(
+        f"{CHANGING_TEXTS} === {json.dumps(expected)}", what="the intervals of the threshold"
+    )
+    card.locator(".km-pairs li").first.click()
+    first = python(notebook, "[(p.true, p.predicted) for p in cm.at(0.7).pairs(1)][0]")
+    call = f".at(0.7).indices(true={first[0]}, pred={first[1]})"
+    card.locator(".km-samples .km-call", has_text=call).wait_for()
+    body_cell(card, 1, 0).click()
     # The samples follow the threshold.
     call = card.locator(".km-samples .km-call", has_text=".at(0.7).indices(true=1, pred=0)")
     call.wait_for()
     assert shown(card) == python(notebook, "cm.at(0.7).indices(true=1, pred=0, n=12).tolist()")
     card.get_by_role("button", name="reset").click()
     assert card.locator(".km-header").inner_text() == before
+    assert notebook.js(CHANGING_TEXTS) == at_first
     slider.focus()
     notebook.page.keyboard.press("End")
     assert card.locator(".km-header").inner_text() != before
@@ -230,10 +244,28 @@ def test_the_threshold_slider(notebook: NotebookPage, lab: Lab) -> None:
     restart(notebook)
     notebook.wait_until(f"!({INTERACTIVE})", what="the card to be static again")
     assert card.locator(".km-header").inner_text() == before
+    assert notebook.js(CHANGING_TEXTS) == at_first
     assert (
         card.locator(".km-threshold-slider, [role=grid], table.km-matrix td[tabindex]").count() == 0
     )
     assert python(notebook, "1 + 1") == 2  # so that there is a kernel to end
+
+
+CHANGING_TEXTS = (
+    "[...document.querySelectorAll('.km-metrics, .km-all-metrics, .km-class-metrics, .km-pairs,"
+    " .km-worst')].map(part => part.textContent.replace(/\\s+/g, ' ')).join('|')"
+)
+
+
+def confusion_texts(notebook: NotebookPage, matrix: str) -> str:
+    """The parts that depend on the threshold, in a card that Python makes of a matrix."""
+    html = python(
+        notebook,
+        f"__import__('kmagic.display.confusion.matrix_cards', fromlist=['x'])"
+        f".confusion_bundle({matrix})['text/html']",
+    )
+    card = f"new DOMParser().parseFromString({json.dumps(html)}, 'text/html')"
+    return str(notebook.js(f"(document => {CHANGING_TEXTS})({card})"))
 
 
 def restart(notebook: NotebookPage) -> None:

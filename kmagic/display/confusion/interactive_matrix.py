@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from kmagic.display.kit.assets import js_module, read_static
-from kmagic.display.kit.samples import Sample, collect_samples, encode_samples
+from kmagic.display.kit.samples import Sample, collect_samples, encode_samples, sample_caption
+from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics
 from kmagic.support.display_mode import display_mode
 from kmagic.support.errors import KmagicError
 from kmagic.support.formatting import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from kmagic.evaluation.confusion.comparison import Comparison
     from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
 
+CLASS_METRICS = ("precision", "recall", "f1")
 MAX_WIDGETS = 16  # cards that are interactive at a time; older ones become static
 MAX_SAMPLES = 48  # samples in a reply
 MAX_SENT_CLASSES = 30  # with more classes, the matrix is sent on request
@@ -72,6 +74,26 @@ def titles(matrix: ConfusionMatrix, indices: Iterable[int]) -> list[str]:
 def confusion_samples(matrix: ConfusionMatrix, indices: Sequence[int]) -> list[Sample]:
     """Samples of a matrix as the card shows them."""
     return collect_samples(matrix.x, indices, captions(matrix, indices), titles(matrix, indices))
+
+
+def worst_samples(matrix: ConfusionMatrix) -> list[Sample]:
+    """The samples with the greatest loss, with their loss and the predictions of the matrix."""
+    if not matrix.n_top_losses:
+        return []
+    table = matrix.top_losses(matrix.n_top_losses)
+    names = [
+        [isolate_direction(shorten_name(name, CAPTION_NAME)) for name in table[side]]
+        for side in ("true", "predicted")
+    ]
+    below = [
+        f"{true if true == predicted else f'{true} as {predicted}'}, {probability:.2f}"
+        for true, predicted, probability in zip(*names, table["probability"], strict=True)
+    ]
+    described = [
+        f"{title}, loss {loss:.2f}"
+        for title, loss in zip(titles(matrix, table.index), table["loss"], strict=True)
+    ]
+    return collect_samples(matrix.x, table.index, below, described)
 
 
 def comparison_samples(comparison: Comparison, indices: Sequence[int]) -> list[Sample]:
@@ -154,6 +176,15 @@ class InteractiveConfusion:
         """Samples as the card shows them."""
         return confusion_samples(self._at(threshold), indices)
 
+    def intervals(self, threshold: float | None) -> dict[str, Any]:
+        """What the card shows at a threshold and the page cannot compute."""
+        matrix = self._at(threshold)
+        found = matrix.intervals()
+        overall = {name: _to_json(np.array(pair)) for name, pair in found.overall.items()}
+        classes = {name: _to_json(getattr(found, name).T) for name in CLASS_METRICS}
+        worst = [sample_caption(sample) for sample in worst_samples(matrix)]
+        return {"overall": overall, **classes, "worst": worst}
+
     def select(self, cells: Sequence[Cell]) -> None:
         """Store the user's selection in the matrix, of two models in that of the new one."""
         labels = self._matrix.labels
@@ -176,13 +207,35 @@ class InteractiveConfusion:
         # Rounded, since they are shown: 0.7, not 0.7000000000000001.
         steps = np.linspace(low, high, THRESHOLD_STEPS + 1).round(6)
         thresholds = np.unique(np.append(steps, current))
+        counts = np.array([sweep.counts(threshold) for threshold in thresholds])
         return {
             "thresholds": thresholds.tolist(),
-            "counts": [sweep.counts(threshold) for threshold in thresholds],
+            "counts": counts.tolist(),
+            "metrics": _metrics_at_steps(counts.reshape(-1, 2, 2)),
             "current": current,
             "samples": self._matrix.samples,
             "unit": to_single_line(self._matrix.unit),
         }
+
+
+def _metrics_at_steps(matrices: NDArray[np.float64]) -> dict[str, Any]:
+    """The metrics of matrices of two classes, shape (steps, 2, 2); None where undefined."""
+    correct = np.diagonal(matrices, axis1=1, axis2=2)
+    metrics = ClassMetrics(correct, matrices.sum(axis=2), matrices.sum(axis=1))
+    weights = (metrics.predicted, metrics.support, metrics.predicted + metrics.support)
+    classes = {
+        name: _to_json(np.where(weight > 0, getattr(metrics, name), np.nan))
+        for name, weight in zip(CLASS_METRICS, weights, strict=True)
+    }
+    overall = {name: _to_json(values) for name, values in metrics.overall().items()}
+    return {"overall": overall, **classes}
+
+
+def _to_json(values: NDArray[np.float64]) -> Any:
+    """Values as nested lists, with six decimals; None for NaN."""
+    rounded = values.round(6).astype(object)
+    rounded[np.isnan(values)] = None
+    return rounded.tolist()
 
 
 class InteractiveComparison(InteractiveConfusion):
@@ -240,7 +293,8 @@ def answer_request(
     Args:
         interactive: What the card shows.
         message: ``request`` is "samples" (with ``cells``, ``first``, ``count`` and ``threshold``),
-            "matrix", "order" (with ``by``) or "select" (with ``cells``).
+            "matrix", "intervals" (with ``threshold``), "order" (with ``by``) or "select" (with
+            ``cells``).
 
     Returns:
         The reply as JSON, and its binary parts.
@@ -254,6 +308,8 @@ def answer_request(
             positions = np.flatnonzero(flat)
             counts = flat[positions]
             return {}, [positions.astype("<u4").tobytes(), counts.astype("<f8").tobytes()]
+        case "intervals":
+            return interactive.intervals(message.get("threshold")), []
         case "order":
             return {"order": interactive.ordered(str(message["by"]))}, []
         case "select":

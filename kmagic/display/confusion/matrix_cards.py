@@ -19,7 +19,7 @@ from kmagic.display.confusion.interactive_matrix import (
     comparison_samples,
     confusion_samples,
     moved_samples,
-    titles,
+    worst_samples,
 )
 from kmagic.display.confusion.matrix_image import large_matrix_html
 from kmagic.display.confusion.metrics_table import (
@@ -196,7 +196,7 @@ class _ConfusionCard(_MatrixCard):
             f"{len(matrix.classes):,}. It contains {format_count(included)} of "
             f"{format_count(total)} mistakes. For all classes use .report(), .matrix or .pairs()."
         )
-        self._worst = _worst_samples(matrix) if matrix.n_top_losses else []
+        self._worst = worst_samples(matrix)
         self._popups = self._build_popups()
         self._marked = worst[0] if worst and worst[0] in self._popups else None
 
@@ -324,23 +324,6 @@ def _pairs(pairs: Sequence[ConfusedPair]) -> str:
             for rank, pair in enumerate(pairs, start=1)
         ),
     )
-
-
-def _worst_samples(matrix: ConfusionMatrix) -> list[Sample]:
-    table = matrix.top_losses(matrix.n_top_losses)
-    names = [
-        [isolate_direction(shorten_name(name, CAPTION_NAME)) for name in table[side]]
-        for side in ("true", "predicted")
-    ]
-    below = [
-        f"{true if true == predicted else f'{true} as {predicted}'}, {probability:.2f}"
-        for true, predicted, probability in zip(*names, table["probability"], strict=True)
-    ]
-    described = [
-        f"{title}, loss {loss:.2f}"
-        for title, loss in zip(titles(matrix, table.index), table["loss"], strict=True)
-    ]
-    return collect_samples(matrix.x, table.index, below, described)
 
 
 def _normalization_buttons(normalize: str | None) -> str:

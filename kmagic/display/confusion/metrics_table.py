@@ -117,9 +117,9 @@ def all_metrics_html(matrix: ConfusionMatrix) -> str:
     )
     table = table_html(("", "value", "from", "to"), rows)
     note = f'<div class="km-muted" style="font-size:11px">{escape_html(METHOD)}</div>'
-    return details_html("All metrics, with 95 % intervals", table + note) + details_html(
-        title, _class_metrics(matrix)
-    )
+    return details_html(
+        "All metrics, with 95 % intervals", f'<div class="km-all-metrics">{table}</div>{note}'
+    ) + details_html(title, f'<div class="km-class-metrics">{_class_metrics(matrix)}</div>')
 
 
 def _class_metrics(matrix: ConfusionMatrix) -> str:

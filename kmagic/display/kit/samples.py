@@ -61,7 +61,8 @@ def samples_html(samples: Sequence[Sample]) -> str:
     """Samples as HTML: thumbnails in rows, or a list of texts."""
     if all(sample.image is None for sample in samples):
         lines = "".join(
-            f'<li style="margin:2px 0"><span class="km-muted">{_caption(sample)}</span> '
+            '<li style="margin:2px 0"><span class="km-muted">'
+            f"{escape_html(sample_caption(sample))}</span> "
             f"<bdi>{escape_html(sample.text)}</bdi></li>"
             for sample in samples
         )
@@ -121,11 +122,12 @@ def _value(value: Any) -> str:
     return format_value(value) if isinstance(value, float) else to_single_line(str(value))
 
 
-def _caption(sample: Sample) -> str:
+def sample_caption(sample: Sample) -> str:
+    """What is written beside a sample: its caption, and for a text its index too."""
     index = f"#{sample.index:,}"
-    if sample.caption in ("", index):
-        return index
-    return f"{index} · {escape_html(sample.caption)}"
+    if sample.image is not None:
+        return sample.caption
+    return index if sample.caption in ("", index) else f"{index} · {sample.caption}"
 
 
 def _contains_images(x: Any) -> bool:

@@ -83,6 +83,8 @@ export class MatrixView {
     this.on(this.root, "change", (event) => {
       if (event.target?.name === "km-normalize") this.paint();
     });
+    /** The cells of the list of confused pairs. */
+    this.worstCells = state.worst_cells;
     this.bindPairs();
     if (!this.matrix) openLargeMatrix(this).then((largeMatrix) => { this.largeMatrix = largeMatrix; });
     if (state.threshold_steps) new ThresholdSlider(this, state.threshold_steps);
@@ -133,29 +135,35 @@ export class MatrixView {
 
   /** Let each of the most confused pairs open its samples. */
   bindPairs() {
+    const open = (/** @type {Event} */ event) => {
+      const item = event.target instanceof Element ? event.target.closest(".km-pairs li") : null;
+      const cell = item && this.worstCells[[...(item.parentElement?.children ?? [])].indexOf(item)];
+      if (!cell) return false;
+      this.select(cell, false);
+      this.largeMatrix?.goTo(cell);
+      return true;
+    };
+    this.on(this.card, "click", open);
+    this.on(this.card, "keydown", (event) => {
+      if ((event.key !== "Enter" && event.key !== " ") || !open(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+    this.markPairs(true);
+    this.cleanups.push(() => this.markPairs(false));
+  }
+
+  /** Show that the pairs can be opened. @param {boolean} areLinks */
+  markPairs(areLinks) {
     for (const item of this.card.querySelectorAll(".km-pairs li")) {
-      const index = [...(item.parentElement?.children ?? [])].indexOf(item);
-      const cell = this.state.worst_cells[index];
-      if (!cell) continue;
-      item.classList.add("km-link");
-      item.setAttribute("tabindex", "0");
-      item.setAttribute("role", "button");
-      this.cleanups.push(() => {
-        item.classList.remove("km-link");
+      item.classList.toggle("km-link", areLinks);
+      if (areLinks) {
+        item.setAttribute("tabindex", "0");
+        item.setAttribute("role", "button");
+      } else {
         item.removeAttribute("tabindex");
         item.removeAttribute("role");
-      });
-      const open = () => {
-        this.select(cell, false);
-        this.largeMatrix?.goTo(cell);
-      };
-      this.on(item, "click", open);
-      this.on(item, "keydown", (event) => {
-        if (event.key !== "Enter" && event.key !== " ") return;
-        event.preventDefault();
-        event.stopPropagation();
-        open();
-      });
+      }
     }
   }
 

@@ -3,8 +3,14 @@
  * The connection between the cards of a confusion matrix in the page and its kernel.
  *
  * @typedef {[number, number]} Cell  positions of the true and of the predicted class
- * @typedef {{thresholds: number[], counts: number[][], current: number, samples: number,
- *     unit: string}} ThresholdSteps
+ * @typedef {{thresholds: number[], counts: number[][], metrics: StepMetrics, current: number,
+ *     samples: number, unit: string}} ThresholdSteps
+ * @typedef {number | null} Score  null if it is undefined
+ * @typedef {Record<"precision" | "recall" | "f1", Score[][]>} ClassScores
+ * @typedef {ClassScores & {overall: Record<string, Score[]>}} StepMetrics  at each step; for classes,
+ *     a score of each class
+ * @typedef {ClassScores & {overall: Record<string, Score[]>, worst: string[]}} MetricIntervals  low and
+ *     high of the metrics at one threshold, and the captions of the worst samples
  * @typedef {{key: string, kind: "matrix" | "difference", names: string[], labels: (number | string)[],
  *     shown: number[], matrix: number[][] | null, order: string, ordered: number[], scale: string,
  *     diagonal: boolean, worst_cells: Cell[], threshold_steps: ThresholdSteps | null}} MatrixState

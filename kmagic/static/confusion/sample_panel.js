@@ -48,9 +48,17 @@ export class SamplePanel {
     }
   }
 
-  /** Fetch again what is shown, if anything is. */
+  /** Show what belongs to the view's threshold. */
   refresh() {
     if (this.cells.length) this.show(this.cells);
+    else this.showUnselected();
+  }
+
+  /** Without a selection: the samples of the saved card, which belong to its own threshold. */
+  showUnselected() {
+    const isStale = this.view.threshold !== null && this.originalContent.length > 0;
+    const hint = element("div", "km-muted", "Click a cell to see its samples at this threshold.");
+    this.container.replaceChildren(...(isStale ? [hint] : this.originalContent));
   }
 
   /** @param {Cell[]} cells @param {number} first */
@@ -140,7 +148,7 @@ export class SamplePanel {
     this.latest += 1;
     this.cells = [];
     this.releaseImages();
-    this.container.replaceChildren(...this.originalContent);
+    this.showUnselected();
     this.view.clearSelection();
   }
 

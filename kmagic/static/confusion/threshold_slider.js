@@ -9,8 +9,9 @@
 
 import { button, element } from "../kit/elements.js";
 import { formatCount, formatPercent, ratio } from "../kit/formatting.js";
+import { ThresholdMetrics } from "./threshold_metrics.js";
 
-/** Milliseconds that the slider rests before the samples are fetched. */
+/** Milliseconds that the slider rests before samples and intervals are fetched. */
 const REFRESH_DELAY = 120;
 const TINTS = { correct: "rgba(0, 114, 178, 0.15)", mistake: "rgba(213, 94, 0, 0.15)" };
 
@@ -31,13 +32,16 @@ export class ThresholdSlider {
       this.slider.value = String(this.original);
       this.update();
     });
+    this.metricsBelow = new ThresholdMetrics(view, steps);
     const row = this.build();
     (view.card.querySelector(".km-curves") ?? view.card).prepend(row);
     const originalTable = /** @type {HTMLTableElement | undefined} */ (view.table?.table.cloneNode(true));
     view.cleanups.push(() => {
       clearTimeout(this.timer);
       row.remove();
-      view.card.classList.remove("km-threshold-moved");
+      view.threshold = null;
+      view.panel.refresh();
+      this.metricsBelow.restore();
       if (this.header) this.header.textContent = this.originalHeader;
       this.moveMarkers(steps.counts[this.original]);
       if (!view.table || !originalTable) return;
@@ -72,7 +76,6 @@ export class ThresholdSlider {
     const threshold = steps.thresholds[step];
     const [trueNegatives, falsePositives, falseNegatives, truePositives] = steps.counts[step];
     view.threshold = moved ? threshold : null;
-    view.card.classList.toggle("km-threshold-moved", moved);
     view.matrix = [[trueNegatives, falsePositives], [falseNegatives, truePositives]];
     const wrong = falsePositives + falseNegatives;
     const correct = trueNegatives + truePositives;
@@ -86,15 +89,20 @@ export class ThresholdSlider {
     this.metrics.textContent = `accuracy ${accuracy}, precision ${precision}, recall ${recall}`;
     if (this.header) {
       this.header.textContent = !moved ? this.originalHeader
-        : `${formatCount(steps.samples)} ${steps.unit} \u00b7 ${formatCount(wrong)} wrong \u00b7 ` +
+        : `${formatCount(steps.samples)} ${steps.unit} \u00b7 ${wrong ? formatCount(wrong) : "none"} wrong \u00b7 ` +
           `accuracy ${accuracy} \u00b7 ${view.state.names[1]} above ${text}`;
     }
     if (view.table) fillTable(view.table, view.matrix);
+    if (moved) this.metricsBelow.show(step, view.matrix);
+    else this.metricsBelow.restore();
     view.paint();
     view.markSelection();
     this.moveMarkers(steps.counts[step]);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => view.panel.refresh(), REFRESH_DELAY);
+    this.timer = setTimeout(() => {
+      view.panel.refresh();
+      if (moved) this.metricsBelow.fetchIntervals().catch(() => {});
+    }, REFRESH_DELAY);
   }
 
   /** Move the markers on the ROC and precision-recall curves. @param {number[]} counts */

@@ -181,3 +181,41 @@ def test_static_cards_are_reproducible(monkeypatch):
     monkeypatch.setenv("KMAGIC_DISPLAY", "static")
     once, again = (digits()._repr_mimebundle_() for _ in range(2))
     assert once == again
+
+
+def two_classes(**keywords):
+    rng = np.random.default_rng(2)
+    true = rng.integers(0, 2, 80)
+    return confusion(true, np.clip(rng.normal(0.35 + 0.3 * true, 0.2), 0, 1), **keywords)
+
+
+def test_the_metrics_of_every_threshold_are_sent():
+    found = two_classes(sample_weight=np.linspace(0.5, 2, 80))
+    steps = interactive(found).state()["threshold_steps"]
+    json.dumps(steps, allow_nan=False)
+    for step in (20, 100, 133):
+        at = found.at(steps["thresholds"][step])
+        for name, values in steps["metrics"]["overall"].items():
+            assert np.isclose(values[step], at.overall[name], atol=1e-6), name
+        for name in ("precision", "recall", "f1"):
+            np.testing.assert_allclose(
+                steps["metrics"][name][step], getattr(at.per_class, name), atol=1e-6
+            )
+    # Nothing is predicted above 1, so the precision of the second class is undefined.
+    assert steps["metrics"]["precision"][-1][1] is None
+    assert steps["metrics"]["recall"][-1] == [1, 0]
+
+
+def test_intervals_and_captions_of_a_threshold_are_sent_on_request():
+    found = two_classes(x=[f"text {k}" for k in range(80)], top_losses=3)
+    reply, _ = request(interactive(found), "intervals", threshold=0.3)
+    at = found.at(0.3)
+    assert reply["overall"].keys() == at.overall.keys()
+    np.testing.assert_allclose(reply["overall"]["MCC"], at.intervals().overall["MCC"], atol=1e-6)
+    np.testing.assert_allclose(reply["recall"], at.intervals().recall.T, atol=1e-6)
+    table = at.top_losses(3)
+    assert len(reply["worst"]) == 3
+    for caption, index, true, predicted in zip(
+        reply["worst"], table.index, table["true"], table["predicted"], strict=True
+    ):
+        assert caption.startswith(f"#{index} · {true} as {predicted}, ")
