@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from os.path import commonprefix
 from typing import Any
 
 MINUTE, HOUR = 60, 3600
@@ -243,6 +244,53 @@ def shorten_name(name: str, limit: int) -> str:
 def _cut(part: str, boundary: int) -> int:
     """Length to keep: up to the word boundary if that keeps more than half, else all."""
     return boundary if 2 * boundary > len(part) else len(part)
+
+
+def shorten_names(names: Sequence[str], limit: int) -> list[str]:
+    """Shorten names to ``limit`` characters so that different ones stay different.
+
+    Names that :func:`shorten_name` would make equal keep the part in which they differ, or else
+    get a number.
+
+    Example:
+        >>> shorten_names(["resnet_of_cat_photos", "resnet_of_dog_photos", "ant"], 10)
+        ['…of_cat_p…', '…of_dog_p…', 'ant']
+    """
+    short = {name: shorten_name(name, limit) for name in names}
+    for group in _equal_names(short):
+        short |= _shorten_similar(group, limit)
+    equal = [name for group in _equal_names(short) for name in group]
+    for number, name in enumerate(equal, start=1):
+        tag = f"…#{number}"
+        short[name] = short[name][: max(0, limit - len(tag))] + tag
+    return [short[name] for name in names]
+
+
+def _equal_names(short: dict[str, str]) -> list[list[str]]:
+    """The names whose short forms are equal, in groups."""
+    groups: dict[str, list[str]] = {}
+    for name, text in short.items():
+        groups.setdefault(text, []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _shorten_similar(names: Sequence[str], limit: int) -> dict[str, str]:
+    """Shorten names to the part in which they differ, and as much around it as there is room."""
+    start = len(commonprefix(names))  # noqa: RUF071 - of characters, not of paths
+    end = len(commonprefix([name[start:][::-1] for name in names]))  # noqa: RUF071 - as above
+    parts = [name[start : len(name) - end] for name in names]
+    spare = limit - 2 - max(map(len, parts))
+    if spare < 0:
+        cut = "…" if start else ""
+        rest = shorten_names(parts, limit - 1) if limit > 1 + len(cut) else parts
+        return {name: f"{cut}{part}" for name, part in zip(names, rest, strict=True)}
+    left = max(0, start - (spare + 1) // 2)
+    short = {}
+    for name in names:
+        right = len(name) - end + spare // 2
+        text = f"{'…' if left else ''}{name[left:right]}"
+        short[name] = f"{text}…" if right < len(name) else text
+    return short
 
 
 def join_names(values: Sequence[str], limit: int, *, more: bool = False) -> str:

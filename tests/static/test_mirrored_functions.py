@@ -18,7 +18,6 @@ from kmagic.support.formatting import (
     format_count,
     format_duration,
     format_metric,
-    shorten_name,
 )
 
 from .conftest import RunJs
@@ -155,14 +154,6 @@ def test_cells_in_words_and_as_calls(run_js: RunJs) -> None:
         given={"kind": "matrix", "names": ["a", "b'"], "labels": ["a", "b'"]},
     )
     assert eval(f"matrix{call}", {"matrix": matrix}).tolist() == [0]  # noqa: S307 - our own call
-
-
-def test_shortened_names(run_js: RunJs) -> None:
-    names = ["elephant", "Staffordshire_terrier", "abcdefghijklmnop"]
-    found = run_js(
-        "given.map(name => m.shortenName(name, 13))", "confusion/heatmap.js", given=names
-    )
-    assert found == [shorten_name(name, 13) for name in names]
 
 
 # --- functions of the live view only --------------------------------------------------------------

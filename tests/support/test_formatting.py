@@ -12,6 +12,7 @@ from kmagic.support.errors import BuildError, DSLError, KmagicError, Problem
 from kmagic.support.formatting import (
     escape_control_characters,
     isolate_direction,
+    shorten_names,
     to_single_line,
 )
 from kmagic.support.messages import Option, Text
@@ -124,3 +125,30 @@ def test_the_caret_is_under_what_is_shown() -> None:
 
 def test_an_option_of_a_message_is_escaped() -> None:
     assert plain(str(Text(Option("target", EVIL), EVIL)))
+
+
+FAMILIES = {
+    "prefix": [f"convolutional_network_layer_{k:02d}" for k in range(50)],
+    "suffix": [f"{k}_images_of_the_second_camera" for k in range(50)],
+    "both": [f"images_of_the_class_{k}_from_the_second_camera" for k in range(50)],
+    "two places": [f"study_{k % 7}_of_the_subject_{k // 7}_in_the_laboratory" for k in range(49)],
+    "one within another": ["a" * 30, "a" * 31, "a" * 32, "a" * 60],
+    "words": ["the quick brown fox jumps", "the quick brown dog jumps", "the quick brown fox sits"],
+    "random": [
+        "".join("ab"[k >> bit & 1] for bit in range(30)) for k in range(7, 2**30, 2**25 + 9)
+    ],
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("limit", [9, 13, 18, 24])
+def test_different_names_stay_different_when_they_are_shortened(family: str, limit: int) -> None:
+    names = FAMILIES[family]
+    short = shorten_names(names, limit)
+    assert len(set(short)) == len(names)
+    assert max(map(len, short)) <= limit
+
+
+def test_only_names_that_are_too_long_are_shortened() -> None:
+    names = ["cat", "a" * 18, "dog", "cat"]
+    assert shorten_names(names, 18) == names

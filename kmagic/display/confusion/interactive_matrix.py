@@ -25,6 +25,7 @@ from kmagic.support.formatting import (
     format_count,
     isolate_direction,
     shorten_name,
+    shorten_names,
     to_single_line,
 )
 
@@ -40,7 +41,7 @@ CLASS_METRICS = ("precision", "recall", "f1")
 MAX_WIDGETS = 16  # cards that are interactive at a time; older ones become static
 MAX_SAMPLES = 48  # samples in a reply
 MAX_SENT_CLASSES = 30  # with more classes, the matrix is sent on request
-NAME_LENGTH, CAPTION_NAME = 60, 12  # characters of a class name
+NAME_LENGTH, SHORT_NAME, CAPTION_NAME = 200, 13, 12  # characters of a class name
 WORST_CELLS = 200
 THRESHOLD_STEPS = 200
 CACHED_THRESHOLDS = 8
@@ -71,6 +72,10 @@ def titles(matrix: ConfusionMatrix, indices: Iterable[int]) -> list[str]:
     return texts
 
 
+def _short_names(names: Sequence[str], most: int) -> list[str]:
+    return [isolate_direction(name) for name in shorten_names(names, most)]
+
+
 def confusion_samples(matrix: ConfusionMatrix, indices: Sequence[int]) -> list[Sample]:
     """Samples of a matrix as the card shows them."""
     return collect_samples(matrix.x, indices, captions(matrix, indices), titles(matrix, indices))
@@ -81,10 +86,8 @@ def worst_samples(matrix: ConfusionMatrix) -> list[Sample]:
     if not matrix.n_top_losses:
         return []
     table = matrix.top_losses(matrix.n_top_losses)
-    names = [
-        [isolate_direction(shorten_name(name, CAPTION_NAME)) for name in table[side]]
-        for side in ("true", "predicted")
-    ]
+    short = dict(zip(matrix.classes, _short_names(matrix.classes, CAPTION_NAME), strict=True))
+    names = [[short[name] for name in table[side]] for side in ("true", "predicted")]
     below = [
         f"{true if true == predicted else f'{true} as {predicted}'}, {probability:.2f}"
         for true, predicted, probability in zip(*names, table["probability"], strict=True)
@@ -100,10 +103,10 @@ def comparison_samples(comparison: Comparison, indices: Sequence[int]) -> list[S
     """Samples with the predictions of both models: "8, was 3"."""
     new, old = comparison.new.predictions, comparison.old.predictions
     below, described = [], []
+    names = _short_names(comparison.classes, CAPTION_NAME)
     for index in indices:
         true, now, before = (
-            isolate_direction(shorten_name(comparison.classes[classes[index]], CAPTION_NAME))
-            for classes in (new.true, new.predicted, old.predicted)
+            names[classes[index]] for classes in (new.true, new.predicted, old.predicted)
         )
         below.append(f"{now}, was {before}")
         described.append(f"{true}: taken for {now}, before for {before}")
@@ -137,9 +140,10 @@ class InteractiveConfusion:
     def state(self) -> dict[str, Any]:
         """What the page needs from the beginning, as JSON."""
         matrix = self._matrix
-        names = [isolate_direction(shorten_name(name, NAME_LENGTH)) for name in matrix.classes]
+        names = _short_names(matrix.classes, NAME_LENGTH)
         return {
             "names": names,
+            "short_names": _short_names(matrix.classes, SHORT_NAME),
             "labels": list(matrix.labels),
             "shown": self._shown,
             "order": matrix.order,

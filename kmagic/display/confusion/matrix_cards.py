@@ -6,6 +6,7 @@ A card is complete HTML: cells open without scripts, so they open in a saved not
 
 from __future__ import annotations
 
+import unicodedata
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,8 +40,10 @@ from kmagic.display.kit.card import (
     card_html,
     details_html,
     escape_html,
+    full_name_html,
     mime_bundle,
     name_html,
+    names_html,
     table_html,
     tooltip_text,
 )
@@ -52,7 +55,7 @@ from kmagic.support.colour_scale import (
     colour_values,
     difference_values,
 )
-from kmagic.support.formatting import format_count, isolate_direction, shorten_name
+from kmagic.support.formatting import format_count, isolate_direction, shorten_name, shorten_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -76,7 +79,7 @@ MAX_ROOMY = 12  # ... cells are compact.
 MAX_PAIR_CLASSES = 15
 MAX_LABELS = 30
 HORIZONTAL_NAME = 4  # longer names of columns are written vertically
-CAPTION_NAME, COLUMN_NAME, ROW_NAME, LABEL_NAME, CALL_NAME, TOOLTIP_NAME = 10, 14, 18, 24, 30, 40
+CAPTION_NAME, COLUMN_NAME, ROW_NAME, LABEL_NAME, CALL_NAME = 10, 18, 22, 24, 30
 """Characters of a class name."""
 SAMPLES_SHOWN = 6
 MAX_SAMPLE_BYTES = 250_000  # size of the samples in all cells of a saved card
@@ -130,13 +133,18 @@ class _MatrixCard(ABC):
 
     def _table(self, caption: str, heads: Sequence[str], foot: str = "") -> str:
         names = [self.matrix.classes[k] for k in self.shown]
-        compact = " km-compact" if len(names) > MAX_ROOMY else ""
+        compact, longest = (
+            (" km-compact", COLUMN_NAME) if len(names) > MAX_ROOMY else ("", ROW_NAME)
+        )
         vertical = "km-vertical-names" if max(map(len, names)) > HORIZONTAL_NAME else ""
-        columns = [f'<th scope="col"><span>{name_html(n, COLUMN_NAME)}</span></th>' for n in names]
+        columns = [
+            f'<th scope="col"><span{_upright(name)}>{html}</span></th>'
+            for name, html in zip(names, names_html(names, COLUMN_NAME), strict=True)
+        ]
         columns += [f'<th scope="col" class="km-metric">{head}</th>' for head in heads]
         rows = (
             _row_html(name, [self._cell((row, k)) for k in self.shown], self._row_metrics(row))
-            for name, row in zip(names, self.shown, strict=True)
+            for name, row in zip(names_html(names, longest), self.shown, strict=True)
         )
         return (
             f'<table class="km-matrix{compact}"><caption>Rows: true class. Columns: predicted '
@@ -251,7 +259,8 @@ class _ConfusionCard(_MatrixCard):
 
     def _text_rows(self) -> list[list[str]]:
         matrix, with_matrix = self.matrix, len(self.shown) <= MAX_TEXT_CLASSES
-        names = [isolate_direction(shorten_name(matrix.classes[k], ROW_NAME)) for k in self.shown]
+        names = shorten_names([matrix.classes[k] for k in self.shown], ROW_NAME)
+        names = [isolate_direction(name) for name in names]
         heads = ["true \\ predicted", *names] if with_matrix else ["class"]
         rows = [[*heads, "precision", "recall", "F1", "support"]]
         for name, k in zip(names, self.shown, strict=True):
@@ -305,7 +314,7 @@ def _pair_samples(matrix: ConfusionMatrix, pair: ConfusedPair) -> str:
     if len(indices) > SAMPLES_SHOWN:
         call = escape_html(f".indices(true={_argument(true)}, pred={_argument(predicted)})")
         more = f'<div class="km-muted km-more">{len(indices) - SAMPLES_SHOWN:,} more: {call}</div>'
-    title = f"{name_html(pair.true_name)} taken for {name_html(pair.predicted_name)}"
+    title = f"{full_name_html(pair.true_name)} taken for {full_name_html(pair.predicted_name)}"
     samples = confusion_samples(matrix, indices[:SAMPLES_SHOWN].tolist())
     return _samples_html(title, samples) + more
 
@@ -318,8 +327,8 @@ def _pairs(pairs: Sequence[ConfusedPair]) -> str:
     return _pairs_html(
         "Most confused",
         (
-            f'<li value="{rank}">{name_html(pair.true_name)} taken for '
-            f'{name_html(pair.predicted_name)}<span class="km-muted">: '
+            f'<li value="{rank}">{full_name_html(pair.true_name)} taken for '
+            f'{full_name_html(pair.predicted_name)}<span class="km-muted">: '
             f"{format_count(pair.count)} of {format_count(pair.support)}</span></li>"
             for rank, pair in enumerate(pairs, start=1)
         ),
@@ -427,7 +436,7 @@ class _ComparisonCard(_MatrixCard):
         return _build_popups(cells, self._cell_samples)
 
     def _cell_samples(self, cell: Cell) -> str:
-        true, predicted = (name_html(self.matrix.classes[k]) for k in cell)
+        true, predicted = (full_name_html(self.matrix.classes[k]) for k in cell)
         title = f"{true} correct" if cell[0] == cell[1] else f"{true} taken for {predicted}"
         moved = zip(moved_samples(self.comparison, cell), ("no longer", "new"), strict=True)
         return "".join(
@@ -473,7 +482,7 @@ def _class_metrics_of_both(comparison: Comparison) -> str:
         order = np.argsort(-change, kind="stable")[:MAX_COMPLETE]
     rows = (
         [
-            name_html(comparison.classes[k]),
+            full_name_html(comparison.classes[k]),
             f"{row.recall_before:.3f} → {row.recall:.3f}",
             f"{row.precision_before:.3f} → {row.precision:.3f}",
             f"{row.fixed:,}",
@@ -502,6 +511,7 @@ class _MultilabelCard:
 
     def __init__(self, confusion: MultilabelConfusion) -> None:
         self.confusion, self.counts = confusion, confusion.matrices
+        self._names = names_html(confusion.classes, LABEL_NAME)
         self.shown: list[int] = confusion.ordered().tolist()
         if len(self.shown) > MAX_LABELS:
             worst = np.argsort(confusion.per_class.f1, kind="stable")[:MAX_LABELS].tolist()
@@ -515,10 +525,10 @@ class _MultilabelCard:
         confusion = self.confusion
         first_line, *_ = confusion.describe().splitlines()
         rows = [["label", "TP", "FN", "FP", "precision", "recall", "F1"]]
-        for k in self.shown:
+        names = shorten_names([confusion.classes[k] for k in self.shown], LABEL_NAME)
+        for name, k in zip(names, self.shown, strict=True):
             counts = [format_count(self.counts[k][cell]) for cell in ((1, 1), *MISTAKES)]
-            name = isolate_direction(shorten_name(confusion.classes[k], LABEL_NAME))
-            rows.append([name, *counts, *_rates_to_text(confusion.per_class, k)])
+            rows.append([isolate_direction(name), *counts, *_rates_to_text(confusion.per_class, k)])
         overall = [f"  {name} {value:.4f}" for name, value in confusion.overall.items()]
         return "\n".join([first_line, "", *text_table(rows), "", "All labels:", *overall])
 
@@ -559,7 +569,7 @@ class _MultilabelCard:
             format_count(support),
         )
         cells = [self._cell(k, cell) for cell in ((1, 1), *MISTAKES)]
-        return _row_html(self.confusion.classes[k], cells, metrics, LABEL_NAME)
+        return _row_html(self._names[k], cells, metrics)
 
     def _cell(self, k: int, cell: Cell) -> str:
         count, popup = self.counts[k][cell], self._popups.get((k, *cell), "")
@@ -588,7 +598,7 @@ class _MultilabelCard:
         name = isolate_direction(shorten_name(whole_name, LABEL_NAME))
         described = [f"{name}, {what.removesuffix('s')}"] * len(first)
         samples = collect_samples(self.confusion.x, first, captions(label, first), described)
-        return _samples_html(f"{name_html(whole_name)}: {what}", samples, f"{len(indices):,}")
+        return _samples_html(f"{full_name_html(whole_name)}: {what}", samples, f"{len(indices):,}")
 
     def _averages(self) -> str:
         averages = self.confusion.report().iloc[len(self.confusion) :]
@@ -658,11 +668,16 @@ def _layout_html(
     )
 
 
-def _row_html(
-    name: str, cells: Iterable[str], metrics: Iterable[str], length: int = ROW_NAME
-) -> str:
+def _row_html(name: str, cells: Iterable[str], metrics: Iterable[str]) -> str:
+    """A row; all parts are HTML."""
     ends = "".join(f'<td class="km-metric">{metric}</td>' for metric in metrics)
-    return f'<tr><th scope="row">{name_html(name, length)}</th>{"".join(cells)}{ends}</tr>'
+    return f'<tr><th scope="row">{name}</th>{"".join(cells)}{ends}</tr>'
+
+
+def _upright(name: str) -> str:
+    """The attribute of a vertical name whose characters stand upright, as Chinese ones do."""
+    wide = any(unicodedata.east_asian_width(character) in "WF" for character in name)
+    return ' class="km-upright"' if wide else ""
 
 
 def _cell_html(
@@ -686,7 +701,7 @@ def _cell_html(
 
 def cell_title(classes: Sequence[str], cell: Cell) -> str:
     """What a cell counts, as the value of an attribute."""
-    true, predicted = (tooltip_text(classes[k], TOOLTIP_NAME) for k in cell)
+    true, predicted = (tooltip_text(classes[k]) for k in cell)
     return f"{true} correct" if cell[0] == cell[1] else f"{true} taken for {predicted}"
 
 

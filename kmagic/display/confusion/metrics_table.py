@@ -15,7 +15,7 @@ from kmagic.display.kit.card import (
     details_html,
     drawing_html,
     escape_html,
-    name_html,
+    full_name_html,
     table_html,
     with_drawings,
 )
@@ -136,7 +136,7 @@ def _class_metrics(matrix: ConfusionMatrix) -> str:
             value, (low, high) = getattr(figures, name)[k], getattr(intervals, name)[:, k]
             interval = f'<br><small class="km-muted">{low:.3f} to {high:.3f}</small>'
             cells.append(f"{value:.3f}{interval}" if weight else UNDEFINED)
-        rows.append([name_html(matrix.classes[k]), *cells, format_count(support)])
+        rows.append([full_name_html(matrix.classes[k]), *cells, format_count(support)])
     return table_html(("", "precision", "recall", "F1", "support"), rows)
 
 

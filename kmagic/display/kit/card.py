@@ -15,7 +15,12 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from kmagic.display.kit.assets import minified_css
-from kmagic.support.formatting import escape_control_characters, isolate_direction, shorten_name
+from kmagic.support.formatting import (
+    escape_control_characters,
+    isolate_direction,
+    shorten_name,
+    shorten_names,
+)
 
 Bundle: TypeAlias = dict[str, str]
 
@@ -64,12 +69,23 @@ def message_html(text: str) -> str:
     return re.sub(r"`([^`]+)`", code, escape_html(text))
 
 
-def name_html(name: str, most: int = 24) -> str:
+def name_html(name: str, most: int = 24, *, short: str = "") -> str:
     """A user's name for something: escaped, isolated, and shortened with the whole as tooltip."""
     whole = escape_control_characters(name, "")
-    short = shorten_name(whole, most)
+    short = short or shorten_name(whole, most)
     tooltip = f' title="{tooltip_text(name)}"' if short != whole else ""
     return f"<bdi{tooltip}>{escape_html(short)}</bdi>"
+
+
+def names_html(names: Sequence[str], most: int) -> list[str]:
+    """The same for names that belong together: different ones stay different."""
+    short = shorten_names([escape_control_characters(name, "") for name in names], most)
+    return [name_html(name, short=text) for name, text in zip(names, short, strict=True)]
+
+
+def full_name_html(name: str) -> str:
+    """A user's name where there is room for all of it."""
+    return name_html(name, TOOLTIP_LENGTH)
 
 
 def tooltip_text(name: str, most: int = TOOLTIP_LENGTH) -> str:

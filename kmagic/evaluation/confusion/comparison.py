@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SIGNIFICANCE = 0.05  # p-value below which a difference counts as more than chance
 MIN_P = 0.001  # smaller p-values are not written out
 MAX_NAMED = 6  # classes named in a sentence
-MAX_NAME = 24  # characters of a name in a sentence
+MAX_NAME = 60  # characters of a name in a sentence
 
 
 @dataclass(frozen=True, eq=False, repr=False)

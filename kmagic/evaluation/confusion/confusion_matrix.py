@@ -30,7 +30,7 @@ from kmagic.support.formatting import (
     isolate_direction,
     list_names,
     natural_sort_key,
-    shorten_name,
+    shorten_names,
 )
 from kmagic.support.messages import Option, Text
 from kmagic.support.rendering import Renderable
@@ -48,7 +48,7 @@ Scale: TypeAlias = Literal["linear", "log"]
 
 TOP_K = 5
 EPSILON = float(np.finfo(np.float64).eps)  # scikit-learn's log_loss clips probabilities to it
-MAX_NAME = 40  # characters of a class name in a sentence
+MAX_NAME = 60  # characters of a class name in a sentence
 MAX_OPTIMAL = 300  # classes up to which the order within the clusters is optimized too
 
 
@@ -495,8 +495,8 @@ class ConfusedPair:
     def to_text(self) -> str:
         """The pair in words: "9 taken for 4: 7 of 1,009"."""
         true, predicted = (
-            isolate_direction(shorten_name(name, MAX_NAME))
-            for name in (self.true_name, self.predicted_name)
+            isolate_direction(name)
+            for name in shorten_names((self.true_name, self.predicted_name), MAX_NAME)
         )
         counts = f"{format_count(self.count)} of {format_count(self.support)}"
         return f"{true} taken for {predicted}: {counts}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.support.colour_scale import colour_values, difference_values
-from kmagic.support.formatting import format_count, shorten_name
+from kmagic.support.formatting import format_count, shorten_names
 from kmagic.support.process_patches import enable_figure_display
 
 if TYPE_CHECKING:
@@ -66,11 +66,12 @@ def plot_labels(result: MultilabelConfusion) -> Figure:
     enable_figure_display()
     figure = Figure(figsize=(2.2 * columns, 2.3 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    titles = _short_names(result.classes)
     for axes, index in zip(grid, indices, strict=False):
         counts = result.matrices[index]
         texts = [[format_count(count) for count in row] for row in counts]
         _draw_cells(axes, colour_values(counts), ["no", "yes"], texts)
-        axes.set_title(_escape(result.classes[index]), fontsize=10)
+        axes.set_title(titles[index], fontsize=10)
     for axes in grid[len(indices) :]:
         axes.set_axis_off()
     return figure
@@ -105,7 +106,7 @@ def _draw_cells(
                 if text:
                     axes.text(column, row, text, ha="center", va="center", fontsize=size)
         are_long = max(map(len, names)) > 3  # noqa: PLR2004 - what fits
-        shown = [_escape(name) for name in names]
+        shown = _short_names(names)
         axes.set_xticks(range(len(names)), shown, rotation=90 if are_long else 0)
         axes.set_yticks(range(len(names)), shown)
     axes.tick_params(length=0, labelsize=9)
@@ -115,6 +116,6 @@ def _draw_cells(
     axes.set_ylabel("true")
 
 
-def _escape(name: str) -> str:
-    """A short name that matplotlib does not read as mathematics."""
-    return shorten_name(name, MAX_NAME).replace("$", r"\$")
+def _short_names(names: Sequence[str]) -> list[str]:
+    """Short names that matplotlib does not read as mathematics."""
+    return [name.replace("$", r"\$") for name in shorten_names(names, MAX_NAME)]

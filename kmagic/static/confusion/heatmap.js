@@ -16,13 +16,11 @@ const [SQUARE_SIZE, NAMED_SIZE, MAX_SIZE] = [3, 11, 40];
 const [ORANGE, BLUE] = [[213, 94, 0], [0, 114, 178]];
 /** Added to the opacity of dots, which have no number in them to be read. */
 const EXTRA_OPACITY = 0.25;
-/** Characters of a name. */
-const NAME_LENGTH = 13;
 
 export class Heatmap {
   /**
    * @param {number} classes
-   * @param {(index: number) => string} nameAt  name of a class by its index in the order shown
+   * @param {(index: number) => string} nameAt  short name of a class by its index in the order shown
    * @param {{onHover(position: Position | null): void, onSelect(position: Position, add: boolean): void}} listener
    */
   constructor(classes, nameAt, listener) {
@@ -280,7 +278,7 @@ export class Heatmap {
       context.translate(x, this.margin - 4);
       context.rotate(-Math.PI / 2);
       context.textAlign = "left";
-      context.fillText(shortenName(this.nameAt(column), NAME_LENGTH), 0, 0);
+      context.fillText(this.nameAt(column), 0, 0);
       context.restore();
     }
     const endRow = Math.min(this.classes, Math.ceil(this.top + this.plotWidth / this.zoom));
@@ -288,7 +286,7 @@ export class Heatmap {
     for (let row = Math.ceil(this.top); row < endRow; row += 1) {
       const y = this.margin + (row - this.top + 0.5) * this.zoom;
       if (y > this.width - 4) continue;
-      context.fillText(shortenName(this.nameAt(row), NAME_LENGTH), this.margin - 5, y);
+      context.fillText(this.nameAt(row), this.margin - 5, y);
     }
   }
 
@@ -308,11 +306,4 @@ export class Heatmap {
     for (const position of this.selection) outline(position, style.getPropertyValue("--km-blue") || "#0072b2");
     if (this.cursor) outline(this.cursor, style.color);
   }
-}
-
-/** A name with its middle left out. @param {string} name @param {number} max  characters */
-export function shortenName(name, max) {
-  if (name.length <= max) return name;
-  const head = Math.floor((max - 1) / 2);
-  return `${name.slice(0, head)}\u2026${name.slice(name.length - (max - 1 - head))}`;
 }

@@ -31,7 +31,7 @@ export class LargeMatrix {
     this.defaultText = readout.textContent ?? "";
     /** Index of the worst cell that was visited last. */
     this.worstIndex = -1;
-    this.heatmap = new Heatmap(classes, (index) => names[this.order()[index]], {
+    this.heatmap = new Heatmap(classes, (index) => view.state.short_names[this.order()[index]], {
       onHover: (position) => this.describe(position && this.cellAt(position)),
       onSelect: (position, add) => {
         const cell = this.cellAt(position);

@@ -11,8 +11,8 @@
  *     a score of each class
  * @typedef {ClassScores & {overall: Record<string, Score[]>, worst: string[]}} MetricIntervals  low and
  *     high of the metrics at one threshold, and the captions of the worst samples
- * @typedef {{key: string, kind: "matrix" | "difference", names: string[], labels: (number | string)[],
- *     shown: number[], matrix: number[][] | null, order: string, ordered: number[], scale: string,
+ * @typedef {{key: string, kind: "matrix" | "difference", names: string[],
+ *     short_names: string[], labels: (number | string)[], shown: number[], matrix: number[][] | null, order: string, ordered: number[], scale: string,
  *     diagonal: boolean, worst_cells: Cell[], threshold_steps: ThresholdSteps | null}} MatrixState
  * @typedef {{index: number, caption: string, title: string, text: string, mime?: string,
  *     width?: number, height?: number, pixelated?: boolean}} Sample

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_CURVES = 100
 """With more classes only the last matrix is kept, without accuracy curves."""
 CURVE_POINTS = 64
-MAX_NAME = 24
+MAX_NAME = 60
 """Characters of a class name in a sentence."""
 
 

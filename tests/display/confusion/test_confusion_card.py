@@ -320,3 +320,18 @@ def test_hostile_names_stay_text():
     assert len(text(found)) < 5000
     assert "\u2068\u05e9\u05dc\u05d5\u05dd\u2069" in text(found)
     found.plot()
+
+
+def test_names_that_are_similar_are_told_apart_and_whole_in_lists():
+    names = [f"images_of_the_class_{k:02d}_from_the_second_camera" for k in range(20)]
+    true = np.arange(40) % 20
+    page = html(confusion(true, np.where(true == 7, 3, true), class_names=names))
+    assert len(set(re.findall(r"<bdi title[^>]*>(…[^<]*)</bdi>", page))) == 20
+    assert f"<bdi>{names[7]}</bdi> taken for <bdi>{names[3]}</bdi>" in page
+
+
+def test_chinese_names_and_emoji_are_upright_in_the_vertical_header():
+    names = ["小さい犬と猫", "\N{ELEPHANT} elephant", "elephant", "\u05d7\u05ea\u05d5\u05dc"]
+    page = html(confusion([0, 1, 2, 3], [0, 1, 2, 2], class_names=names))
+    upright = re.findall(r'<span class="km-upright"><bdi>([^<]*)', page)
+    assert upright == names[:2]
