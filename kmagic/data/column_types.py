@@ -102,19 +102,29 @@ def type_columns(frames: Sequence[Any], options: LoadOptions, delimiter: str = "
         delimiter: What separates the cells of its file.
     """
     table = ColumnTypes([dict(frame.items()) for frame in frames])
-    words_of: dict[str, Any] = {}
-    for name in frames[0].columns:
-        cells = pd.concat([frame[name] for frame in frames], ignore_index=True)
-        if not is_numeric(cells) and not types.is_datetime64_any_dtype(cells):
-            words_of[name] = cells
+    whole = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    numbers = whole.select_dtypes(np.number, exclude=[np.complexfloating, np.timedelta64])
+    lowest = dict(numbers.min())
+    empty = numbers.isna().sum()
+    table.missing = {name: Counter({"": count}) for name, count in empty.items() if count}
+    words_of: dict[str, Any] = {
+        name: whole[name]
+        for name, dtype in whole.dtypes.items()
+        if name not in lowest
+        and not (types.is_bool_dtype(dtype) or types.is_datetime64_any_dtype(dtype))
+    }
     evidence = {name: decimal_evidence(_written(cells)) for name, cells in words_of.items()}
     usual = _usual_decimal(evidence.values())
-    for name in frames[0].columns:
+    if delimiter and not usual and numbers.dtypes.eq(np.float64).any():
+        usual = "."  # as pandas read them
+    for name in whole.columns:
         column = _Column(name, table, options)
         if name in words_of:
             column.read_text(words_of[name], evidence[name], usual, delimiter)
+        elif types.is_datetime64_any_dtype(whole[name].dtype):
+            table.dates.append(name)
         else:
-            column.read_numbers()
+            column.read_numbers(lowest.get(name))
     table.frames = [
         pd.DataFrame(columns, index=frame.index)
         for columns, frame in zip(table.frames, frames, strict=True)
@@ -157,17 +167,14 @@ class _Column:
             keep_words=keeps,
         )
 
-    def read_numbers(self) -> None:
+    def read_numbers(self, lowest: Any) -> None:
         """A column whose type is known: only numbers that stand for no value are to be found."""
         self.table.formats[self.name] = self.format
-        is_float = is_numeric(self.table.frames[0][self.name]) and not types.is_bool_dtype(
-            self.table.frames[0][self.name]
-        )
-        if is_float and self.format.missing:
+        if lowest is None:  # True and False
+            return
+        if self.format.missing:
             self._convert(lambda cells: self.format.read_numbers(cells)[0])
-        if types.is_datetime64_any_dtype(self.table.frames[0][self.name]):
-            self.table.dates.append(self.name)
-        else:
+        if lowest in _SENTINELS or _DATE_NAME.search(self.name):
             self._note_numbers()
 
     def read_text(self, cells: Any, evidence: DecimalEvidence, usual: str, delimiter: str) -> None:
@@ -177,12 +184,6 @@ class _Column:
         if not all(cell is None or isinstance(cell, _SCALARS) or cell != cell for cell in scalars):  # noqa: PLR0124 - nan is not itself
             if all(hasattr(cell, "isoformat") for cell in scalars if not _is_nothing(cell)):
                 self.table.dates.append(self.name)
-            return
-        is_usual = usual != "," and delimiter != ";" and not self.options.decimal
-        if is_usual and _are_plain(cells):
-            self._count_missing(cells, self.format.is_missing)
-            self._convert(lambda part: _to_integers(self.format.read_numbers(part)[0]))
-            self._note_numbers()
             return
         words = self.format.read_words(cells)
         filled = pd.Series([word for word in words if word is not None], dtype=object)
@@ -381,19 +382,6 @@ def _is_nothing(cell: Any) -> bool:
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell  # noqa: PLR0124 - nan is not itself
 
 
-def _are_plain(cells: Any) -> bool:
-    """Whether all cells are empty, or numbers as Python writes them."""
-    if not pd.api.types.is_string_dtype(cells) or cells.isna().all():
-        return False
-    numbers = pd.to_numeric(cells, errors="coerce")
-    is_text = numbers.isna() & cells.notna() & (cells != "")
-    return not is_text.any() and bool(numbers.notna().any()) and not _has_leading_zeros(cells)
-
-
-def _has_leading_zeros(cells: Any) -> bool:
-    return bool(cells.str.match(r"\s*[+-]?0\d", na=False).any())
-
-
 def _is_special(word: str, decimal: str) -> bool:
     """Whether a number is written in another way than Python writes it."""
     digits = r"(?!0\d)[\d.]+(?:[eE][+-]?\d+)?" if decimal == "." else r"(?!0\d)\d+"
@@ -447,13 +435,16 @@ def find_identifiers(frames: Sequence[Any], columns: Sequence[str]) -> dict[str,
     """
     found = {}
     for name in columns:
+        is_named = name.startswith("Unnamed: ") or _is_identifier_name(name)
+        if not is_named and is_numeric(frames[0][name]):
+            continue
         parts = [frame[name].dropna() for frame in frames]
         if any(len(part) < 0.9 * len(frame) for part, frame in zip(parts, frames, strict=True)):
             continue
         if not all(len(part) > 1 and _are_labels(part) and part.is_unique for part in parts):
             continue
         counts = all(map(_counts_rows, parts))
-        if name.startswith("Unnamed: ") or _is_identifier_name(name):
+        if is_named:
             found[name] = "only counts the rows" if counts else "has a different value in each row"
         elif sum(map(len, parts)) > ALWAYS_CATEGORIES and not any(map(is_numeric, parts)):
             found[name] = "has a different word in each row"
@@ -463,11 +454,14 @@ def find_identifiers(frames: Sequence[Any], columns: Sequence[str]) -> dict[str,
 def like_identifier(frames: Sequence[Any], column: str) -> str:
     """How a column resembles an identifier, though its name says nothing; "" if it does not."""
     parts = [frame[column] for frame in frames]
-    if not all(is_numeric(part) and _are_labels(part) and part.is_unique for part in parts):
-        return ""
-    if all(part.iloc[0] in (0, 1) and _counts_rows(part) for part in parts):
-        return "only counts the rows"
+    can_count = all(part.iloc[0] in (0, 1) for part in parts)
     is_unnamed = column.isdecimal() and min(map(len, parts)) > ALWAYS_CATEGORIES
+    if not (can_count or is_unnamed) or not all(
+        types.is_integer_dtype(part) and part.is_unique for part in parts
+    ):
+        return ""
+    if can_count and all(map(_counts_rows, parts)):
+        return "only counts the rows"
     return "has a different integer in each row" if is_unnamed else ""
 
 

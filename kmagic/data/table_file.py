@@ -1,6 +1,6 @@
-"""Files of tables: encoding, delimiter, header and the lines around the table; every cell is text.
+"""Files of tables: encoding, delimiter, header and the lines around the table, by its beginning.
 
-What the cells mean is decided later, by :mod:`kmagic.data.column_types`, as for a data frame.
+pandas reads plain numbers. What other cells mean is decided later, by :mod:`kmagic.data.column_types`, as for a data frame.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import io
 import lzma
 import re
 import zlib
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -27,7 +28,12 @@ from kmagic.data.paths import (
     explain_read_errors,
     table_suffix,
 )
-from kmagic.data.preparation.cell_format import MISSING_WORDS, clean_name, split_unit
+from kmagic.data.preparation.cell_format import (
+    MISSING_WORDS,
+    clean_name,
+    decimal_evidence,
+    split_unit,
+)
 from kmagic.data.time_order import looks_like_date
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
@@ -41,8 +47,20 @@ DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars", ",": "comma
 MEMORY_FACTOR = 5  # how much more memory than disk space a table takes, roughly
 SAMPLE_ROWS = 200  # that show the delimiter and the header
 MAX_BEGINNING = 100_000  # bytes that show the names of the columns
+MAX_CELLS, MIN_ROWS = 40_000, 20  # that show the header and the decimal sign
+MAX_COLUMNS = 500  # that show the header
+MAX_EVIDENCE = 2000  # words that show the decimal sign
 MAX_FOOTER = 10  # lines after a table
-_EXCEL_LINE = re.compile(r'"?sep=(.)"?;*[\r\n]+', re.IGNORECASE)
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_ENCODINGS = ("utf-8", "cp1252")
+_EXCEL_LINE = re.compile(r'"?sep=(.)"?;*\n+', re.IGNORECASE)
+_LEADING_ZERO = re.compile(r"[+-]?0\d")
+_QUOTES = "Check it for a quotation mark that is never closed."
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
 _TOTAL = re.compile(r"(grand |sub)?totals?|sums?|summe|gesamt(summe)?|average|mean", re.IGNORECASE)
 _CONSISTENT = 0.9  # share of the lines that have the same number of cells
@@ -53,7 +71,7 @@ class TableFile:
     """A table as it was read.
 
     Attributes:
-        frame: Its cells as text, with the names of its columns.
+        frame: Its cells, with the names of its columns.
         layout: How it was read, as a part of a sentence.
         note: What was guessed or left out, in sentences.
         delimiter: What separates its cells; "" if no character does.
@@ -65,8 +83,8 @@ class TableFile:
     delimiter: str = ""
 
 
-def read_table(path: Path, options: LoadOptions) -> TableFile:
-    """Read a file as a table."""
+def read_table(path: Path, options: LoadOptions, *, as_text: bool = False) -> TableFile:
+    """Read a file as a table; ``as_text`` leaves the numbers of text files as they are written."""
     with explain_read_errors(path):
         if problem := file_problem(path):
             raise DataError(f"{show_path(path)} {problem}.")
@@ -80,15 +98,16 @@ def read_table(path: Path, options: LoadOptions) -> TableFile:
     if suffix in EXCEL_SUFFIXES:
         _reject_text_options(options, "an Excel file")
         return _read_excel(path, options)
-    return _read_text_table(path, options)
+    return _read_text_table(path, options, as_text=as_text)
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> Any:
     """Read a file with these columns, as those of a table that was read before."""
     are_numbered = all(name.isdecimal() for name in columns)
-    frame = read_table(path, LoadOptions(header=None if are_numbered else True)).frame
+    options = LoadOptions(header=None if are_numbered else True)
+    frame = read_table(path, options, as_text=True).frame
     if are_numbered and not set(columns) <= set(frame.columns):
-        frame = read_table(path, LoadOptions(header=False)).frame
+        frame = read_table(path, LoadOptions(header=False), as_text=True).frame
     return frame
 
 
@@ -176,8 +195,8 @@ def header_names(path: Path, delimiter: str = "") -> list[str]:
     file_name, options = show_path(path), LoadOptions(delimiter=read_delimiter(delimiter) or None)
     text, _ = _decode(content, file_name, options)
     text, delimiter, _ = _split_preamble(text, path, options)
-    rows = _count_rows(text, delimiter, file_name)
-    return _Header(rows.sample, options).names(rows.longest, file_name) if rows.sample else []
+    sample = _Sample(text, delimiter, file_name)
+    return _Header(sample.rows, options).names(sample.width, file_name) if sample.rows else []
 
 
 def _split_preamble(text: str, path: Path, options: LoadOptions) -> tuple[str, str, int]:
@@ -189,65 +208,117 @@ def _split_preamble(text: str, path: Path, options: LoadOptions) -> tuple[str, s
     return text, given or _find_delimiter(text, usual), comments + bool(excel)
 
 
-def _read_text_table(path: Path, options: LoadOptions) -> TableFile:
+def _read_text_table(path: Path, options: LoadOptions, *, as_text: bool) -> TableFile:
     import pandas as pd  # noqa: PLC0415 - half a second to import
 
     file_name = show_path(path)
     text, encoding = _decode(_read_bytes(path), file_name, options)
-    text, delimiter, skipped = _split_preamble(text, path, options)
-    rows = _count_rows(text, delimiter, file_name)
-    if rows.width < 2:  # noqa: PLR2004 - a target and a feature
-        raise _single_column_error(text, rows, delimiter, file_name)
-    rows.check_lengths(file_name, skipped)
-    header = _Header(rows.sample, options)
-    stream = io.StringIO(text, newline="")
-    for _ in range(rows.line_of(rows.start + header.lines)):
-        stream.readline()
+    text, delimiter, skipped = _split_preamble(text.rstrip("\n"), path, options)
+    sample = _Sample(text, delimiter, file_name)
+    if sample.width < 2:  # noqa: PLR2004 - a target and a feature
+        raise _single_column_error(text, sample, delimiter, file_name)
+    header = _Header(sample.rows, options)
+    *_, text = text.split("\n", sample.line_of(0))  # from the header on
+    text, trailing = _without_footer(text, delimiter, sample.width)
+    *names, body = text.split("\n", sample.line_of(header.lines) - sample.line_of(0))
+    dtypes = str if as_text else _text_columns(sample.rows[header.lines :], delimiter, options)
+    error: Exception | None = None
     try:
-        frame = pd.read_csv(
-            stream,
-            sep=r"\s+" if delimiter == " " else delimiter,
-            header=None,
-            names=range(rows.longest),
-            index_col=False,
-            nrows=rows.count - header.lines,
-            dtype=str,
-            na_filter=False,
-            skipinitialspace=True,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        frame = _parse_cells(body, delimiter, sample.width, dtypes)
+        if dtypes is not str and _has_decimal_commas(frame):
+            frame = _parse_cells(body, delimiter, sample.width, dtypes := str)
+        if _has_unpaired_quotes(frame, body, delimiter):
+            frame = _parse_cells(body, delimiter, sample.width, dtypes, csv.QUOTE_NONE)
+    except (pd.errors.ParserError, ValueError) as parser_error:
+        error = parser_error
+    if error or sample.is_ragged or _may_be_ragged(frame, body, delimiter):
+        line = sample.line_of(0) + skipped
+        _check_lengths(text, delimiter, sample.width, line, file_name, has_names=bool(names))
+    if error:
         reason = str(error).removeprefix("Error tokenizing data. C error: ").strip().rstrip(".")
-        raise DataError(
-            f"{file_name} cannot be read as a table: {reason}.",
-            "Check it for a quotation mark that is never closed.",
-        ) from error
-    frame = frame.set_axis(header.names(rows.longest, file_name), axis=1)
-    is_header = (frame == frame.columns).all(axis=1)  # again, where files were joined
-    is_header &= options.header is None
-    frame = frame[(frame != "").any(axis=1) & ~is_header].reset_index(drop=True)
-    notes: list[Any] = [header.note, _left_out(rows.leading, rows.trailing)]
+        raise DataError(f"{file_name} cannot be read as a table: {reason}.", _QUOTES) from error
+    frame = frame.drop(columns=sample.width).dropna(how="all")
+    frame = frame.set_axis(header.names(sample.width, file_name), axis=1)
+    notes: list[Any] = [header.note, _left_out(sample.leading, trailing)]
     if skipped:
         notes.append(f"{pluralize(skipped, 'line')} before the table left out.")
-    if is_header.any():
-        notes.append(f"The header is repeated in {pluralize(is_header.sum(), 'line')}, left out.")
+    if options.header is None and (frame.iloc[:, 0] == frame.columns[0]).any():
+        is_header = (frame == frame.columns).all(axis=1)  # again, where files were joined
+        if is_header.any():
+            frame = frame[~is_header]
+            lines = pluralize(is_header.sum(), "line")
+            notes.append(f"The header is repeated in {lines}, left out.")
     if encoding == "cp1252" and not options.encoding:
         guess = "The file is not UTF-8 and was read as cp1252 (Western European); "
         notes.append(Text(guess, Option("encoding"), " sets another encoding."))
     separated = DELIMITERS.get(delimiter, repr(delimiter))
     layout = f"{encoding} text separated by {separated}, "
-    layout += header.describe(rows.line_of(rows.start) + skipped)
-    return TableFile(frame, layout, Text.join(" ", filter(None, notes)), delimiter)
+    layout += header.describe(sample.line_of(0) + skipped)
+    note = Text.join(" ", filter(None, notes))
+    return TableFile(frame.reset_index(drop=True), layout, note, delimiter)
+
+
+def _parse_cells(
+    body: str, delimiter: str, width: int, dtypes: Any, quoting: Any = csv.QUOTE_MINIMAL
+) -> Any:
+    """The cells of a text, with one more column than there should be."""
+    import pandas as pd  # noqa: PLC0415 - half a second to import
+
+    return pd.read_csv(
+        io.BytesIO(body.encode()),
+        sep=r"\s+" if delimiter == " " else delimiter,
+        header=None,
+        names=range(width + 1),
+        index_col=False,
+        dtype=dtypes,
+        keep_default_na=False,
+        na_values=[""],
+        skipinitialspace=True,
+        low_memory=False,
+        quoting=quoting,
+    )
+
+
+def _has_unpaired_quotes(frame: Any, body: str, delimiter: str) -> bool:
+    """Whether quotation marks joined lines that are rows of their own: they are part of a text."""
+    lines = list(filter(None, body.split("\n"))) if delimiter == "\t" and '"' in body else []
+    is_row = (line.count(delimiter) == len(frame.columns) - 2 for line in lines)
+    return len(frame) < len(lines) and all(is_row)
+
+
+def _text_columns(rows: Sequence[Sequence[str]], delimiter: str, options: LoadOptions) -> Any:
+    """Types for pandas: text where a number may not be what it is in Python."""
+    columns = list(zip_longest(*rows, fillvalue=""))
+    evidence = [
+        decimal_evidence(cells if delimiter == ";" else (cell for cell in cells if "," in cell))
+        for cells in columns
+    ]
+    if options.decimal == "," or any(each.comma for each in evidence):
+        return str
+    return {
+        index: str
+        for index, (cells, each) in enumerate(zip(columns, evidence, strict=True))
+        if any(map(_LEADING_ZERO.match, cells)) or (each.either_point and not each.point)
+    }
+
+
+def _has_decimal_commas(frame: Any) -> bool:
+    """Whether numbers with points were read, though other columns have decimal commas."""
+    texts = frame.select_dtypes(["object", "string"])
+    return bool(frame.dtypes.eq(float).any()) and any(
+        decimal_evidence(texts[name].dropna().astype(str).unique()[:MAX_EVIDENCE]).comma
+        for name in texts
+    )
 
 
 def _read_bytes(path: Path) -> bytes:
     """The content of a file, decompressed if its name says so."""
     module: Any = _MODULES.get(path.suffix.lower())
-    available = available_memory()
-    limit = -1 if available is None else int(MAX_SHARE * available / MEMORY_FACTOR)
     with explain_read_errors(path):
         if module is None:
-            with path.open("rb") as stream:
-                return stream.read()
+            return path.read_bytes()
+        available = available_memory()
+        limit = -1 if available is None else int(MAX_SHARE * available / MEMORY_FACTOR)
         try:
             with module.open(path) as stream:
                 content: bytes = stream.read(limit)
@@ -264,52 +335,39 @@ def _read_bytes(path: Path) -> bytes:
 
 def _decode(content: bytes, file_name: str, options: LoadOptions) -> tuple[str, str]:
     """The text of a file, and the encoding."""
-    encoding = options.encoding or _guess_encoding(content)
-    try:
-        text = content.decode(encoding)
-    except LookupError as error:
-        raise DataError(
-            option="encoding",
-            expected="an encoding of Python, e.g. utf-8, utf-16, cp1252 or shift_jis",
-            actual=encoding,
-        ) from error
-    except (UnicodeError, ValueError) as error:
+    marked = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "")
+    for encoding in [options.encoding or marked] if options.encoding or marked else _ENCODINGS:
+        try:
+            text = content.decode(encoding)
+        except LookupError as error:
+            raise DataError(
+                option="encoding",
+                expected="an encoding of Python, e.g. utf-8, utf-16, cp1252 or shift_jis",
+                actual=encoding,
+            ) from error
+        except ValueError:
+            continue
+        break
+    else:
         raise DataError(
             f"{file_name} is not a text in {options.encoding or 'UTF-8 or cp1252'}.",
             Text("Set its encoding, e.g. ", Option("encoding", "latin-1"), "."),
-        ) from error
+        )
     text = text.removeprefix("\ufeff")
-    control = _NOT_TEXT.search(text)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    control = _NOT_TEXT.search(text, 0, MAX_BEGINNING) or re.search("\0", text)
     if control:
         line = text.count("\n", 0, control.start()) + 1
         raise DataError(
             f"{file_name} is not a text file: line {line:,} contains the character {control[0]!r}.",
-            Text("If it is a text in another encoding, use ", Option("encoding"), "."),
+            Text(
+                "If it is a text in another encoding, use e.g. ",
+                Option("encoding", "utf-16-le"),
+                ".",
+            ),
         )
     return text, encoding.lower().replace("utf-8-sig", "UTF-8").replace("utf-", "UTF-")
-
-
-def _guess_encoding(content: bytes) -> str:
-    marks = (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF32_LE, "utf-32"),
-        (codecs.BOM_UTF32_BE, "utf-32"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    )
-    for mark, encoding in marks:
-        if content.startswith(mark):
-            return encoding
-    sample = content[:1000]
-    if sample[1::2].count(0) > len(sample) / 4 and not sample[::2].count(0):
-        return "utf-16-le"
-    if sample[::2].count(0) > len(sample) / 4 and not sample[1::2].count(0):
-        return "utf-16-be"
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
 
 
 def _without_comments(text: str) -> tuple[str, int]:
@@ -317,23 +375,17 @@ def _without_comments(text: str) -> tuple[str, int]:
 
     The last one stays, without its "#", if it names the columns, as ``numpy.savetxt`` writes it.
     """
-    lines, length = [], 0
-    for line in io.StringIO(text, newline=""):
-        if not line.startswith(("#", "%")) and line.strip():
-            break
-        lines.append(line)
-        length += len(line)
-    else:
+    if not text.startswith(("#", "%", "\n")):
         return text, 0
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if not lines:
-        return text[length:], 0
-    last, first = lines[-1].lstrip("#% "), text[length:].partition("\n")[0]
-    cells = {len(_cells(row, _find_delimiter(first, ","))) for row in (last.strip(), first.strip())}
-    if len(cells) == 1 and cells != {1}:
-        return last + text[length:], len(lines) - 1
-    return text[length:], len(lines)
+    lines = text.split("\n", SAMPLE_ROWS)
+    is_table = (line.strip() and not line.startswith(("#", "%")) for line in lines)
+    count = next((index for index, found in enumerate(is_table) if found), 0)
+    first, last = lines[count], lines[count - 1].lstrip("#% ")
+    if count and last:
+        cells = [len(_cells(row.strip(), _find_delimiter(first, ","))) for row in (last, first)]
+        if cells[0] == cells[1] > 1:
+            return "\n".join([last, *lines[count:]]), count - 1
+    return "\n".join(lines[count:]), sum(map(bool, map(str.strip, lines[:count]))) and count
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -344,13 +396,24 @@ def _parse(text: str, delimiter: str) -> Any:
     """Rows of cells; runs of spaces and tabs are one delimiter if it is a space."""
     lines: Any = io.StringIO(text, newline="")
     if delimiter == " ":
-        lines = (line.replace("\t", " ").strip(" \r\n") + "\n" for line in lines)
+        lines = (line.replace("\t", " ").strip(" \n") + "\n" for line in lines)
     return csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+
+
+def _beginning(text: str) -> str:
+    """The first lines; the last row of cells may be cut."""
+    end = -1
+    for _ in range(SAMPLE_ROWS):
+        end = text.find("\n", end + 1)
+        if end < 0:
+            return text
+    return text[: end + 1]
 
 
 def _find_delimiter(text: str, default: str) -> str:
     """The delimiter by which most lines have the same number of cells."""
     scores = {}
+    text = _beginning(text)
     for delimiter in DELIMITERS:
         try:
             rows = [row for row in islice(_parse(text, delimiter), SAMPLE_ROWS) if row]
@@ -373,97 +436,101 @@ def _are_spaced_numbers(
     share: float, width: int, rows: list[list[str]], other: float, scores: dict[str, Any]
 ) -> bool:
     """Whether spaces separate numbers, rather than the words of a cell."""
-    cells = [cell for row in rows for cell in row]
-    numbers = sum(split_unit(cell) is not None or cell in MISSING_WORDS for cell in cells)
     best = max((scores[d][1] for d in scores if scores[d][0] >= _CONSISTENT), default=1)
-    is_wider = width > best or other < _CONSISTENT
-    return share >= _CONSISTENT and is_wider and numbers > len(cells) / 2
+    if share < _CONSISTENT or not (width > best or other < _CONSISTENT):
+        return False
+    cells = [cell for row in rows for cell in row][:MAX_CELLS]
+    numbers = sum(split_unit(cell) is not None or cell in MISSING_WORDS for cell in cells)
+    return numbers > len(cells) / 2
 
 
-class _CountedRows:
-    """The rows of a text: how many cells they have, and where the table begins and ends."""
+class _Sample:
+    """The first rows of a text.
 
-    def __init__(self, text: str, delimiter: str) -> None:
-        reader = _parse(text, delimiter)
-        self.lengths: list[int] = []
-        self._lines = [0]  # number of text lines before each row
-        self.overlong: list[tuple[int, list[str]]] = []
-        first: list[list[str]] = []
-        last: deque[list[str]] = deque(maxlen=MAX_FOOTER)
-        for row in reader:
-            if not row:
-                if not self.lengths:
-                    self._lines[0] = reader.line_num
-                continue
-            if len(first) < SAMPLE_ROWS + MAX_FOOTER:
-                first.append([cell.strip() for cell in row])
-            last.append([cell.strip(" ") for cell in row])
-            self.lengths.append(len(row))
-            self._lines.append(reader.line_num)
-        self.width = max((counts := Counter(self.lengths)), key=lambda n: (counts[n], n), default=0)
-        self.start = _leading_lines(first, self.width)
-        tail = list(last)[-max(len(self.lengths) - self.start - 1, 0) :] if self.lengths else []
-        footer = _trailing_lines(tail, self.width)
-        self.count = len(self.lengths) - self.start - footer
-        self.leading, self.trailing = first[: self.start], tail[len(tail) - footer :]
-        self.sample = first[self.start : self.start + min(self.count, SAMPLE_ROWS)]
-        self.longest = max(self.lengths[self.start : self.start + self.count], default=0)
-        self._text, self._delimiter = text, delimiter
+    Attributes:
+        rows: Their cells, from the header on.
+        leading: Rows before the table.
+        width: Number of cells of most rows.
+        is_ragged: Whether a row has another number of cells.
+    """
+
+    def __init__(self, text: str, delimiter: str, file_name: str) -> None:
+        beginning = _beginning(text)
+        reader, lines, rows = _parse(beginning, delimiter), [0], []
+        try:
+            for row in reader:
+                if row:
+                    rows.append([cell.strip() for cell in row])
+                    lines.append(reader.line_num)
+                elif not rows:
+                    lines[0] = reader.line_num
+        except csv.Error as error:
+            raise DataError(f"{file_name} cannot be read as a table: {error}.", _QUOTES) from error
+        if len(beginning) < len(text) and len(rows) > 1:
+            rows.pop()  # it may be cut
+        counts = Counter(map(len, rows))
+        self.width = max(counts, key=lambda count: (counts[count], count), default=0)
+        start = _leading_lines(rows, self.width)
+        self.is_ragged = any(len(row) != self.width for row in rows[start:])
+        self.leading, self._lines = rows[:start], lines[start:]
+        self.rows = rows[start : start + max(MAX_CELLS // (self.width or 1), MIN_ROWS)]
 
     def line_of(self, row: int) -> int:
         """Number of text lines before a row."""
         return self._lines[row]
 
-    def check_lengths(self, file_name: str, skipped: int) -> None:
-        """Reject rows with more or fewer cells than the others, except for a trailing delimiter."""
-        allowed = {self.width, self.longest}
-        first = self.lengths[self.start]
-        if first == self.width - 1:  # R writes no name above the names of the rows
-            allowed.add(first)
-        body = range(self.start, self.start + self.count)
-        if self.longest == self.width + 1 and not self._is_trailing():
-            allowed.discard(self.longest)
-        elif self.longest > self.width + 1:
-            allowed = {self.width}
-        wrong = [row for row in body if self.lengths[row] not in allowed]
-        if not wrong:
-            return
-        line = self._lines[wrong[0]] + 1 + skipped
-        more = f"; and {len(wrong) - 1:,} more lines" if len(wrong) > 1 else ""
-        separated = DELIMITERS.get(self._delimiter, repr(self._delimiter))
-        raise DataError(
-            f"{file_name} cannot be read as a table: line {line:,} has "
-            f"{pluralize(self.lengths[wrong[0]], 'cell')}, most lines have {self.width:,}{more}.",
-            Text(
-                f"Correct the file: its cells are separated by {separated}, and a cell that "
-                "contains the separator is quoted. ",
-                Option("delimiter"),
-                " sets another separator.",
-            ),
-        )
 
-    def _is_trailing(self) -> bool:
-        """Whether all cells after the last named column are empty."""
-        rows = islice(filter(None, _parse(self._text, self._delimiter)), self.start, None)
-        return not any(row[self.width :] and row[self.width].strip() for row in rows)
+def _without_footer(text: str, delimiter: str, width: int) -> tuple[str, list[list[str]]]:
+    """The text without lines after the table, and those lines."""
+    lines = text.rsplit("\n", MAX_FOOTER)[1:]
+    quoted = [index for index, line in enumerate(lines, 1) if line.count('"') % 2]
+    rows = [_cells(line, delimiter) for line in lines[quoted[-1] if quoted else 0 :]]
+    footer = _trailing_lines(rows, width)
+    return text.rsplit("\n", footer)[0] if footer else text, rows[len(rows) - footer :]
 
 
-def _count_rows(text: str, delimiter: str, file_name: str) -> _CountedRows:
-    try:
-        return _CountedRows(text, delimiter)
-    except csv.Error as error:
-        raise DataError(
-            f"{file_name} cannot be read as a table: {error}.",
-            "Check it for a quotation mark that is never closed.",
-        ) from error
+def _may_be_ragged(frame: Any, body: str, delimiter: str) -> bool:
+    """Whether rows may have too many cells or too few, which pandas fills with empty ones."""
+    *_, last, extra = frame.columns
+    if frame[extra].notna().any():
+        return True
+    cells = body.count(delimiter) + len(frame)
+    return bool(frame[last].isna().any()) and ('"' in body or cells != len(frame) * extra)
 
 
-def _single_column_error(
-    text: str, rows: _CountedRows, delimiter: str, file_name: str
-) -> DataError:
-    if not rows.count:
+def _check_lengths(
+    text: str, delimiter: str, width: int, line: int, file_name: str, *, has_names: bool
+) -> None:
+    """Reject rows with more or fewer cells than the others, except for a trailing delimiter."""
+    wrong, before = [], 0
+    reader = _parse(text, delimiter)
+    with suppress(csv.Error):  # pandas knows the reason
+        for row in reader:
+            is_names = has_names and not before  # R writes no name above the names of the rows
+            is_right = len(row) == width or (is_names and len(row) == width - 1)
+            if not is_right and any(row) and (len(row) < width or any(row[width:])):
+                wrong.append((line + before + 1, len(row)))
+            before = reader.line_num
+    if not wrong:
+        return
+    number, count = wrong[0]
+    more = f"; and {len(wrong) - 1:,} more lines" if len(wrong) > 1 else ""
+    raise DataError(
+        f"{file_name} cannot be read as a table: line {number:,} has {pluralize(count, 'cell')}, "
+        f"most lines have {width:,}{more}.",
+        Text(
+            f"Correct the file: its cells are separated by {DELIMITERS.get(delimiter, delimiter)}, "
+            "and a cell that contains the separator is quoted. ",
+            Option("delimiter"),
+            " sets another separator.",
+        ),
+    )
+
+
+def _single_column_error(text: str, sample: _Sample, delimiter: str, file_name: str) -> DataError:
+    if not sample.rows:
         return DataError(f"{file_name} has no lines with text.")
-    line = rows.sample[0][0]
+    line = sample.rows[0][0]
     other = _find_delimiter(text, delimiter)
     if other != delimiter and len(_cells(line, other)) > 1:
         return DataError(
@@ -503,10 +570,9 @@ def _trailing_lines(rows: Sequence[Sequence[str]], width: int) -> int:
     few, footer = (1 if width > 2 else 0), 0  # noqa: PLR2004 - of two columns, one may be empty
     for row in rows[::-1]:
         first = next(filter(None, row), "")
-        if any("\n" in cell for cell in row):  # after a quotation mark that is never closed
-            break
         is_short = len(row) < width and _filled(row) <= max(few, 1)
-        if not (is_short or _filled(row) <= few or _TOTAL.fullmatch(first.strip(" :"))):
+        is_total = _TOTAL.fullmatch(first.strip(" :")) and sum(first in each for each in rows) == 1
+        if not (is_short or _filled(row) <= few or is_total):
             break
         footer += 1
     return footer if footer < len(rows) else 0
@@ -568,10 +634,10 @@ class _Header:
         if not self.lines:
             return [str(index) for index in range(width)]
         first = [clean_name(name) for name in self._first]
-        is_trailing = all(len(row) < width or not row[-1] for row in self._below)
+        is_trailing = all(len(row) < width or not row[width - 1] for row in self._below)
         if len(first) == width - 1 and all(first) and not is_trailing:
             first = ["", *first]  # R: the names of the rows have no name
-        first += [""] * (width - len(first))
+        first = (first + [""] * width)[:width]
         if self.lines > 1 and ("" in first[: len(self._second)] or len(set(first)) < len(first)):
             group, pairs = "", zip_longest(first, self._second, fillvalue="")
             first = [clean_name(f"{(group := name or group)} {unit}") for name, unit in pairs]
@@ -581,7 +647,7 @@ class _Header:
 
 def check_unique(names: Sequence[str], table: str) -> None:
     """Reject a name that two columns have."""
-    repeated = sorted({name for name in names if names.count(name) > 1 and name})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1 and name)
     if repeated:
         raise DataError(
             f"{table} has more than one column named {list_names(repeated)}.",
@@ -596,7 +662,7 @@ def _is_value(word: str) -> bool:
 
 def _columns(rows: Sequence[Sequence[str]]) -> Iterator[tuple[str, list[str]]]:
     """First cell and other cells of each column, without missing values."""
-    for index, first in enumerate(rows[0]):
+    for index, first in enumerate(rows[0][:MAX_COLUMNS]):
         cells = [row[index] for row in rows[1:] if index < len(row)]
         filled = [cell for cell in cells if cell.casefold() not in MISSING_WORDS and cell]
         if first and filled:

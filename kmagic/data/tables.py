@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,13 @@ MAX_RESEMBLING = 3  # columns that may identify the rows
 
 def load_tables(*parts: Sequence[Path] | NDArray[Any], options: LoadOptions) -> Dataset:
     """Load tables from files: the files of each part are concatenated."""
-    frames, read = [], []
+    paths = [path for files in parts for path in files]
+    read = [read_table(path, options) for path in paths]
+    if any(not table.frame.dtypes.equals(read[0].frame.dtypes) for table in read):
+        read = [read_table(path, options, as_text=True) for path in paths]  # in the same way
+    frames, remaining = [], iter(read)
     for files in parts:
-        tables = [read_table(path, options) for path in files]
-        read += tables
+        tables = list(islice(remaining, len(files)))
         for path, table in zip(files, tables, strict=True):
             differing = set(table.frame.columns) ^ set(tables[0].frame.columns)
             if differing:
@@ -310,7 +314,7 @@ def _select_features(
     reasons = {
         column: "has no name and no values"
         for column in selected
-        if column.startswith("Unnamed: ") and all(f[column].isin(["", None]).all() for f in frames)
+        if column.startswith("Unnamed: ") and all(f[column].isna().all() for f in frames)
     }
     reasons.update(dict.fromkeys((c for c in table.dates if c in selected), "contains dates"))
     others = [column for column in selected if column not in reasons]
@@ -412,7 +416,11 @@ def _check_columns(frames: list[Any], features: list[str], table: ColumnTypes, n
     """Reject columns that are neither numbers nor categories, all of them at once."""
     problems: dict[str, tuple[str, str | Text]] = {}
     texts = []
+    plain = frames[0][features].select_dtypes(np.number)
+    finite = set(plain.columns[np.isfinite(plain.to_numpy(np.float64)).all(axis=0)])
     for column in features:
+        if column in finite and len(frames) == 1 and column not in table.dates:
+            continue
         cells = pd.concat([frame[column] for frame in frames]).dropna()
         problem = table.problems.get(column) or _why_not_numbers(cells, column in table.dates)
         if problem is not None:

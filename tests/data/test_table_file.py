@@ -138,7 +138,7 @@ def test_columns_aligned_with_spaces_and_tabs(write: Any) -> None:
     text = "".join(f'{n * 1.5:<8}{n * n:>6}   {n % 2}\t"ford {n}"\n' for n in range(ROWS))
     table = read(write(text, "auto-mpg.data"))
     assert table.frame.shape == (ROWS, 4)
-    assert table.frame.iloc[3].tolist() == ["4.5", "9", "1", "ford 3"]
+    assert table.frame.iloc[3].tolist() == [4.5, 9, 1, "ford 3"]
 
 
 def test_words_with_spaces_are_one_cell(write: Any) -> None:
@@ -170,9 +170,7 @@ def test_given_delimiters(write: Any) -> None:
 # --- encoding -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]
-)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
 def test_the_encoding_is_found(write: Any, encoding: str) -> None:
     table = read(write(f"größe,weight,y\n{lines()}", encoding=encoding))
     assert list(table.frame.columns) == ["größe", "weight", "y"]
@@ -214,7 +212,7 @@ def test_random_bytes_are_rejected(tmp_path: Path) -> None:
 def test_lines_around_the_table_are_left_out(write: Any, before: str, after: str) -> None:
     table = read(write(f"{before}{HEADER}\n{lines()}{after}"))
     assert list(table.frame.columns) == ["size", "weight", "y"]
-    assert table.frame["y"].tolist() == ["0", "1"] * (ROWS // 2)
+    assert table.frame["y"].tolist() == [0, 1] * (ROWS // 2)
     if before.strip(",\n") or after.strip(",\n"):
         assert "the table left out" in str(table.note)
 
@@ -234,7 +232,7 @@ def test_lines_around_the_table_are_left_out(write: Any, before: str, after: str
 def test_how_programs_write_tables(write: Any, header: str, row: str, columns: int) -> None:
     table = read(write(f"{header}\n{lines(row)}"))
     assert table.frame.shape == (ROWS, columns)
-    assert table.frame["y"].tolist() == ["0", "1"] * (ROWS // 2)
+    assert table.frame["y"].tolist() == [0, 1] * (ROWS // 2)
     data = load_data(write(f"{header}\n{lines(row)}"), target="y")
     assert data.columns == ("size", "weight")
 
@@ -243,6 +241,31 @@ def test_a_header_that_is_repeated_where_files_were_joined(write: Any) -> None:
     table = read(write(f"{HEADER}\n{lines()}{HEADER}\n{lines()}"))
     assert len(table.frame) == 2 * ROWS
     assert "The header is repeated in 1 line, left out" in str(table.note)
+
+
+def test_rows_that_only_begin_like_totals_are_data(write: Any) -> None:
+    text = "".join(f"{('total', 'part')[n % 2]},{n}.5,{n % 2}\n" for n in range(ROWS + 1))
+    assert len(read(write(f"kind,size,y\n{text}")).frame) == ROWS + 1
+
+
+def test_quotation_marks_of_texts_do_not_join_rows(write: Any) -> None:
+    text = "".join(f"ham\t{chr(34) * (n % 7 == 0)}Go until {n}\n" for n in range(ROWS))
+    assert len(read(write(text, "sms.tsv")).frame) == ROWS
+
+
+@pytest.mark.parametrize("row", ["1,2\n", "1,2,3,4\n", "1,2,3,4,5,6\n"])
+def test_a_row_of_another_length_far_below_is_rejected(write: Any, row: str) -> None:
+    with pytest.raises(DataError, match=f"line 402 has {row.count(',') + 1} cells, most .* have 3"):
+        read(write(f"{HEADER}\n{lines(count=400)}{row}{lines()}"))
+
+
+def test_decimal_commas_far_below_decide_about_points(write: Any) -> None:
+    text = "".join(f"1.{200 + n};{n if n < 400 else f'{n},5'};{n % 2}\n" for n in range(450))
+    path = write(f"size;weight;y\n{text}")
+    assert load_data(path, target="y").x_train[:, 0].min() >= 1200
+    first = write("size;weight;y\n" + "".join(text.splitlines(keepends=True)[:300]), "a.csv")
+    joined = load_data([path, first], target="y")
+    assert joined.x_train[:, 0].min() >= 1200
 
 
 def test_quoted_line_breaks(write: Any) -> None:
