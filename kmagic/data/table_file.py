@@ -1,6 +1,7 @@
 """Files of tables: encoding, delimiter, header and the lines around the table, by its beginning.
 
-pandas reads plain numbers. What other cells mean is decided later, by :mod:`kmagic.data.column_types`, as for a data frame.
+pandas reads plain numbers. What other cells mean is decided later, by
+:mod:`kmagic.data.column_types`, as for a data frame.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -97,7 +98,7 @@ def read_table(path: Path, options: LoadOptions, *, as_text: bool = False) -> Ta
         return TableFile(_read_parquet(path), "parquet")
     if suffix in EXCEL_SUFFIXES:
         _reject_text_options(options, "an Excel file")
-        return _read_excel(path, options)
+        return _read_excel(path, options, as_text=as_text)
     return _read_text_table(path, options, as_text=as_text)
 
 
@@ -127,54 +128,40 @@ def _read_parquet(path: Path) -> Any:
         )
     import pandas as pd  # noqa: PLC0415 - half a second to import
 
-    try:
+    with _explain_package_errors(path, "parquet", "pyarrow"):
         return pd.read_parquet(path)
-    except ImportError as error:
-        raise DataError(
-            f"{show_path(path)} cannot be read: pandas needs pyarrow for parquet files.",
-            "Install it: %pip install 'kmagic[data]', or %pip install pyarrow",
-        ) from error
-    except Exception as error:  # a damaged file can make its reader fail anywhere
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{show_path(path)} cannot be read as parquet: {reason}.") from error
 
 
-def _read_excel(path: Path, options: LoadOptions) -> TableFile:
+def _read_excel(path: Path, options: LoadOptions, *, as_text: bool) -> TableFile:
     import pandas as pd  # noqa: PLC0415 - half a second to import
 
-    file_name = show_path(path)
-    try:
+    with _explain_package_errors(path, "an Excel file", "openpyxl"):
         sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object)
+    filled = {str(name): sheet for name, sheet in sheets.items() if sheet.notna().any(axis=None)}
+    if not filled:
+        raise DataError(f"{show_path(path)} has no sheet with a table.")
+    name, sheet = next(iter(filled.items()))
+    text = sheet.dropna(axis=1, how="all").to_csv(index=False, header=False, lineterminator="\n")
+    table = _read_cells(text.rstrip("\n"), ",", 0, path, options, as_text=as_text)
+    others = f"Only the sheet {name!r} was read, of {list_names(filled)}."
+    note = Text.join(" ", filter(None, [table.note, others if len(filled) > 1 else ""]))
+    return TableFile(table.frame, f"sheet {name!r}, {table.layout}", note)
+
+
+@contextmanager
+def _explain_package_errors(path: Path, kind: str, package: str) -> Iterator[None]:
+    """Say why a package of pandas cannot read a file."""
+    try:
+        yield
     except ImportError as error:
-        package = getattr(error, "name", None) or "openpyxl"
+        package = getattr(error, "name", None) or package
         raise DataError(
-            f"{file_name} cannot be read: pandas needs {package} for this file.",
-            f"Install it: %pip install {package}. Or save the sheet as .csv.",
+            f"{show_path(path)} cannot be read: pandas needs {package} for this file.",
+            f"Install it: %pip install {package}. Or save the table as .csv.",
         ) from error
     except Exception as error:  # a damaged file can make its reader fail anywhere
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{file_name} cannot be read as an Excel file: {reason}.") from error
-    filled = {str(name): sheet for name, sheet in sheets.items() if sheet.notna().any(axis=None)}
-    if not filled:
-        raise DataError(f"{file_name} has no sheet with a table.")
-    name, sheet = next(iter(filled.items()))
-    sheet = sheet.dropna(axis=1, how="all")
-    rows = [["" if _is_empty(cell) else cell for cell in row] for row in sheet.to_numpy().tolist()]
-    rows = [row for row in rows if any(cell != "" for cell in row)]
-    words = [[str(cell).strip() for cell in row] for row in rows]
-    start, footer = _leading_lines(words, len(words[0])), _trailing_lines(words, len(words[0]))
-    header = _Header(words[start : start + SAMPLE_ROWS], options)
-    body = rows[start + header.lines : len(rows) - footer]
-    frame = pd.DataFrame(body, columns=header.names(len(words[0]), file_name), dtype=object)
-    notes: list[Any] = [_left_out(words[:start], words[len(words) - footer :]), header.note]
-    if len(filled) > 1:
-        notes.append(f"Only the sheet {name!r} was read, of {list_names(filled)}.")
-    layout = f"sheet {name!r}, {header.describe(start)}"
-    return TableFile(frame.infer_objects(), layout, Text.join(" ", filter(None, notes)))
-
-
-def _is_empty(cell: Any) -> bool:
-    return cell is None or cell != cell  # noqa: PLR0124 - nan is not itself
+        raise DataError(f"{show_path(path)} cannot be read as {kind}: {reason}.") from error
 
 
 # --- text -----------------------------------------------------------------------------------------
@@ -209,11 +196,24 @@ def _split_preamble(text: str, path: Path, options: LoadOptions) -> tuple[str, s
 
 
 def _read_text_table(path: Path, options: LoadOptions, *, as_text: bool) -> TableFile:
+    text, encoding = _decode(_read_bytes(path), show_path(path), options)
+    text, delimiter, skipped = _split_preamble(text.rstrip("\n"), path, options)
+    table = _read_cells(text, delimiter, skipped, path, options, as_text=as_text)
+    notes: list[Any] = [table.note]
+    if encoding == "cp1252" and not options.encoding:
+        guess = "The file is not UTF-8 and was read as cp1252 (Western European); "
+        notes.append(Text(guess, Option("encoding"), " sets another encoding."))
+    layout = f"{encoding} text separated by {_name_of(delimiter)}, {table.layout}"
+    return TableFile(table.frame, layout, Text.join(" ", filter(None, notes)), delimiter)
+
+
+def _read_cells(
+    text: str, delimiter: str, skipped: int, path: Path, options: LoadOptions, *, as_text: bool
+) -> TableFile:
+    """The table in a text, after some lines that were skipped."""
     import pandas as pd  # noqa: PLC0415 - half a second to import
 
     file_name = show_path(path)
-    text, encoding = _decode(_read_bytes(path), file_name, options)
-    text, delimiter, skipped = _split_preamble(text.rstrip("\n"), path, options)
     sample = _Sample(text, delimiter, file_name)
     if sample.width < 2:  # noqa: PLR2004 - a target and a feature
         raise _single_column_error(text, sample, delimiter, file_name)
@@ -248,14 +248,13 @@ def _read_text_table(path: Path, options: LoadOptions, *, as_text: bool) -> Tabl
             frame = frame[~is_header]
             lines = pluralize(is_header.sum(), "line")
             notes.append(f"The header is repeated in {lines}, left out.")
-    if encoding == "cp1252" and not options.encoding:
-        guess = "The file is not UTF-8 and was read as cp1252 (Western European); "
-        notes.append(Text(guess, Option("encoding"), " sets another encoding."))
-    separated = DELIMITERS.get(delimiter, repr(delimiter))
-    layout = f"{encoding} text separated by {separated}, "
-    layout += header.describe(sample.line_of(0) + skipped)
+    layout = header.describe(sample.line_of(0) + skipped)
     note = Text.join(" ", filter(None, notes))
     return TableFile(frame.reset_index(drop=True), layout, note, delimiter)
+
+
+def _name_of(delimiter: str) -> str:
+    return DELIMITERS.get(delimiter, repr(delimiter))
 
 
 def _parse_cells(
@@ -361,11 +360,7 @@ def _decode(content: bytes, file_name: str, options: LoadOptions) -> tuple[str, 
         line = text.count("\n", 0, control.start()) + 1
         raise DataError(
             f"{file_name} is not a text file: line {line:,} contains the character {control[0]!r}.",
-            Text(
-                "If it is a text in another encoding, use e.g. ",
-                Option("encoding", "utf-16-le"),
-                ".",
-            ),
+            Text("A text in another encoding needs e.g. ", Option("encoding", "utf-16-le"), "."),
         )
     return text, encoding.lower().replace("utf-8-sig", "UTF-8").replace("utf-", "UTF-")
 
@@ -519,7 +514,7 @@ def _check_lengths(
         f"{file_name} cannot be read as a table: line {number:,} has {pluralize(count, 'cell')}, "
         f"most lines have {width:,}{more}.",
         Text(
-            f"Correct the file: its cells are separated by {DELIMITERS.get(delimiter, delimiter)}, "
+            f"Correct the file: its cells are separated by {_name_of(delimiter)}, "
             "and a cell that contains the separator is quoted. ",
             Option("delimiter"),
             " sets another separator.",
@@ -530,17 +525,13 @@ def _check_lengths(
 def _single_column_error(text: str, sample: _Sample, delimiter: str, file_name: str) -> DataError:
     if not sample.rows:
         return DataError(f"{file_name} has no lines with text.")
-    line = sample.rows[0][0]
-    other = _find_delimiter(text, delimiter)
-    if other != delimiter and len(_cells(line, other)) > 1:
-        return DataError(
-            f"{file_name} has only one column, {line[:60]!r}: its cells seem to be separated by "
-            f"{DELIMITERS[other]}, not {DELIMITERS.get(delimiter, repr(delimiter))}.",
-            Text("Use ", Option("delimiter", other), "."),
-        )
+    line, other = sample.rows[0][0], _find_delimiter(text, delimiter)
+    text = f"{file_name} has only one column, {line[:60]!r}"
+    if other != delimiter:
+        text += f": its cells seem to be separated by {_name_of(other)}, not {_name_of(delimiter)}."
+        return DataError(text, Text("Use ", Option("delimiter", other), "."))
     return DataError(
-        f"{file_name} has only one column, {line[:60]!r}, but needs a target and at least one "
-        "feature.",
+        f"{text}, but needs a target and at least one feature.",
         Text("If its cells have another separator, set ", Option("delimiter"), "."),
     )
 
