@@ -89,7 +89,7 @@ def existing_files(names: Sequence[Any], label: str) -> list[Path]:
             f"{label} contains addresses such as {urls[0]}, which are not downloaded.",
             "Download them first, e.g. keras.utils.get_file(origin=url), and pass their paths.",
         )
-    files = [_local_path(name) for name in names]
+    files = [local_path(name) for name in names]
     are_there = [file is not None and _is_file(file) for file in files]
     if not all(are_there):
         missing = [index for index, is_there in enumerate(are_there) if not is_there]
@@ -111,7 +111,7 @@ def existing_files(names: Sequence[Any], label: str) -> list[Path]:
     return [file for file in files if file is not None]
 
 
-def _local_path(name: Any) -> Path | None:
+def local_path(name: Any) -> Path | None:
     """A path as this system writes it; None if it cannot be one."""
     if not isinstance(name, str | os.PathLike):
         return None

@@ -279,7 +279,9 @@ class NameResolver:
         """A whole number of repetitions."""
         count = plain_value(self.value(value))
         is_number = isinstance(count, int) and not isinstance(count, bool)
-        if not is_number or not 0 <= count <= MAX_REPETITIONS:
+        if is_number and count > MAX_REPETITIONS:
+            self.fail(f"at most {MAX_REPETITIONS:,} repetitions are possible", value.span)
+        if not is_number or count < 0:
             message = f"expected a whole number of repetitions; got {format_value(value)}"
             is_name = isinstance(count, str) and count in self.scope.names
             remedy = f"To use the notebook's {count}, write {{{count}}}." if is_name else ""

@@ -39,7 +39,7 @@ FIT.option(
 )
 FIT.option("--restore-best", "restore the weights of the best epoch")
 FIT.option("--budget T", "time limit, e.g. 90s, 2m, 1h30m", read="value or text")
-FIT.option("--checkpoint DIR", "folder to save the run in after each epoch", read="path")
+FIT.option("--checkpoint DIR", "folder to save the run in after each epoch", read="text")
 FIT.option(
     "--resume",
     "continue the model's last run, or the one in the checkpoint, up to -e epochs, with its data "
@@ -47,8 +47,8 @@ FIT.option(
 )
 FIT.option("--fresh", "start with new weights, also if the model was trained before")
 FIT.option("--watch {confusion}", "confusion matrix of the validation data after each epoch")
-FIT.option("--csv FILE", "file to write each epoch's values to", read="path")
-FIT.option("--tensorboard DIR", "folder for a TensorBoard log", read="path")
+FIT.option("--csv FILE", "file to write each epoch's values to", read="text")
+FIT.option("--tensorboard DIR", "folder for a TensorBoard log", read="text")
 FIT.option("--callbacks C", "a Keras callback or a list of them", read="value")
 FIT.option("--class-weight W", "a dictionary: class index or name -> weight", read="value")
 FIT.option("--sample-weight W", "an array: one weight per sample", read="value")

@@ -20,14 +20,12 @@ from kmagic.language.portable_text import setting_values
 from kmagic.language.tokens import has_colon, top_level
 from kmagic.magics.option_hints import OptionHints
 from kmagic.support.caller_names import what_to_do, why_hidden
-from kmagic.support.errors import KmagicError, MagicError, Problem
+from kmagic.support.errors import MagicError, Problem
 from kmagic.support.messages import MagicSpelling
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
-from kmagic.support.user_path import user_path
 
 Reading: TypeAlias = Literal[
     "text",  # it may be quoted, or an expression
-    "path",  # like a text; ~ is the home folder
     "value",  # of the notebook
     "value or text",
     "class names",
@@ -259,8 +257,6 @@ class ParsedLine:
         match None if text is None else self.parser.readings.get(name):
             case "text":
                 return self.text_or_value(text)
-            case "path":
-                return self._path(text)
             case "value":
                 return self.value(text) if text else None
             case "value or text":
@@ -332,14 +328,6 @@ class ParsedLine:
             return ast.literal_eval(text)
         except (SyntaxError, ValueError):  # such as a Windows path with its backslashes
             return text.strip("\"'")
-
-    def _path(self, text: str) -> Any:
-        """A text as a path; anything else is left to the function."""
-        value = self.text_or_value(text)
-        try:
-            return str(user_path(value)) if isinstance(value, str) and value else value
-        except KmagicError as error:
-            return self.fail(error.message, text, error.remedy)
 
     def _number(self, text: str, flag: str, minimum: float) -> Any:
         """A number, literal or from the notebook."""

@@ -295,7 +295,8 @@ def takes_input_list(function: Callable[..., Any], count: int) -> bool:
     if not inputs:
         return False
     only_first_required = len(inputs) == 1 or inputs[1].default is not inspect.Parameter.empty
-    return (inputs[0].name in _LIST_NAMES and only_first_required) or len(inputs) < count
+    takes_list = inputs[0].name in _LIST_NAMES or function is keras.ops.stack
+    return (takes_list and only_first_required) or len(inputs) < count
 
 
 _LEADING_NAMES = frozenset({"f", "function", "pred", "pyfunc", "subscripts"})

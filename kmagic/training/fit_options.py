@@ -133,7 +133,8 @@ class FitOptions:
         for name in ("csv", "tensorboard", "checkpoint"):
             value = getattr(self, name)
             if value is not None:
-                _check_path(name, value, is_folder=name != "csv")
+                path = _checked_path(name, value, is_folder=name != "csv")
+                object.__setattr__(self, name, str(path))
 
     def keras_arguments(self) -> dict[str, Any]:
         """The data and numbers for ``model.fit`` by name, without those that have their default."""
@@ -217,7 +218,7 @@ def _description(value: Any) -> str:
     return f"{'x'.join(map(str, shape))} {dtype}"
 
 
-def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:
+def _checked_path(name: str, value: str | Path, *, is_folder: bool) -> Path:
     def error(message: str, remedy: str | Text = "Use another path.") -> TrainingError:
         return TrainingError(Text(Option(name), message), remedy, option=name)
 
@@ -241,6 +242,7 @@ def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:
         existing = existing.parent
     if not os.access(existing, os.W_OK | (os.X_OK if existing.is_dir() else 0)):
         raise error(f": no write permission for {existing}.")
+    return path
 
 
 def create_folder(option: str, folder: Path) -> None:

@@ -25,7 +25,7 @@ from kmagic.data.images.image_reader import (
     is_url,
     read_image,
 )
-from kmagic.data.paths import explain_read_errors, nearest_path
+from kmagic.data.paths import explain_read_errors, local_path, nearest_path
 from kmagic.evaluation.classification.applications import DEFAULT_SIDE, Application
 from kmagic.evaluation.prediction.batch_prediction import (
     match_axes,
@@ -36,10 +36,9 @@ from kmagic.evaluation.prediction.batch_prediction import (
 from kmagic.evaluation.prediction.model_inputs import USE_PREDICT
 from kmagic.models.keras_history import nested_layers
 from kmagic.models.model_arrays import Shape, fits_shape, sample_shape
-from kmagic.support.errors import EvaluationError, KmagicError
+from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import natural_sort_key
 from kmagic.support.messages import Function, Option, Text
-from kmagic.support.user_path import user_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -403,7 +402,7 @@ def suggest_files(sources: Sequence[ImageSource]) -> str | Text:
     names = [source.name for source in sources if _is_missing(source)]
     if any(" " in name and not is_image_file(Path(name)) for name in names):
         return USE_PREDICT
-    paths = [nearest_path(_local_path(name)) for name in names[:MAX_SUGGESTED]]
+    paths = [nearest_path(local_path(name) or Path(name)) for name in names[:MAX_SUGGESTED]]
     similar = " or ".join(dict.fromkeys(str(path) for path in paths if path))
     return f"Did you mean {similar}?" if similar else ""
 
@@ -421,17 +420,9 @@ def _is_missing(source: ImageSource) -> bool:
 # --- files --------------------------------------------------------------------------------------
 
 
-def _local_path(name: str) -> Path:
-    """A path with "~" replaced; what cannot be a path stays, and is reported as missing."""
-    try:
-        return user_path(name)
-    except KmagicError:
-        return Path(name)
-
-
 def _from_path(text: str | bytes) -> Iterator[ImageSource]:
     name = os.fsdecode(text)
-    path = _local_path(name)
+    path = local_path(name) or Path(name)  # what cannot be a path is reported as missing
     try:
         is_folder, exists = path.is_dir(), path.exists()
     except (OSError, ValueError):  # it cannot be a file name

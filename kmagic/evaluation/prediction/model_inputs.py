@@ -14,7 +14,7 @@ import numpy as np
 
 from kmagic.data.folders import files_below
 from kmagic.data.images.image_reader import is_image_file, is_pillow_image, is_url
-from kmagic.data.paths import is_table_name
+from kmagic.data.paths import is_table_name, local_path
 from kmagic.data.preparation.raw_detection import prepare_frame, prepare_if_raw, prepare_table_rows
 from kmagic.data.preparation.scale_drift import warn_of_scale_drift
 from kmagic.data.preparation.text_encoding import DecodedTexts
@@ -70,8 +70,8 @@ def _convert(model: Any, data: Any, x: Any) -> ModelInputs:
     rows = prepare_table_rows(data, x)
     if rows is not x:
         return ModelInputs(rows)
-    if (columns := _table_columns(data)) is not None and _is_table_file(x):
-        return _convert_frame(model, data, read_rows(Path(x).expanduser(), columns.wanted))
+    if (columns := _table_columns(data)) is not None and (file := _table_file(x)) is not None:
+        return _convert_frame(model, data, read_rows(file, columns.wanted))
     if isinstance(x, dict) or _has_several_inputs(model):
         return ModelInputs(x)
     if _are_images(model, data, x):
@@ -200,7 +200,9 @@ def _text_files(x: Any) -> list[Path]:
         return [file for part in parts for file in part] if all(parts) else []
     if not isinstance(x, str | os.PathLike):
         return []
-    path = Path(x).expanduser()
+    path = local_path(x)
+    if path is None:  # a sentence that cannot be a file name
+        return []
     try:
         if path.is_dir():
             return [file for file in files_below(path) if file.suffix.lower() == ".txt"]
@@ -208,7 +210,7 @@ def _text_files(x: Any) -> list[Path]:
             return [path]
         pattern = path.name if glob.has_magic(path.name) and path.parent.is_dir() else ""
         return sorted(path.parent.glob(pattern)) if pattern.endswith(".txt") else []
-    except (OSError, ValueError):  # a sentence that cannot be a file name
+    except OSError:  # such as a folder that cannot be read
         return []
 
 
@@ -255,12 +257,9 @@ def _table_columns(data: Any) -> Any:
     return getattr(getattr(data, "preparation", None), "columns", None)
 
 
-def _is_table_file(x: Any) -> bool:
-    return (
-        isinstance(x, str | os.PathLike)
-        and is_table_name(Path(x))
-        and Path(x).expanduser().is_file()
-    )
+def _table_file(x: Any) -> Path | None:
+    path = local_path(x)
+    return path if path is not None and is_table_name(path) and path.is_file() else None
 
 
 def _are_images(model: Any, data: Any, x: Any) -> bool:
@@ -278,11 +277,12 @@ def _is_file(word: str | os.PathLike[str]) -> bool:
     """Whether a text is a file, a folder, a pattern or a URL, and not a sentence."""
     if not isinstance(word, str) or is_url(word):
         return True
+    path = local_path(word)
     try:
-        path = Path(word).expanduser()
-        return path.exists() or is_image_file(path) or glob.has_magic(word)
-    except (OSError, ValueError):  # it cannot be a file name
+        is_known = path is not None and (path.exists() or is_image_file(path))
+    except OSError:
         return False
+    return path is not None and (is_known or glob.has_magic(word))
 
 
 def _are_image_bytes(data: Any, x: Any) -> bool:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from kmagic.support.formatting import format_bytes
-from kmagic.support.keras_import import keras
 from kmagic.support.memory import available_memory
 
-MAX_SHARE = 0.25
-"""Of the available memory: training also needs gradients and two averages of each weight."""
-_DEFAULT_BYTES = 4
+MAX_SHARE = 1 / 8
+"""Of the available memory: training also needs gradients, two averages of each weight, and as much
+again to compute them."""
+_ALWAYS_FREE = 10_000_000
+"""Bytes of weights from which on the memory is looked up."""
+_ENOUGH = 10**18
+"""Bytes; larger sizes need not be told apart, and could not be shown."""
 
 
-class MemoryLimitError(Exception):
-    """Something would take more memory than is available; the message says how much."""
+class StepError(Exception):
+    """A step cannot be built; the message continues the line of the caret.
+
+    Args:
+        message: What is wrong.
+        remedy: What to do.
+    """
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message, self.remedy = message, remedy
 
 
 class WeightCounter:
@@ -23,42 +36,40 @@ class WeightCounter:
 
     def __init__(self) -> None:
         self.size = 0
-        self.available = available_memory()
+        self.available: int | None = None
 
     def add(self, variable: Any) -> None:
         """Count a variable of Keras.
 
         Raises:
-            MemoryLimitError: The weights so far and this one do not fit into memory.
+            StepError: The weights so far and this one do not fit into memory.
         """
         self.size += array_bytes(variable._shape, variable._dtype)  # noqa: SLF001 - it has no value yet
-        if self.available is not None and self.size > MAX_SHARE * self.available:
-            raise MemoryLimitError(
-                f"would bring the weights to {format_bytes(self.size)}, "
-                f"more than a quarter of the available memory, {format_bytes(self.available)}"
-            )
+        if self.size > _ALWAYS_FREE:
+            self.available = self.available or available_memory()
+            _check(self.size, self.available, "would bring the weights to")
 
 
 def check_array(shape: Any, dtype: Any) -> None:
     """Refuse an array that does not fit into memory.
 
     Raises:
-        MemoryLimitError: With its size.
+        StepError: With its size.
     """
-    size, available = array_bytes(shape, dtype), available_memory()
+    _check(array_bytes(shape, dtype), available_memory(), "would take")
+
+
+def _check(size: int, available: int | None, verb: str) -> None:
     if available is not None and size > MAX_SHARE * available:
-        raise MemoryLimitError(
-            f"would take {format_bytes(size)}, "
-            f"more than a quarter of the available memory, {format_bytes(available)}"
+        raise StepError(
+            f"{verb} {format_bytes(size)}, "
+            f"more than an eighth of the available memory, {format_bytes(available)}",
+            "Use smaller sizes.",
         )
 
 
 def array_bytes(shape: Any, dtype: Any) -> int:
     """The size of an array; an unknown dimension counts as 1."""
-    try:
-        bits = keras.backend.standardize_dtype(str(getattr(dtype, "name", dtype)))
-        digits = "".join(char for char in bits if char.isdigit())
-    except ValueError:
-        digits = ""
-    count: int = math.prod(size or 1 for size in shape)
-    return count * (int(digits) // 8 if digits else _DEFAULT_BYTES)
+    digits = re.sub(r"\D", "", str(getattr(dtype, "name", dtype)))
+    count: int = math.prod(size or 1 for size in shape) * (int(digits or 32) // 8 or 1)
+    return min(count, _ENOUGH)

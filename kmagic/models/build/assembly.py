@@ -35,7 +35,7 @@ from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
 from kmagic.models.binding.build_context import Fix
-from kmagic.models.binding.memory_limit import MemoryLimitError, check_array
+from kmagic.models.binding.memory_limit import StepError, check_array
 from kmagic.models.binding.word_lookup import (
     check_literal,
     check_step,
@@ -45,12 +45,7 @@ from kmagic.models.binding.word_lookup import (
     word_kind,
 )
 from kmagic.models.build.adaptation import adapt, check_adapted_shape
-from kmagic.models.build.constant_inputs import (
-    ConstantError,
-    check_constant,
-    is_constant,
-    repeat_for_batch,
-)
+from kmagic.models.build.constant_inputs import check_constant, is_constant, repeat_for_batch
 from kmagic.models.build.keras_errors import (
     LayerInput,
     explain_argument_error,
@@ -514,18 +509,14 @@ class Assembly:
         else:
             try:
                 args, kwargs = self._with_constants(layer, args, kwargs)
-            except (MemoryLimitError, MemoryError) as error:
-                message = f"a constant of {word} {error}"
-                return self.context.report_rejection(message, node.span, "Pass a smaller array.")
-            except ConstantError as error:
+            except StepError as error:
                 constants = (a for a in node.inputs if not isinstance(a.value, NodeOutput))
                 span = next((arg.value.span for arg in constants), node.span)
                 return self.context.report_rejection(error.message, span, error.remedy)
         try:
             output = self._call(node, layer, args, kwargs)
-        except MemoryLimitError as error:
-            remedy = "Use smaller sizes."
-            return self.context.report_rejection(f"{word} {error}", node.span, remedy)
+        except StepError as error:
+            return self.context.report_rejection(f"{word} {error}", node.span, error.remedy)
         except Exception as error:  # noqa: BLE001 - whatever a layer raises, its line is at fault
             inputs = self._layer_inputs(node, args)
             problem = explain_layer_error(error, word, layer, inputs, node.spec)
@@ -596,9 +587,8 @@ class Assembly:
             if isinstance(value, list | tuple) and not is_constant(value):
                 return type(value)(repeated(item, is_named=is_named) for item in value)
             is_setting = is_named and not hasattr(value, "shape")
-            if is_setting or not is_constant(value):
+            if is_setting or not (is_constant(value) or isinstance(value, str)):
                 return value
-            check_array(getattr(value, "shape", ()), getattr(value, "dtype", "float32"))
             check_constant(value, None if is_named else ndim)
             return repeat_for_batch(value, self._batch())
 
@@ -612,7 +602,7 @@ class Assembly:
         first = next((out for node, out in pairs if node.is_input), None)
         if first is None:
             remedy = "Move this line below the `input` line."
-            raise ConstantError("no input above has the samples it is repeated for", remedy)
+            raise StepError("no input above has the samples it is repeated for", remedy)
         return first
 
     def _reject_model(self, error: Exception) -> NoReturn:

@@ -11,7 +11,7 @@ from kmagic.language import format_spec
 from kmagic.language.graph import Graph
 from kmagic.language.parser import parse_partial
 from kmagic.language.portable_text import make_portable, settings_of
-from kmagic.language.spec import CompileSpec, ModelSpec, Span
+from kmagic.language.spec import CompileSpec, ModelSpec, Span, replace_part
 from kmagic.models.binding.argument_binding import bind_arguments
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.build.assembly import (
@@ -21,8 +21,8 @@ from kmagic.models.build.assembly import (
     has_new_weights,
     report_mistakes,
 )
-from kmagic.models.build.keras_errors import clean_message, error_summary
-from kmagic.models.build.model_origin import ModelOrigin, mentioned_variables, set_origin
+from kmagic.models.build.keras_errors import clean_message, error_summary, with_shape
+from kmagic.models.build.model_origin import ModelOrigin, mentioned_variables, origin_of, set_origin
 from kmagic.models.global_settings import changed_settings
 from kmagic.support.errors import DSLError, Problem
 from kmagic.support.keras_import import keras
@@ -30,6 +30,8 @@ from kmagic.support.model_registry import mark_untrained, record_for
 from kmagic.support.process_patches import isolated_keras
 from kmagic.support.suggestions import did_you_mean
 
+_MAX_TRIAL_PARAMETERS = 20_000_000
+"""A larger model is not built only to verify a remedy."""
 _BY_OUTPUT = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
@@ -99,6 +101,30 @@ def _problems_of(
     except DSLError as error:
         return error.problems
     return ()
+
+
+def accepts_input_shape(model: Any, tensor: Any, shape: Sequence[int | None]) -> bool:
+    """Whether the text of a model works with another shape of one of its inputs.
+
+    Args:
+        model: The model.
+        tensor: The input.
+        shape: The shape of one sample.
+
+    Example:
+        >>> model = build_model("input 8x8x3 / conv2d 2 3x3 / flatten", {})
+        >>> [accepts_input_shape(model, model.inputs[0], shape) for shape in ((8, 8), (9, 9, 1))]
+        [False, True]
+    """
+    origin = origin_of(model)
+    if origin is None or model.count_params() > _MAX_TRIAL_PARAMETERS:
+        return False
+    steps = (step for step in origin.steps if step.layer is tensor)
+    spec = next((step.node.spec for step in steps), None)
+    if spec is None:
+        return False
+    changed = replace_part(origin.spec, spec, (with_shape(spec, shape),))
+    return not _problems_of(changed, origin.names(), safe_mode=True)
 
 
 def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str = "") -> None:

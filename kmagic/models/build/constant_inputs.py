@@ -11,20 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from kmagic.models.binding.memory_limit import StepError, check_array
 from kmagic.support.keras_import import keras
-
-
-class ConstantError(Exception):
-    """A value cannot be an input; the message continues the line of the caret.
-
-    Args:
-        message: What is wrong.
-        remedy: What to do.
-    """
-
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.message, self.remedy = message, remedy
 
 
 def repeat_for_batch(constant: object, inputs: keras.KerasTensor) -> keras.KerasTensor:
@@ -57,7 +45,7 @@ def is_constant(value: Any) -> bool:
 
 
 def check_constant(value: Any, ndim: int | None) -> None:
-    """Refuse a constant that is not what it seems: a variable, text, a batch of samples.
+    """Refuse a constant that is not what it seems (a variable, text, a batch), or is too large.
 
     Args:
         value: The constant.
@@ -65,25 +53,26 @@ def check_constant(value: Any, ndim: int | None) -> None:
             none.
 
     Raises:
-        ConstantError: With the reason.
+        StepError: With the reason.
     """
     if isinstance(value, keras.Variable) or hasattr(value, "assign_add"):
-        raise ConstantError(
+        raise StepError(
             "a variable would stay constant: it would not be trained",
             "Pass its value as an array, or hold the weight in a layer class of your own.",
         )
+    check_array(getattr(value, "shape", ()), getattr(value, "dtype", ""))
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise ConstantError(f"is not an array of numbers: {error}", "Pass an array.") from None
+        raise StepError(f"is not an array of numbers: {error}", "Pass an array.") from None
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
-        raise ConstantError(
+        raise StepError(
             f"a constant must contain numbers; got the dtype {array.dtype.name}",
             "Convert it to numbers in a cell above.",
         )
     if ndim is not None and array.ndim >= max(ndim, 2) and len(array) != 1:
         shape = " x ".join(map(str, array.shape))
-        raise ConstantError(
+        raise StepError(
             f"a constant is the same for each sample; got a batch of {len(array):,} ({shape})",
             "Pass the values of one sample, without the batch dimension.",
         )

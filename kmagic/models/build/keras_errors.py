@@ -395,9 +395,7 @@ def _rank_fixes(failure: _Failure, expected: int, actual: int) -> Iterator[Fix]:
         is_image = expected == 4  # noqa: PLR2004 - batch, height, width, channels
         kind = "A grayscale image has one channel" if is_image else "For steps with one feature"
         if source.word == "input" and source.spec is not None:
-            shape = Arg(Shape((*source.shape[1:], 1)))
-            others = [arg for arg in source.spec.args if not _is_shape(arg)]
-            longer = replace(source.spec, args=(shape, *others))
+            longer = with_shape(source.spec, (*source.shape[1:], 1))
             integers = ""
             if expected == 3:  # noqa: PLR2004 - steps, features, batch
                 integers = " Pass integers, such as word indices, to `embedding` first."
@@ -430,6 +428,8 @@ def _before(failure: _Failure, remedy: str, line: str) -> Fix:
     return Fix(remedy, ((failure.spec, (first, replace(failure.spec, inputs=None))),))
 
 
-def _is_shape(arg: Arg) -> bool:
-    """Whether an argument of an input line is its shape."""
-    return arg.name == "shape" or (arg.name is None and not isinstance(arg.value, Word))
+def with_shape(spec: LayerSpec, shape: Sequence[int | None]) -> LayerSpec:
+    """An input line with another shape."""
+    words = [arg for arg in spec.args if arg.name is None and isinstance(arg.value, Word)]
+    named = [arg for arg in spec.args if arg.name not in (None, "shape")]
+    return replace(spec, args=(Arg(Shape(tuple(shape))), *words, *named))

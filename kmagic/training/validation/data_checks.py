@@ -22,7 +22,7 @@ from kmagic.data.preparation.scale_drift import (
     scale_difference,
 )
 from kmagic.language.vocabulary import snake_case
-from kmagic.models.input_trial import accepts_input_shape
+from kmagic.models.build import accepts_input_shape
 from kmagic.models.lint.advice import Advice, filter_advice
 from kmagic.models.lint.model_graph import (
     TRAINING_ONLY,

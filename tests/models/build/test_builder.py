@@ -391,7 +391,7 @@ def test_normalization_is_adapted_to_the_features_of_its_input():
 )
 def test_a_model_that_does_not_fit_into_memory_is_refused_before_it_is_built(text):
     constant = np.broadcast_to(np.float32(1), (1, 10**12))
-    with pytest.raises(BuildError, match="GB, more than a quarter of the available memory"):
+    with pytest.raises(BuildError, match="GB, more than an eighth of the available memory"):
         build(text, constant=constant)
     assert build("input 4 / dense 2").count_params() == 10
 
