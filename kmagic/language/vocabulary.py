@@ -115,7 +115,9 @@ OTHER_LOSS_NAMES: dict[str, str] = {
         ("ce", "crossentropy", "crossentropyloss", "logloss", "nll", "nllloss"), _WHICH
     ),
     "bcewithlogits": "Write binary_crossentropy(from_logits=true).",
-    "sparsecrossentropy": "Did you mean sparse_categorical_crossentropy?",
+    **dict.fromkeys(
+        ("scce", "sparsecrossentropy"), "Did you mean sparse_categorical_crossentropy?"
+    ),
 }
 """Names of losses elsewhere, without underscores, and what to write here."""
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import kmagic
-from kmagic.data.paths import existing_path
-from kmagic.magics.keras_fit import FIT
-from kmagic.support.errors import DataError, KmagicError, MagicError, PersistenceError
+from kmagic.data.paths import existing_path, local_path
+from kmagic.support.errors import DataError, KmagicError, PersistenceError, TrainingError
 from kmagic.support.user_path import user_path
+from kmagic.training.fit_options import FitOptions
 
 IMPOSSIBLE = ["x" * 300, "a/" * 3000 + "b", "~nosuchuser/x", "a\0b", "\ud800"]
 
@@ -35,9 +35,13 @@ def test_each_reader_and_writer_refuses_them(name):
         existing_path(name)
     with pytest.raises(PersistenceError):
         kmagic.load(f"{name}.keras")
-    with pytest.raises(MagicError):
-        _ = FIT.parse(f"--checkpoint {name}", {}).checkpoint
+    for option in ("csv", "checkpoint"):
+        with pytest.raises(TrainingError, match=r"name in a path|home folder"):
+            FitOptions(**{option: name})
+    assert local_path(name) is None
 
 
-def test_options_with_paths_know_the_home_folder():
-    assert FIT.parse("--csv ~/log.csv", {}).csv == str(Path.home() / "log.csv")
+@pytest.mark.parametrize("kind", [str, Path])
+def test_options_with_paths_know_the_home_folder(kind):
+    assert FitOptions(csv=kind("~/log.csv")).csv == str(Path.home() / "log.csv")
+    assert FitOptions(checkpoint=kind("~/run")).checkpoint == str(Path.home() / "run")

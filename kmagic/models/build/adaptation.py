@@ -31,21 +31,10 @@ def adapt(layer: Any, word: str, data: Any, argument: Value, context: BuildConte
     """
     source = argument.source if isinstance(argument, NotebookValue) else "data"
     takes_text = isinstance(layer, (keras.layers.TextVectorization, keras.layers.StringLookup))
-    given = data
-    message, remedy = _unsuitable(data, source, takes_text=takes_text)
-    if not message:
-        data = _as_array(data)
-        kind = getattr(getattr(data, "dtype", None), "kind", "")
-        if takes_text and kind in NUMERIC_KINDS and kind:
-            message = "numbers: it takes texts"
-            remedy = "Pass texts, or convert the numbers in a cell above."
-        elif isinstance(layer, keras.layers.Normalization):
-            message, remedy = _not_rows(layer, data, source)
-            if isinstance(given, list | tuple):
-                remedy = "Pass an array of rows: `rows = np.array(values)[:, None]`."
+    message, remedy = _unsuitable(layer, data, source, takes_text=takes_text)
     if not message:
         try:
-            layer.adapt(data)
+            layer.adapt(_as_array(data))
         except Exception as error:  # noqa: BLE001 - the data is the user's
             message = f"this data: {error_summary(error)}"
             remedy = "Pass an array or a list of what the layer will get in training."
@@ -69,7 +58,7 @@ def check_adapted_shape(layer: Any, word: str, argument: Value, context: BuildCo
             return
 
 
-def _unsuitable(data: Any, source: str, *, takes_text: bool) -> tuple[str, str]:
+def _unsuitable(layer: Any, data: Any, source: str, *, takes_text: bool) -> tuple[str, str]:
     """What is wrong with data that Keras would misunderstand, and what to do."""
     if data is None:
         return "None", "Pass the training data: adapt={x_train}."
@@ -82,18 +71,30 @@ def _unsuitable(data: Any, source: str, *, takes_text: bool) -> tuple[str, str]:
             "a stream of inputs and targets",
             "Pass only the inputs: `texts = stream.map(lambda x, y: x)`, then adapt={texts}.",
         )
-    if not hasattr(data, "columns") or not hasattr(data, "iloc") or _texts(data) is not None:
+    if hasattr(data, "columns") and hasattr(data, "iloc") and _texts(data) is None:
+        numbers = [name for name in data.columns if data[name].dtype.kind in "biuf"]
+        others = [name for name in data.columns if name not in numbers]
+        if takes_text and others:
+            return "several columns", f"Pass one column: {{{source}[{_key(others[0])}]}}."
+        chosen = ", ".join(map(_key, numbers))
+        remedy = f"Pass the columns with numbers: {{{source}[[{chosen}]]}}." if numbers else ""
+        if others:
+            shown = join_with_and(list(map(str, others)))
+            return f"the column{'s' * (len(others) > 1)} {shown}: not numbers", remedy
+    array = _as_array(data)
+    kind = getattr(getattr(array, "dtype", None), "kind", "")
+    if takes_text and kind and kind in NUMERIC_KINDS:
+        return "numbers: it takes texts", "Pass texts, or convert the numbers in a cell above."
+    is_row = isinstance(layer, keras.layers.Normalization) and layer.axis != ()
+    if not is_row or len(getattr(array, "shape", ()) or ()) != 1:
         return "", ""
-    numbers = [name for name in data.columns if data[name].dtype.kind in "biuf"]
-    others = [name for name in data.columns if name not in numbers]
-    if takes_text and others:
-        return "several columns", f"Pass one column: {{{source}[{_key(others[0])}]}}."
-    if not others:
-        return "", ""
-    chosen = ", ".join(map(_key, numbers))
-    remedy = f"Pass the columns with numbers: {{{source}[[{chosen}]]}}." if numbers else ""
-    shown = join_with_and(list(map(str, others)))
-    return f"the column{'s' * (len(others) > 1)} {shown}: not numbers", remedy
+    # Keras would take the only axis for the features.
+    remedy = f"For one feature: adapt={{{source}[:, None]}}."
+    if column := _COLUMN.fullmatch(source):
+        remedy = f'For one feature: adapt={{{column[1]}[["{column[3] or column[4]}"]].values}}.'
+    if isinstance(data, list | tuple):
+        remedy = "Pass an array of rows: `rows = np.array(values)[:, None]`."
+    return f"{pluralize(len(array), 'number')}: it takes rows of features", remedy
 
 
 def _key(name: Any) -> str:
@@ -116,15 +117,3 @@ def _as_array(data: Any) -> Any:
     if is_list and not any(isinstance(item, str | bytes) for item in data):
         return np.array(data)
     return data
-
-
-def _not_rows(layer: Any, data: Any, source: str) -> tuple[str, str]:
-    """What is wrong with data whose only axis Keras would take for the features."""
-    if layer.axis == () or len(getattr(data, "shape", ()) or ()) != 1:
-        return "", ""
-    column = _COLUMN.fullmatch(source)
-    remedy = f"For one feature: adapt={{{source}[:, None]}}."
-    if column is not None:
-        name = column[3] or column[4]
-        remedy = f'For one feature: adapt={{{column[1]}[["{name}"]].values}}.'
-    return f"{pluralize(len(data), 'number')}: it takes rows of features", remedy

@@ -650,18 +650,15 @@ class Assembly:
         tensors, named = self._resolved(entries)
         for arg, value in zip(entries, [*tensors, *named.values()], strict=True):
             if is_constant(value):
-                written = self._written(arg.value)
-                is_expression = isinstance(written, NotebookValue)
-                output = f"{{{written.source}}}" if is_expression else format_value(written)
+                node = getattr(arg.value, "node", None)
+                source = getattr(arg.value, "source", None) or format_value(arg.value)
+                output = f"{{{source}}}"
+                if node is not None:
+                    output = next(iter(self.graph.nodes[node].spec.targets), "_")
                 remedy = f"Make it an output of a layer: `h = identity <- {output}`."
                 message = "an input or output of the model must not be a constant"
                 self.context.report_rejection(message, arg.span, remedy)
         return named or (tensors[0] if len(tensors) == 1 else tensors)
-
-    def _written(self, value: Any) -> Any:
-        """How the text names an output."""
-        targets = self.graph.nodes[value.node].spec.targets if hasattr(value, "node") else ()
-        return Word(targets[0] if targets else "_") if hasattr(value, "node") else value
 
     def _model_arguments(self) -> Mapping[str, Any]:
         args = self.graph.args

@@ -378,28 +378,24 @@ def _expected_ndim(message: str) -> int:
 def _rank_fixes(failure: _Failure, expected: int, actual: int) -> Iterator[Fix]:
     """Changes that may give the input of a layer another number of dimensions, best first."""
     source, spec = failure.inputs[0], failure.spec
-    if getattr(source.layer, "return_sequences", None) is False and source.spec is not None:
-        where = f"{source.word} in line {source.line}"
+    before = source.spec
+    where = f"{source.word} in line {source.line}"
+    if before is not None and getattr(source.layer, "return_sequences", None) is False:
         flag = Arg(LiteralValue(True), "return_sequences")
-        longer = replace(source.spec, args=(*source.spec.args, flag))
         remedy = f"{where} returns only its last step: add return_sequences there."
-        yield Fix(remedy, ((source.spec, (longer,)),))
-    if type(source.layer).__name__.startswith(_REDUCING) and source.spec is not None:
-        where = f"{source.word} in line {source.line}"
+        yield Fix(remedy, ((before, (replace(before, args=(*before.args, flag)),)),))
+    if before is not None and type(source.layer).__name__.startswith(_REDUCING):
         remedy = f"{where} removes dimensions: move it after this line, or remove it."
-        nothing = replace(source.spec, callee=Word("identity"), args=())
-        yield Fix(remedy, ((source.spec, (nothing,)),))
-    dims = ["?" if dim is None else str(dim) for dim in source.shape[1:]]
-    larger = "x".join([*dims, "1"])
+        yield Fix(remedy, ((before, (replace(before, callee=Word("identity"), args=()),)),))
     if expected == actual + 1:
+        larger = "x".join("?" if dim is None else str(dim) for dim in (*source.shape[1:], 1))
         is_image = expected == 4  # noqa: PLR2004 - batch, height, width, channels
         kind = "A grayscale image has one channel" if is_image else "For steps with one feature"
-        if source.word == "input" and source.spec is not None:
-            longer = with_shape(source.spec, (*source.shape[1:], 1))
-            integers = ""
+        if source.word == "input" and before is not None:
+            remedy = f"{kind}: `input {larger}`."
             if expected == 3:  # noqa: PLR2004 - steps, features, batch
-                integers = " Pass integers, such as word indices, to `embedding` first."
-            yield Fix(f"{kind}: `input {larger}`.{integers}", ((source.spec, (longer,)),))
+                remedy += " Pass integers, such as word indices, to `embedding` first."
+            yield Fix(remedy, ((before, (with_shape(before, (*source.shape[1:], 1)),)),))
         line = f"reshape {larger}"
         yield _before(failure, f"{kind}: add `{line}` before this line.", line)
     elif expected > actual and None not in source.shape[1:]:
@@ -412,8 +408,8 @@ def _rank_fixes(failure: _Failure, expected: int, actual: int) -> Iterator[Fix]:
     if (expected, actual) == (3, 4):
         if "1d" in failure.word:
             word = failure.word.replace("1d", "2d")
-            remedy = f"For images, use `{word}`."
-            yield Fix(remedy, ((spec, (replace(spec, callee=Word(word)),)),))
+            changed = replace(spec, callee=Word(word))
+            yield Fix(f"For images, use `{word}`.", ((spec, (changed,)),))
         line = "time_distributed(flatten)"
         yield _before(failure, f"To make each row a step, add `{line}` before this line.", line)
     if expected < actual:

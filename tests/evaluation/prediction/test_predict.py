@@ -336,6 +336,7 @@ def test_a_model_of_flat_images_accepts_photos(photos) -> None:
     [
         ("a great film", "was trained on rows of 4 columns; got the text 'a great film'"),
         ("rows.csv", "There is no file rows.csv."),
+        ("~nosuchuser/rows.csv", "There is no file ~nosuchuser/rows.csv."),
     ],
 )
 def test_a_model_of_a_table_rejects_sentences(given, message) -> None:

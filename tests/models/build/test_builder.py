@@ -387,6 +387,7 @@ def test_normalization_is_adapted_to_the_features_of_its_input():
         "input 99999999999x9 / flatten / dense 9",
         "x = input 4 / ops.zeros (999999, 999999) / add <- _, x",
         "input 4 / add <- _, {constant}",
+        "input 4 / dense {10**400}",
     ],
 )
 def test_a_model_that_does_not_fit_into_memory_is_refused_before_it_is_built(text):
@@ -394,6 +395,13 @@ def test_a_model_that_does_not_fit_into_memory_is_refused_before_it_is_built(tex
     with pytest.raises(BuildError, match="GB, more than an eighth of the available memory"):
         build(text, constant=constant)
     assert build("input 4 / dense 2").count_params() == 10
+
+
+def test_the_memory_is_looked_up_only_for_large_weights(monkeypatch):
+    monkeypatch.setattr(
+        "kmagic.models.binding.memory_limit.available_memory", lambda: pytest.fail("looked up")
+    )
+    assert build("input 4 / dense 2 * 3").count_params() == 22
 
 
 def test_seeds_and_memory_are_refused_at_their_position():

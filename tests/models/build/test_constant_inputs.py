@@ -146,6 +146,12 @@ def test_a_constant_enters_a_block_through_a_layer():
     assert outputs(kmagic.build(fixed, matrix=MATRIX)).shape == (3, 5, 2)
 
 
+@pytest.mark.parametrize("words", ["{words}", "'a'", "['a', 'b']"])
+def test_texts_are_not_constants_of_a_layer(words):
+    with pytest.raises(BuildError, match="a constant must contain numbers; got the dtype str"):
+        kmagic.build(f"x = input 2 / add <- x, {words}", words=["a", "b"])
+
+
 def test_a_list_of_arrays_is_not_one_constant():
     assert is_constant([[0, 1], [1, 0]])
     assert not is_constant([POSITIONS, POSITIONS])
