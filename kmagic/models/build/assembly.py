@@ -650,11 +650,13 @@ class Assembly:
         tensors, named = self._resolved(entries)
         for arg, value in zip(entries, [*tensors, *named.values()], strict=True):
             if is_constant(value):
-                node = getattr(arg.value, "node", None)
-                source = getattr(arg.value, "source", None) or format_value(arg.value)
-                output = f"{{{source}}}"
-                if node is not None:
-                    output = next(iter(self.graph.nodes[node].spec.targets), "_")
+                match arg.value:
+                    case NodeOutput(node):
+                        output = next(iter(self.graph.nodes[node].spec.targets), "_")
+                    case NotebookValue():
+                        output = f"{{{arg.value.source}}}"
+                    case _:
+                        output = format_value(arg.value)
                 remedy = f"Make it an output of a layer: `h = identity <- {output}`."
                 message = "an input or output of the model must not be a constant"
                 self.context.report_rejection(message, arg.span, remedy)
