@@ -16,14 +16,7 @@ from kmagic.support.suggestions import nearest
 _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "--batch-size": ("batch", "batchsize", "bs", "minibatch"),
     "--budget": ("max-time", "time", "time-limit", "timeout"),
-    "--checkpoint": (
-        "ckpt",
-        "checkpoint-dir",
-        "checkpoints",
-        "model-checkpoint",
-        "save-best",
-        "save-best-only",
-    ),
+    "--checkpoint": ("ckpt", "checkpoint-dir", "checkpoints", "model-checkpoint", "save-best-only"),
     "--class-names": ("classes", "labels", "label-names", "names", "target-names"),
     "--class-weight": ("class-weights", "balanced"),
     "--csv": ("csv-log", "csv-logger", "log", "log-file"),
@@ -61,13 +54,10 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "--vs": ("baseline", "compare", "versus"),
 }
 """Option -> its names elsewhere; only magics that have the option suggest it."""
-_COMPILING = {
-    **dict.fromkeys(("learning-rate", "lr"), "learning rate"),
-    **dict.fromkeys(("loss", "losses"), "loss"),
-    **dict.fromkeys(("metric", "metrics"), "metrics"),
-    **dict.fromkeys(("opt", "optim", "optimizer"), "optimizer"),
-    **{name: name for name in ("momentum", "weight-decay")},
-}
+_COMPILING = frozenset(
+    {"learning-rate", "loss", "losses", "lr", "metric", "metrics", "momentum", "opt", "optim"}
+    | {"optimizer", "weight-decay"}
+)
 _DEVICES = ("cpu", "cuda", "device", "devices", "gpu", "gpus", "num-gpus")
 _VERBOSITY = ("progress", "v", "verbose", "verbosity")
 _NUMBER = re.compile(r"\d*\.?\d+(?:[eE][-+]?\d+)?")
@@ -104,14 +94,12 @@ class OptionHints:
             ('Write `--val 0.1`.', 'All options: %keras_fit -h')
         """
         name = flag.lstrip("-").replace("_", "-").lower()
-        same = [option for option, names in _OTHER_NAMES.items() if name in names]
-        for option in filter(self.options.get, same):
-            is_value = value and not value.startswith("-") and not {*"`\n"} & {*value}
-            return f"Write `{option} {value if is_value else self.options[option]}`."
-        if flags := [option for option in same if option in self.options]:
-            return f"Write `{flags[0]}`."
+        for option, names in _OTHER_NAMES.items():
+            if name in names and option in self.options:
+                shown = value if _is_value(value) else self.options[option]
+                return f"Write `{option}{f' {shown}' if self.options[option] else ''}`."
         if name in _COMPILING:
-            line = self._compile_line(name, value)
+            line = _compile_line(name, value, self.model)
             if self.magic == "%%keras_model":
                 return f"Add a line to the cell: `compile {line}`."
             return f"Set it when the model is compiled: `%keras_compile {self.variable} {line}`."
@@ -126,30 +114,36 @@ class OptionHints:
         if similar := longer or nearest(name, known):
             return f"Did you mean {known[similar[0]]}?"
         every = f"All options: {self.magic} -h"
-        here = {f"--{name}", *same}
+        here = {option for option, names in _OTHER_NAMES.items() if name in names}
+        here.add(f"--{name}")
         elsewhere = [magic for magic, options in self.others.items() if here & {*options}]
-        where = f"It is an option of {' and '.join(elsewhere[:2])}. "
-        return where * bool(elsewhere) + every
+        if elsewhere:
+            return f"It is an option of {' and '.join(elsewhere[:2])}. {every}"
+        return every
 
-    def _compile_line(self, name: str, value: str) -> str:
-        """How to compile the model with an option's value, and otherwise as it is compiled now."""
-        used, loss = getattr(self.model, "optimizer", None), getattr(self.model, "loss", None)
-        kind = "Adam" if used is None else type(used).__name__
+
+def _is_value(text: str) -> bool:
+    return bool(text) and not text.startswith("-") and not {*"`\n"} & {*text}
+
+
+def _compile_line(name: str, value: str, model: Any) -> str:
+    """How to compile a model with an option's value, and otherwise as it is compiled now."""
+    optimizer, loss, metrics = "adam", getattr(model, "loss", None), ""
+    if getattr(model, "optimizer", None) is not None:
+        kind = type(model.optimizer).__name__
         optimizer = PREFERRED.get(kind) or snake_case(kind)
-        loss = loss if isinstance(loss, str) else "mse"
-        word = value if value.isidentifier() else ""
-        number = value if _NUMBER.fullmatch(value) else ""
-        match _COMPILING[name]:
-            case "optimizer":
-                optimizer = word or optimizer
-            case "loss":
-                loss = word or loss
-            case "metrics":
-                return f"{optimizer} loss={loss} metrics={word or 'accuracy'}"
-            case "learning rate":
-                optimizer = f"{optimizer}({number or '1e-3'})"
-            case "momentum":
-                optimizer = f"sgd(momentum={number or '0.9'})"
-            case _:
-                optimizer = f"adamw(weight_decay={number or '1e-4'})"
-        return f"{optimizer} loss={loss}"
+    loss = loss if isinstance(loss, str) else "mse"
+    word = value if value.isidentifier() else ""
+    if name in ("opt", "optim", "optimizer"):
+        optimizer = word or optimizer
+    elif name in ("loss", "losses"):
+        loss = word or loss
+    elif name in ("metric", "metrics"):
+        metrics = f" metrics={word or 'accuracy'}"
+    elif name in ("weight-decay", "momentum"):
+        number = value if _NUMBER.fullmatch(value) else "0.9" if name == "momentum" else "1e-4"
+        setting = f"{name.replace('-', '_')}={number}"
+        optimizer = f"{'sgd' if name == 'momentum' else 'adamw'}({setting})"
+    else:
+        optimizer = f"{optimizer}({value if _NUMBER.fullmatch(value) else '1e-3'})"
+    return f"{optimizer} loss={loss}{metrics}"
