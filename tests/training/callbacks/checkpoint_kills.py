@@ -2,27 +2,36 @@
 
     python tests/training/callbacks/checkpoint_kills.py [KILLS] [INTERRUPTS] [--tails N]
 
-A forked process saves epochs as fast as it can; it is killed (SIGKILL) or interrupted (SIGINT, once
-or twice) at a random moment. Afterwards the run must continue after the last epoch that was
+A process saves epochs as fast as it can; it is killed (SIGKILL) or interrupted (SIGINT, once or
+twice) at a random moment. Afterwards the run must continue after the last epoch that was
 reported as saved, or the one that was being saved, with its weights and those of the best epoch.
+The same holds before each call of the system that changes the folder, and after an interrupt there.
 Then each file of a folder is truncated, and its tail is zeroed, at N places; at most one epoch may
-be lost. ``test_checkpoint.py`` runs a short version.
+be lost. ``test_checkpoint.py`` runs a short version, without processes.
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
+import itertools
+import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
@@ -31,6 +40,12 @@ from kmagic.training.callbacks.checkpoint import Checkpoint, CheckpointSaver
 from kmagic.training.run.training_run import Epoch, TrainingRun
 
 EPOCHS = 20
+FAILED = 3
+"""The status of a process that ended with an error."""
+PROCESSES = multiprocessing.get_context("forkserver")
+"""They are forked from one that has imported Keras and run nothing: TensorFlow's threads, which
+this process has after its first operation, are not in a fork."""
+PROCESSES.set_forkserver_preload(["kmagic.training.callbacks.checkpoint"])
 DATA_FILES = ("run.json", "run.previous.json", "best.weights.h5", "state/*")
 
 
@@ -57,8 +72,10 @@ def best_epoch(last: int) -> int:
     return min(range(1, last + 1), key=loss)
 
 
-def save_epochs(model: keras.Model, folder: Path, epochs: int, report: int | None = None) -> None:
-    """Save epochs, and write a byte after each."""
+def save_epochs(
+    model: keras.Model, folder: Path, epochs: int, report: Callable[[], object] = object
+) -> None:
+    """Save epochs, and report after each."""
     checkpoint, run = Checkpoint(folder), TrainingRun("net", epochs=epochs, validation_samples=0)
     checkpoint.lock()
     saver = CheckpointSaver(checkpoint, run)
@@ -68,8 +85,7 @@ def save_epochs(model: keras.Model, folder: Path, epochs: int, report: int | Non
         run.log.append(Epoch(epoch, {"loss": loss(epoch)}, 0.1))
         saver.on_epoch_end(epoch - 1)
         assert not [text for _, text in run.messages if "not in the checkpoint" in text]
-        if report is not None:
-            os.write(report, b".")
+        report()
     checkpoint.release()
 
 
@@ -95,37 +111,42 @@ def check(model: keras.Model, folder: Path, saved: int, lost: int = 0) -> str:
         checkpoint.release()
 
 
-def break_off(model: keras.Model, folder: Path, delay: float, signals: list[int]) -> int:
-    """Send signals to a process that saves epochs; returns how many it has reported."""
-    read, write = os.pipe()
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            os.close(read)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            save_epochs(model, folder, EPOCHS, write)
-            status = 0
-        except KeyboardInterrupt:
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(write)
-    os.read(read, 1)  # the first epoch is saved
+def save_in_process(folder: Path, report: Connection) -> None:
+    """Save epochs until an interrupt, and end the process."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    status = 0
+    try:
+        save_epochs(make(), folder, EPOCHS, lambda: os.write(report.fileno(), b"."))
+    except KeyboardInterrupt:
+        pass
+    except BaseException:  # noqa: BLE001 - reported to the other process by the status
+        traceback.print_exc()
+        status = FAILED
+    os._exit(status)
+
+
+def break_off(folder: Path, delay: float, signals: list[int]) -> tuple[int, int]:
+    """Send signals to a process that saves epochs.
+
+    The result is how many it has reported, and its status: negative after a signal, such as a crash
+    (SIGSEGV), which counts as a kill.
+    """
+    read, write = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=save_in_process, args=(folder, write))
+    process.start()
+    write.close()
+    reported = len(os.read(read.fileno(), 1))  # the first epoch is saved
     time.sleep(delay)
     for each in signals:
         with suppress(ProcessLookupError):
-            os.kill(child, each)
+            os.kill(process.pid or 0, each)
         time.sleep(delay / 10)
-    reported = 1
-    while data := os.read(read, 4096):
+    while data := os.read(read.fileno(), 4096):
         reported += len(data)
-    os.close(read)
-    _, status = os.waitpid(child, 0)
-    expected = signals[0] if signals[0] == signal.SIGKILL else 0
-    if status not in (expected, 0):
-        raise RuntimeError(f"the process ended with {status}")
-    return reported
+    read.close()
+    process.join()
+    return reported, process.exitcode or 0
 
 
 def broken_off(
@@ -140,11 +161,44 @@ def broken_off(
         delay = rng.random() * per_epoch * rng.choice([1, 2, 4])
         signals = [number] * (1 if number == signal.SIGKILL else rng.choice([1, 2]))
         with tempfile.TemporaryDirectory() as folder:
-            saved = break_off(model, Path(folder), delay, signals)
-            yield (
-                f"signal {number}, {index}, after {delay:.4f} s",
-                check(model, Path(folder), saved),
-            )
+            saved, status = break_off(Path(folder), delay, signals)
+            problem = "an error" if status == FAILED else check(model, Path(folder), saved)
+        yield f"signal {number}, {index}, after {delay:.4f} s, status {status}", problem
+
+
+def stopped(model: keras.Model, step: int = 1) -> Iterator[tuple[str, str]]:
+    """Folders as they are before each call that changes them, and after an interrupt there."""
+    for moment in itertools.count(0, step):
+        with tempfile.TemporaryDirectory() as temporary:
+            saved = stop_at(model, moment, Path(temporary))
+            if saved is None:
+                return
+            for name in ("killed", "interrupted"):
+                yield f"{name} at call {moment}", check(model, Path(temporary) / name, saved)
+
+
+def stop_at(model: keras.Model, moment: int, parent: Path) -> int | None:
+    """Stop at a call; returns the number of saved epochs, or None if there are fewer calls."""
+    calls, saved = itertools.count(), itertools.count()
+    folder = parent / "interrupted"
+
+    def stopping(name: str) -> Any:
+        function = getattr(os, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            if next(calls) == moment:
+                shutil.copytree(folder, parent / "killed")
+                raise KeyboardInterrupt
+            return function(*arguments, **options)
+
+        return mock.patch.object(os, name, call)
+
+    with stopping("fsync"), stopping("replace"), stopping("unlink"):
+        try:
+            save_epochs(model, folder, 3, lambda: next(saved))
+        except KeyboardInterrupt:
+            return next(saved)
+    return None
 
 
 def damaged(model: keras.Model, tails: int) -> Iterator[tuple[str, str]]:
@@ -176,18 +230,24 @@ def main() -> int:
     for name, results in {
         "kills": broken_off(model, options.kills, signal.SIGKILL, rng),
         "interrupts": broken_off(model, options.interrupts, signal.SIGINT, rng),
+        "stops": stopped(model),
         "damaged files": damaged(model, options.tails),
     }.items():
-        counts, started = Counter[bool](), time.monotonic()
+        counts, statuses, started = Counter[bool](), Counter[str](), time.monotonic()
         for description, problem in results:
             counts[bool(problem)] += 1
+            statuses.update(re.findall(r"status -?\d+", description))
             if problem:
                 print(f"{description}: {problem}", flush=True)
             if not counts.total() % 100:
                 print(f"{counts.total()} {name} ...", flush=True)
         failures += counts[True]
         took = time.monotonic() - started
-        print(f"{counts.total()} {name}, {counts[True]} failures, {took:.0f} s", flush=True)
+        print(
+            f"{counts.total()} {name}, {counts[True]} failures, {took:.0f} s",
+            dict(statuses),
+            flush=True,
+        )
     return int(failures > 0)
 
 
