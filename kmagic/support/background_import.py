@@ -26,7 +26,6 @@ from types import FrameType
 from typing import Any
 
 _IMPORTLIB = "<frozen importlib._bootstrap>"
-_PATCHED = ("_find_and_load", "_lock_unlock_module")
 _MAX_WAIT = 10.0
 """Seconds that the background thread waits for imports of others that seem not to end."""
 _START_WITHIN = 60.0
@@ -57,11 +56,14 @@ class BackgroundImport:
         self._load = load
         self._prefixes = prefixes
         self._changed = threading.Condition()
-        self._originals = {name: getattr(_bootstrap, name) for name in _PATCHED}
         self._patches = {
             "_find_and_load": self._find_and_load,
             "_lock_unlock_module": self._wait_for,
         }
+        self._originals: dict[str, Any] = {
+            name: getattr(_bootstrap, name, None) for name in self._patches
+        }
+        self._ident: int | None = None  # of the background thread while it runs
         self.thread = threading.Thread(target=self._run, name="kmagic-preload", daemon=True)
         self._importing: dict[int, list[str]] = {}  # what other threads are importing
         self._waiting: set[int] = set()  # those of them that wait for the end
@@ -76,8 +78,8 @@ class BackgroundImport:
         return self.thread.is_alive()
 
     def start(self) -> threading.Thread:
-        """Start the thread; returns it."""
-        if all(hasattr(_bootstrap, name) for name in _PATCHED):
+        """Start the thread; returns it. It is not started on a Python without these functions."""
+        if all(self._originals.values()):  # Python looks them up at each import
             for name, patch in self._patches.items():
                 setattr(_bootstrap, name, patch)
             if hasattr(os, "register_at_fork"):
@@ -88,6 +90,7 @@ class BackgroundImport:
     # --- the background thread --------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._ident = threading.get_ident()
         try:
             if self._begin():
                 with suppress(Exception):  # the next import of it meets the error and raises it
@@ -108,7 +111,7 @@ class BackgroundImport:
 
     def _end(self) -> None:
         with self._changed:
-            self._has_begun = False
+            self._has_begun, self._ident = False, None  # another thread may get its number
             self._changed.notify_all()
         for name, patch in self._patches.items():
             if getattr(_bootstrap, name) == patch:
@@ -143,7 +146,7 @@ class BackgroundImport:
     def _find_and_load(self, name: str, import_: Callable[..., Any]) -> Any:
         load = partial(self._originals["_find_and_load"], name, import_)
         thread = threading.get_ident()
-        if thread == self.thread.ident:
+        if thread == self._ident:
             return self._load_here(name, load)
         depth = len(self._importing.get(thread, ()))
         try:
@@ -164,7 +167,7 @@ class BackgroundImport:
         """Wait for a module that is being imported."""
         wait = partial(self._originals["_lock_unlock_module"], name)
         thread = threading.get_ident()
-        if thread == self.thread.ident:
+        if thread == self._ident:
             self._load_here(name, wait)
         else:
             with self._changed:
@@ -198,12 +201,10 @@ class BackgroundImport:
 
     def _after_fork(self) -> None:
         """In a child process there is no such thread, and the locks it holds stay locked."""
-        self._changed = threading.Condition()
+        self._changed, self._ident = threading.Condition(), None
         self._importing.clear()
         self._waiting.clear()
-        if not self._has_begun:
-            return
-        self._is_lost, self._has_begun = True, False
+        self._is_lost, self._has_begun = self._has_begun, False
 
 
 def _others_import() -> bool:

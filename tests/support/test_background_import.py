@@ -1,5 +1,6 @@
 """Packages that import each other, imported in the background and by other threads at once."""
 
+import functools
 import importlib
 import itertools
 import signal
@@ -23,7 +24,7 @@ class Packages:
     """
 
     def __init__(self, folder):
-        self.folder = folder
+        self.folder, self.threads = folder, []
         self.name = f"kmagic_test_{next(NUMBERS)}"
         self.write("pause", "import threading\nreached, go = threading.Event(), threading.Event()")
         self.write("one", f"{PAUSE}import {{name}}_two\nvalue = 1\n")
@@ -40,7 +41,7 @@ class Packages:
     def start(self, first="one"):
         prefixes = (f"{self.name}_one", f"{self.name}_two")
         background = BackgroundImport(lambda: self.load(first), prefixes)
-        background.start()
+        self.threads.append(background.start())
         assert self.pause.reached.wait(20)
         return background
 
@@ -51,6 +52,8 @@ def packages(tmp_path, monkeypatch):
     made = Packages(tmp_path)
     yield made
     made.pause.go.set()
+    for thread in made.threads:
+        thread.join(20)
 
 
 def wait_until(background, condition):
@@ -189,6 +192,20 @@ def test_importlib_is_as_before_afterwards(packages):
     packages.pause.go.set()
     background.thread.join()
     assert (_bootstrap._find_and_load, _bootstrap._lock_unlock_module) == before
+
+
+def test_a_later_thread_with_its_number_is_not_taken_for_it(packages, monkeypatch):
+    background = packages.start()
+    patch = _bootstrap._find_and_load
+    with monkeypatch.context() as context:  # another patch keeps this one in place
+        context.setattr(_bootstrap, "_find_and_load", functools.partial(patch))
+        packages.pause.go.set()
+        background.thread.join()
+        context.setattr(background, "_load_here", lambda *_: None)
+        thread, results = in_thread(lambda: packages.load("other").value)
+        thread.join()
+        assert results == [3]
+    _bootstrap._find_and_load = background._originals["_find_and_load"]
 
 
 def test_it_begins_when_no_thread_is_importing(packages):
