@@ -46,108 +46,69 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         self.path = folder.resolve() / ".lock"
         self._descriptor: int | None = None
-        self._owner = (0, 0)
+        self.owner = (0, 0)  # the process and its thread
 
     def acquire(self) -> str:
         """Lock the folder, which exists; returns who has locked it, or "" if this lock has."""
         owner = (os.getpid(), threading.get_ident())
-        other = self._in_process.get(self.path)
-        if other is not None:
-            if other.is_held_by_another_thread:
+        if other := self._in_process.get(self.path):
+            if other.owner[0] == owner[0] and other.owner != owner:
                 return "another thread of this process"
             other.release()  # inherited by a fork, or of a training that did not end as it should
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            holder = self._holder(descriptor)
-            if holder:
+            if holder := _holder(descriptor):
                 return holder
             about = {"host": platform.node(), "process": owner[0], "since": time.time()}
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(about | _start_of(owner[0])).encode(), 0)
-            self._descriptor, self._owner = descriptor, owner
+            _write(descriptor, json.dumps(about))
+            self._descriptor, self.owner = descriptor, owner
             self._in_process[self.path] = self
         finally:
             if self._descriptor is None:
                 os.close(descriptor)
         return ""
 
-    def __del__(self) -> None:
-        self.release()
-
-    @property
-    def is_held_by_another_thread(self) -> bool:
-        """Whether another thread of this process has locked the folder."""
-        process, thread = self._owner
-        return process == os.getpid() and thread != threading.get_ident()
-
     def release(self) -> None:
         """Release the folder; a lock that is not held is left as it is."""
         if self._descriptor is None:
             return
         descriptor, self._descriptor = self._descriptor, None
-        if self._owner[0] == os.getpid():
-            with suppress(OSError):
-                os.ftruncate(
-                    descriptor, 0
-                )  # the file stays, so that all processes lock the same one
-        self._owner = (0, 0)
+        if self.owner[0] == os.getpid():
+            with suppress(OSError):  # the file stays, so that all processes lock the same one
+                _write(descriptor, "")
         self._in_process.pop(self.path, None)
         os.close(descriptor)
 
-    def _holder(self, descriptor: int) -> str:
-        """Lock the open file; returns who else has locked it, or ""."""
-        is_locked = False
-        try:
-            if fcntl is not None:
-                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                is_locked = True
-        except OSError as error:
-            if error.errno not in _UNSUPPORTED:
-                return _describe(_read(descriptor)) or "another process"
-        about = _read(descriptor)
-        if not about:
-            return ""
-        is_here = about.get("host") == platform.node()
-        if is_locked or (is_here and not _is_same_process(about)):
-            return ""  # its process has ended without releasing it
-        return _describe(about)
+    __del__ = release
 
 
-def _read(descriptor: int) -> dict[str, Any]:
+def _write(descriptor: int, text: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, text.encode())
+
+
+def _holder(descriptor: int) -> str:
+    """Lock the open file; returns who else has locked it, or ""."""
     try:
-        about = json.loads(os.pread(descriptor, 4096, 0))
-    except (OSError, ValueError):
-        return {}
-    return about if isinstance(about, dict) else {}
+        if fcntl is not None:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return ""  # whatever the file says, its process has ended
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            return _read(descriptor)[0] or "another process"
+    holder, is_running = _read(descriptor)
+    return holder if is_running else ""
 
 
-def _describe(about: dict[str, Any]) -> str:
-    process, host, since = about.get("process"), about.get("host"), about.get("since")
-    if not isinstance(process, int):
-        return ""
-    where = "" if host == platform.node() else f" on {host}"
-    if not isinstance(since, int | float):
-        return f"process {process}{where}"
-    return (
-        f"process {process}{where}, since {time.strftime('%Y-%m-%d %H:%M', time.localtime(since))}"
-    )
-
-
-def _is_same_process(about: dict[str, Any]) -> bool:
-    """Whether the process that wrote the file runs, and its number is not used by another one."""
-    process = about.get("process")
-    if not isinstance(process, int) or not is_process_running(process):
-        return False
-    start = _start_of(process)
-    return not start or "start" not in about or start["start"] == about["start"]
-
-
-def _start_of(process: int) -> dict[str, str]:
-    """When a process started, as Linux counts it; empty elsewhere."""
+def _read(descriptor: int) -> tuple[str, bool]:
+    """Who wrote the file ("" if it does not say so), and whether that process may still run."""
     try:
-        fields = (
-            Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        )
-        return {"start": fields[19]}
-    except (OSError, IndexError):
-        return {}
+        about: dict[str, Any] = json.loads(os.read(descriptor, 4096))
+        process, host = int(about["process"]), str(about["host"])
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(about["since"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", False
+    if host != platform.node():
+        return f"process {process} on {host}, since {since}", True
+    return f"process {process}, since {since}", is_process_running(process)

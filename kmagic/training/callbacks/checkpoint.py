@@ -63,6 +63,10 @@ RECORDED = (
 """Attributes of the run that are written as they are."""
 
 
+class _DamagedError(Exception):
+    """A file is not as it was written; says what is wrong with it."""
+
+
 class StateFile(NamedTuple):
     """A file of weights, as a record describes it."""
 
@@ -75,23 +79,17 @@ class StateFile(NamedTuple):
         """Its name in the folder of states."""
         return f"epoch-{self.epoch:04}.weights.h5"
 
-    @classmethod
-    def of(cls, epoch: int, path: Path) -> StateFile:
-        """Describe a file that was just written."""
-        return cls(epoch, path.stat().st_size, _checksum(path))
-
-    def damage(self, path: Path) -> str:
-        """What is wrong with a file that should be this one; "" if nothing is."""
-        name = show_path(path)
+    def check(self, path: Path) -> None:
+        """Raise an error if a file is not this one."""
         try:
-            size = path.stat().st_size
-            if size != self.size:
-                return f"{name} has {size:,} bytes instead of {self.size:,}"
-            return "" if _checksum(path) == self.checksum else f"the checksum of {name} is wrong"
-        except FileNotFoundError:
-            return f"{name} is missing"
+            if (size := path.stat().st_size) != self.size:
+                raise _DamagedError(
+                    f"{show_path(path)} has {size:,} bytes instead of {self.size:,}"
+                )
+            if _checksum(path) != self.checksum:
+                raise _DamagedError(f"the checksum of {show_path(path)} is wrong")
         except OSError as error:
-            return f"{name} cannot be read: {error.strerror}"
+            raise _unreadable(path, error) from error
 
 
 class Checkpoint:
@@ -117,19 +115,23 @@ class Checkpoint:
     def record(self) -> dict[str, Any]:
         """The latest record that can be read; empty if none can, which :meth:`restore` reports."""
         for name in (RECORD, PREVIOUS):
-            with suppress(OSError, ValueError, KeyError, TypeError):
+            with suppress(_DamagedError):
                 return self._read(name)[0]
         return {}
 
     def _read(self, name: str) -> tuple[dict[str, Any], list[Epoch], StateFile]:
         """A record, its epochs, and the state after the last of them."""
         path = self.folder / name
-        if problem := file_problem(path):
-            raise ValueError(f"{path} {problem}")
-        record = json.loads(path.read_text(encoding="utf-8"))
-        state = StateFile(*record["state"])
-        log = [Epoch(**values) for values in record["log"]]
-        return record, [epoch for epoch in log if epoch.number <= state.epoch], state
+        try:
+            record = json.loads("" if file_problem(path) else path.read_text(encoding="utf-8"))
+            state = StateFile(*record["state"])
+            log = [Epoch(**values) for values in record["log"]]
+            _states_of(record)
+            return record, [epoch for epoch in log if epoch.number <= state.epoch], state
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise _DamagedError(f"{show_path(path)} is not the complete record of a run") from error
 
     # --- locking ----------------------------------------------------------------------------------
 
@@ -173,38 +175,35 @@ class Checkpoint:
                 "The weights of the checkpoint cannot be loaded: the model has no weights yet.",
                 "Start it with its input shape, such as `input 28x28x1`, or call it once.",
             )
-        damages = []
+        damages: list[str] = []
         for name in (RECORD, PREVIOUS):
-            path = self.folder / name
-            if name == PREVIOUS and not path.exists():
-                continue
             try:
                 record, log, state = self._read(name)
-            except FileNotFoundError:
-                damages.append(f"{show_path(path)} is missing")
-                continue
-            except OSError as error:
-                damages.append(f"{show_path(path)} cannot be read: {error.strerror}")
-                continue
-            except (ValueError, KeyError, TypeError):
-                damages.append(f"{show_path(path)} is not the complete record of a run")
-                continue
-            damage = state.damage(self.folder / STATE / state.name)
-            if damage:
-                damages.append(damage)
+                state.check(self.folder / STATE / state.name)
+            except _DamagedError as error:
+                if name == RECORD or (self.folder / name).exists():
+                    damages.append(str(error))
                 continue
             self._load(model, state)
-            if name == PREVIOUS:
-                self._copy_record(PREVIOUS, RECORD)
-            damages = list(dict.fromkeys(damages))
             if damages:
+                self._copy_record(PREVIOUS, RECORD)
                 self.notes.append(
-                    f"The checkpoint is damaged: {'; '.join(damages)}. Continued from the state "
-                    f"after epoch {state.epoch:,}."
+                    f"The checkpoint is damaged: {damages[0]}. Continued from the state after "
+                    f"epoch {state.epoch:,}."
                 )
             self._restore_best(record)
             return log
-        raise self._all_damaged(list(dict.fromkeys(damages)))
+        path, remedy = self.folder / BEST_WEIGHTS, "Use another checkpoint folder."
+        with suppress(_DamagedError, KeyError, TypeError):
+            StateFile(*self.record["best"]).check(path)
+            remedy = (
+                f"Its best weights are intact: model.load_weights({str(path)!r}). Train in another "
+                "checkpoint folder."
+            )
+        raise TrainingError(
+            f"The checkpoint in {self.folder} is damaged: {'; '.join(dict.fromkeys(damages))}.",
+            remedy,
+        )
 
     def _load(self, model: keras.Model, state: StateFile) -> None:
         optimizer = model.optimizer
@@ -226,19 +225,21 @@ class Checkpoint:
         except (KeyError, TypeError):
             return
         path, copy = self.folder / BEST_WEIGHTS, self.folder / STATE / best.name
-        damage = best.damage(path)
-        if not damage:
-            self.best_state = best
-        elif not best.damage(copy):
+        try:
+            best.check(path)
+        except _DamagedError as damage:
+            try:
+                best.check(copy)
+            except _DamagedError:
+                self.notes.append(
+                    f"The best weights, of epoch {best.epoch:,}, are lost: {damage}, and so is "
+                    "their copy. The best epoch is chosen from the epochs from here on."
+                )
+                return
             if not self._is_a_state(path):
                 self.notes.append(f"{damage}; it was restored from its copy.")
             self._write_best(copy)
-            self.best_state = best
-        else:
-            self.notes.append(
-                f"The best weights, of epoch {best.epoch:,}, are lost: {damage}, and so is their "
-                "copy. The best epoch is chosen from the epochs from here on."
-            )
+        self.best_state = best
 
     def _is_a_state(self, path: Path) -> bool:
         """Whether a file is intact: the copy of a state that no record names yet."""
@@ -249,21 +250,6 @@ class Checkpoint:
 
     def _states(self) -> list[Path]:
         return sorted((self.folder / STATE).glob("epoch-*.weights.h5"))
-
-    def _all_damaged(self, damages: list[str]) -> TrainingError:
-        path = self.folder / BEST_WEIGHTS
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            best = StateFile(*self.record["best"])
-            if not best.damage(path):
-                return TrainingError(
-                    f"The checkpoint in {self.folder} is damaged: {'; '.join(damages)}.",
-                    f"Its best weights are intact: model.load_weights({str(path)!r}). Train in "
-                    "another checkpoint folder.",
-                )
-        return TrainingError(
-            f"The checkpoint in {self.folder} is damaged: {'; '.join(damages)}.",
-            "Use another checkpoint folder.",
-        )
 
     def confusion(self, last_epoch: int) -> ConfusionHistory | None:
         """The confusion matrices of its run up to an epoch; None if there are none."""
@@ -298,8 +284,7 @@ class Checkpoint:
             shutil.rmtree(self.folder / STATE, ignore_errors=True)  # of a run without a record
             return False
         part = Path(tempfile.mkdtemp(prefix=".before-", dir=self.folder))
-        names = (STATE, BEST_WEIGHTS, RECORD, PREVIOUS)
-        for path in (self.folder / name for name in names):
+        for path in (self.folder / name for name in (STATE, BEST_WEIGHTS, RECORD, PREVIOUS)):
             if path.is_dir():
                 shutil.copytree(path, part / path.name, copy_function=_link)
             elif path.exists():
@@ -325,24 +310,24 @@ class Checkpoint:
         check_free_space(path, size * (1 + is_best), count)
         with atomic_write(path, ".weights.h5", force=True) as part:
             model.save_weights(str(part))
-            state = StateFile.of(epoch, part)
+            state = StateFile(epoch, part.stat().st_size, _checksum(part))
         if is_best:
             self._write_best(path)
             self.best_state = state
-        record = {name: getattr(run, name) for name in RECORDED}
-        record["log"] = [asdict(each) for each in run.log]
-        record["confusion"] = None if run.confusion is None else run.confusion.to_dict()
-        record |= {"state": state, "best": self.best_state}
+        record = {name: getattr(run, name) for name in RECORDED} | {
+            "log": [asdict(each) for each in run.log],
+            "confusion": None if run.confusion is None else run.confusion.to_dict(),
+            "state": state,
+            "best": self.best_state,
+        }
         self._write_record(record)
         return is_best
 
     def _is_best(self, run: TrainingRun) -> bool:
-        best = run.best
-        if self.best_state is not None:
-            return best is not None and best.epoch == run.log[-1].number
-        if best is None or best.epoch == run.log[-1].number:
-            return best is not None
-        return True  # the weights of the best epoch are lost
+        if run.best is None:
+            return False
+        is_lost = self.best_state is None  # of the best epoch so far
+        return is_lost or run.best.epoch == run.log[-1].number
 
     def _write_best(self, state: Path) -> None:
         with atomic_write(self.folder / BEST_WEIGHTS, ".weights.h5", force=True) as part:
@@ -351,12 +336,8 @@ class Checkpoint:
     def _write_record(self, record: dict[str, Any]) -> None:
         """Write the record, keep the one before, and delete the states that neither names."""
         path, needed = self.folder / RECORD, _states_of(record)
-        try:
+        with suppress(_DamagedError):  # there is none yet
             needed |= _states_of(self._read(RECORD)[0])
-            is_readable = True
-        except (OSError, ValueError, KeyError, TypeError):  # there is none yet
-            is_readable = False
-        if is_readable:
             self._copy_record(RECORD, PREVIOUS)
         with atomic_write(path, ".json", force=True) as part:
             part.write_text(json.dumps(record, default=str), encoding="utf-8")
@@ -411,6 +392,12 @@ class CheckpointSaver(keras.callbacks.Callback):  # type: ignore[misc] # Keras i
 def _states_of(record: dict[str, Any]) -> set[str]:
     states = (record.get("state"), record.get("best"))
     return {StateFile(*state).name for state in states if state}
+
+
+def _unreadable(path: Path, error: OSError) -> _DamagedError:
+    if isinstance(error, FileNotFoundError):
+        return _DamagedError(f"{show_path(path)} is missing")
+    return _DamagedError(f"{show_path(path)} cannot be read: {error.strerror}")
 
 
 def _checksum(path: Path) -> str:

@@ -208,7 +208,7 @@ def damaged(model: keras.Model, tails: int) -> Iterator[tuple[str, str]]:
         save_epochs(model, intact, 4)  # the fourth is the best
         for path in sorted(path for name in DATA_FILES for path in intact.glob(name)):
             data = path.read_bytes()
-            for cut in sorted({len(data) * index // tails for index in range(tails)}):
+            for cut in sorted({len(data) * (2 * i + 1) // (2 * tails) for i in range(tails)}):
                 for tail in (b"", bytes(len(data) - cut)):
                     folder = Path(temporary) / "damaged"
                     shutil.copytree(intact, folder)

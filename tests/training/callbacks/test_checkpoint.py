@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from unittest.mock import Mock
 
 import keras
@@ -40,19 +41,18 @@ def test_a_kill_or_an_interrupt_loses_no_saved_epoch(model):
 
 
 def test_a_damaged_file_costs_at_most_one_epoch(model):
-    results = dict(damaged(model, 2))
-    assert len(results) > 20
+    results = dict(damaged(model, 1))
+    assert len(results) >= 10
     assert not {name: problem for name, problem in results.items() if problem}
 
 
-@pytest.mark.parametrize("name", ["run.json", "run.previous.json", "best.weights.h5", "state"])
-def test_a_missing_file_costs_at_most_one_epoch(model, tmp_path, name):
-    save_epochs(model, tmp_path, 4)
-    path = tmp_path / name
-    if name == "state":
-        path = path / "epoch-0004.weights.h5"
-    path.unlink()
-    assert check(model, tmp_path, 4, lost=1) == ""
+def test_a_missing_file_costs_at_most_one_epoch(model, tmp_path):
+    save_epochs(model, tmp_path / "intact", 2)
+    for name in ("run.json", "run.previous.json", "best.weights.h5", "state/epoch-0002.weights.h5"):
+        folder = tmp_path / Path(name).stem
+        shutil.copytree(tmp_path / "intact", folder)
+        (folder / name).unlink()
+        assert check(model, folder, 2, lost=1) == ""
 
 
 def test_damage_is_reported_as_damage(model, tmp_path):
