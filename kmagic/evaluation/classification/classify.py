@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.images.image_reader import suppress_pillow_warnings
+from kmagic.data.inspection import count_batches, stream_kind
 from kmagic.data.preparation.raw_detection import detect_raw
 from kmagic.evaluation.classification.applications import find_application, recognize_application
 from kmagic.evaluation.classification.classification import (
@@ -40,7 +42,12 @@ from kmagic.evaluation.confusion.label_arrays import (
     parse_class_names,
     to_probabilities,
 )
-from kmagic.evaluation.prediction.batch_prediction import option_error, predict_batch
+from kmagic.evaluation.prediction.batch_prediction import (
+    option_error,
+    predict_batch,
+    reject_labels_beside,
+    stream_batches,
+)
 from kmagic.evaluation.prediction.model_inputs import reject_images
 from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
@@ -50,6 +57,7 @@ from kmagic.support.progress import Progress
 from kmagic.support.suggestions import did_you_mean
 
 BATCH_SIZE = 32
+MIN_BATCH_AXES = 4  # images with fewer axes may be a single one
 MAX_ERRORS = 5  # errors listed in one message
 
 
@@ -82,8 +90,8 @@ def classify(
     Args:
         images: One image or many: a path, a folder, a pattern such as ``photos/*.jpg``, a URL, the
             bytes of a file, an open file, a Pillow image, an array of shape
-            (n, height, width, channels), (n, height, width) or that of one image; or a list of any
-            of these.
+            (n, height, width, channels), (n, height, width) or that of one image; a list of any
+            of these; or a stream of batches, with or without labels, which is read once.
         model: A Keras model with one score per class, or one probability for two classes.
         app: A function of ``keras.applications`` or its name, with its own size, scaling and class
             names. If ``model`` is passed too, that model is used instead.
@@ -132,6 +140,8 @@ def classify(
             Text("Pass ", Option("app", "MobileNetV2"), ", or a model: ", Function("classify"),
                  "(images, model)."),
         )  # fmt: skip
+    class_names = class_names or getattr(images, "class_names", None)
+    images, y_true = _read_stream(images, y_true)
     data, note = dataset_for(model), ""
     if application is None and data is None and scaling is None:
         application = recognize_application(model)
@@ -164,6 +174,40 @@ def classify(
         job.legend,
         len(sources),
     )
+
+
+def _read_stream(images: Any, y_true: Any) -> tuple[Any, Any]:
+    """The images and labels of a stream of batches, in one pass; anything else as it is."""
+    if stream_kind(images) == "generator":
+        first = list(islice(images, 1))
+        images = chain(first, images)
+        if not first or not isinstance(first[0], tuple):  # an iterator over files
+            return images, y_true
+    elif not stream_kind(images):
+        return images, y_true
+    elif (count_batches(images) or 0) < 0:
+        remedy = "Pass a part of it, such as images.take(10)."
+        raise option_error("images", "is a stream that never ends.", remedy)
+    pixels: list[NDArray[Any]] = []
+    labels: list[NDArray[Any]] = []
+    for x, y in stream_batches(images):
+        batch, targets = _to_numpy(x), None if y is None else _to_numpy(y)
+        is_single = np.ndim(batch) < MIN_BATCH_AXES and (
+            targets is None or np.ndim(targets) == 0 or len(targets) != len(batch)
+        )
+        pixels.extend(batch[None] if is_single else batch)
+        if targets is not None:
+            reject_labels_beside(images, y_true, option="y_true", x="images")
+            labels.append(targets[None] if is_single else targets)
+    if labels:
+        y_true = np.concatenate(labels)
+        y_true = y_true[:, 0] if y_true.ndim > 1 and y_true.shape[1] == 1 else y_true
+    same_shape = len({image.shape for image in pixels}) == 1
+    return np.stack(pixels) if same_shape else pixels, y_true
+
+
+def _to_numpy(tensor: Any) -> NDArray[Any]:
+    return np.asarray(tensor.detach().cpu() if hasattr(tensor, "detach") else tensor)
 
 
 def _check_any_read(images: Sequence[ImagePrediction], sources: Sequence[ImageSource]) -> None:

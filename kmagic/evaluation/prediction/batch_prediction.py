@@ -135,13 +135,15 @@ def iter_batches(stream: Any) -> Iterator[Any]:
     return map(stream.__getitem__, range(count) if count is not None and count >= 0 else counter())
 
 
-def reject_labels_beside(stream: Any, labels: Any) -> None:
+def reject_labels_beside(stream: Any, labels: Any, *, option: str = "y", x: str = "x") -> None:
     """Reject labels given beside a stream: their order may be that of another pass."""
     if labels is not None:
         kind = stream_kind(stream) or type(stream).__name__
-        message = f"must be left out: x is a {kind}, whose batches contain the labels."
-        remedy = "Pass x alone. Batches of inputs only can be paired: tf.data.Dataset.zip((x, y))."
-        raise option_error("y", message, remedy)
+        message = f"must be left out: {x} is a {kind}, whose batches contain the labels."
+        remedy = (
+            f"Pass {x} alone. Batches of inputs only can be paired: tf.data.Dataset.zip((x, y))."
+        )
+        raise option_error(option, message, remedy)
 
 
 def check_stream_ends(stream: Any, steps: int | None) -> None:

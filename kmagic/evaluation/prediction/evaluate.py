@@ -176,7 +176,7 @@ def evaluate(
             raise
         if is_rank_error(error):
             reset_functions(model)
-        cause = explain_error(error)
+        cause = explain_error(error, model)
         verb = " cannot be evaluated on this data: " if cause.is_about_data else " failed: "
         raise EvaluationError(model_phrase(model) + verb + cause.reason, cause.remedy) from error
     metrics = {str(key): float(np.mean(value)) for key, value in logs.items()}

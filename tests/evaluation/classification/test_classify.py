@@ -600,3 +600,51 @@ def test_the_text_is_one_line_for_any_name():
     assert len(picture.to_text().splitlines()) == 1
     assert len(picture.to_text()) < 700
     assert "\u202e" not in picture.to_text()
+
+
+STREAM_IMAGES = np.linspace(0, 1, 7, dtype=np.float32)[:, None, None, None] * np.ones((2, 2, 1))
+STREAM_LABELS = (STREAM_IMAGES.mean(axis=(1, 2, 3)) > 0.5).astype(int)
+
+
+def labelled_streams():
+    import keras
+    import tensorflow as tf
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            part = slice(3 * index, 3 * index + 3)
+            return STREAM_IMAGES[part], STREAM_LABELS[part]
+
+    pairs = tf.data.Dataset.from_tensor_slices((STREAM_IMAGES, STREAM_LABELS))
+    rows = tf.data.Dataset.from_tensor_slices((STREAM_IMAGES, np.eye(3)[STREAM_LABELS]))
+    return {
+        "shuffled": pairs.shuffle(7).batch(3),
+        "single samples": pairs,
+        "one-hot rows": rows.batch(3),
+        "columns": pairs.map(lambda x, y: (x, y[None])).batch(2),
+        "PyDataset": Batches(),
+        "generator": iter([Batches()[k] for k in range(3)]),
+    }
+
+
+def test_images_and_labels_of_a_stream_are_read_in_one_pass():
+    for name, stream in labelled_streams().items():
+        found = classify(stream, Light(2, 2, 1), class_names=NAMES)
+        assert [image.right for image in found.images] == [True] * 7, name
+
+
+def test_labels_beside_a_stream_with_labels_and_endless_streams_are_refused():
+    stream = labelled_streams()["shuffled"]
+    with pytest.raises(EvaluationError, match=r"y_true= must be left out: images is a tf\.data"):
+        classify(stream, Light(2, 2, 1), y_true=STREAM_LABELS)
+    with pytest.raises(EvaluationError, match="never ends") as refused:
+        classify(stream.repeat(), Light(2, 2, 1))
+    assert "images.take(10)" in str(refused.value)
+
+
+def test_an_iterator_over_files_is_no_stream_of_batches(tmp_path):
+    Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / "a.png")
+    assert len(classify(tmp_path.glob("*.png"), Light(2, 2, 1)).images) == 1
