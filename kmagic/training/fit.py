@@ -248,7 +248,7 @@ def _run_fit(
         recorder.end("failed", main_sentence(error))
         if is_rank_error(error):
             reset_functions(model)
-        clear_error = training_error(run, error)
+        clear_error = training_error(run, error, model)
         if clear_error is not None:
             raise clear_error from error
         raise

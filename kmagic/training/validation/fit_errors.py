@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from kmagic.models.fixed_batches import fixed_batch_size, is_stateful
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
 from kmagic.support.messages import Option, Text
@@ -30,6 +31,7 @@ _LABEL = re.compile(r"label value of (-?\d+) which is outside the valid range of
 _INDEX = re.compile(r"= (-?\d+) is not in \[0, (\d+)\)")
 _EMBEDDING = re.compile(r"/(\w*embedding\w*)[_/]", re.IGNORECASE)
 _MONITOR = re.compile(r"(\w+) callback received monitor=(\w+), but Keras isn't able")
+_BATCH_SIZES = re.compile(r"Incompatible shapes: \[(\d+)((?:,\d+)*)\] vs\. \[(\d+)\2\]")
 _BATCH = re.compile(r"arity mismatch|[Gg]enerator.{0,9} yielded an element")
 _BATCH_VALUES = re.compile(r"; tuple: .*", re.DOTALL)
 _SHAPE = re.compile(
@@ -45,7 +47,7 @@ class ErrorCause(NamedTuple):
     is_about_data: bool = True
 
 
-def training_error(run: TrainingRun, error: Exception) -> TrainingError | None:
+def training_error(run: TrainingRun, error: Exception, model: Any = None) -> TrainingError | None:
     """The error to raise in place of one that ended a training; None to raise that one itself."""
     if _from_user_code(error.__traceback__):
         return None
@@ -53,7 +55,7 @@ def training_error(run: TrainingRun, error: Exception) -> TrainingError | None:
         return _file_error(run, error)
     if not is_data_error(error):
         return None
-    reason, remedy, is_about_data = explain_error(error)
+    reason, remedy, is_about_data = explain_error(error, model)
     subject = f"{run.model_name} cannot be trained on this data: "
     if not is_about_data:
         subject = f"The training of {run.model_name} failed: "
@@ -78,8 +80,10 @@ def is_data_error(error: Exception) -> bool:
     return isinstance(error, ValueError) or type(error).__name__ in tensorflow_errors
 
 
-def explain_error(error: Exception) -> ErrorCause:
+def explain_error(error: Exception, model: Any = None) -> ErrorCause:
     """Explain an error by what it says; shapes are mentioned only if it is about shapes.
+
+    A stateful ``model`` explains them by the fixed size of its batches.
 
     Example:
         >>> explain_error(ValueError("Two is odd.")).reason
@@ -90,6 +94,17 @@ def explain_error(error: Exception) -> ErrorCause:
     if is_rank_error(error):
         return ErrorCause(OTHER_AXES, REMEDY)
     text, sentence = str(error), main_sentence(error)
+    size = fixed_batch_size(model)
+    if (shapes := _BATCH_SIZES.search(text)) and size and is_stateful(model):
+        sizes = {int(shapes[1]), int(shapes[3])}
+        if size in sizes:
+            (found,) = sizes - {size}
+            return ErrorCause(
+                f"the model is stateful and has the fixed batch size {size:,}, and a batch has "
+                f"{found:,} samples.",
+                f"Use full batches only: unbatch().batch({size}, drop_remainder=True) for a "
+                "tf.data.Dataset.",
+            )
     if OTHER_WEIGHTS in text:
         return ErrorCause(
             "its optimizer was used before for other weights. A layer was unfrozen or added since "

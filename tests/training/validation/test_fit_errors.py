@@ -79,3 +79,18 @@ def test_data_that_cannot_be_read_is_named():
     data = files.map(lambda path: (tf.io.read_file(path), 0)).batch(2)
     with pytest.raises(TrainingError, match=r"could not be read: /none.png; No such file or direc"):
         kmagic.fit(net, data, displays=[])
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_a_partial_batch_of_a_stateful_model_is_named():
+    net = keras.Sequential(
+        [keras.Input(batch_shape=(4, 2, 1)), keras.layers.SimpleRNN(1, stateful=True)]
+    )
+    net.compile("sgd", "mse")
+    stream = tf.data.Dataset.from_tensor_slices((np.zeros((6, 2, 1)), np.zeros((6, 1))))
+    reason = "has the fixed batch size 4, and a batch has 2 samples"
+    with pytest.raises(TrainingError, match=reason) as refused:
+        kmagic.fit(net, stream.batch(4), displays=[])
+    assert "unbatch().batch(4, drop_remainder=True)" in str(refused.value)
+    full = stream.batch(4).unbatch().batch(4, drop_remainder=True)
+    assert kmagic.fit(net, full, displays=[], epochs=1).status == "done"
