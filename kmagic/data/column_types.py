@@ -113,14 +113,15 @@ def type_columns(frames: Sequence[Any], options: LoadOptions, delimiter: str = "
         if name not in lowest
         and not (types.is_bool_dtype(dtype) or types.is_datetime64_any_dtype(dtype))
     }
-    evidence = {name: decimal_evidence(_written(cells)) for name, cells in words_of.items()}
+    written = {name: _written(cells) for name, cells in words_of.items()}
+    evidence = {name: decimal_evidence(words) for name, words in written.items()}
     usual = _usual_decimal(evidence.values())
     if delimiter and not usual and numbers.dtypes.eq(np.float64).any():
         usual = "."  # as pandas read them
     for name in whole.columns:
         column = _Column(name, table, options)
         if name in words_of:
-            column.read_text(words_of[name], evidence[name], usual, delimiter)
+            column.read_text(words_of[name], written[name], evidence[name], usual, delimiter)
         elif types.is_datetime64_any_dtype(whole[name].dtype):
             table.dates.append(name)
         else:
@@ -177,7 +178,9 @@ class _Column:
         if lowest in _SENTINELS or _DATE_NAME.search(self.name):
             self._note_numbers()
 
-    def read_text(self, cells: Any, evidence: DecimalEvidence, usual: str, delimiter: str) -> None:
+    def read_text(
+        self, cells: Any, written: list[str], evidence: DecimalEvidence, usual: str, delimiter: str
+    ) -> None:
         """A column of text, or of objects: numbers, booleans, dates or words."""
         self.table.formats[self.name] = self.format
         scalars = [cell for cell in cells.tolist() if not isinstance(cell, str)]
@@ -199,12 +202,12 @@ class _Column:
             self._convert(self._without_missing)
             return
         decimal = self.options.decimal or self._decimal(evidence, usual, delimiter)
-        unit = self._unit(filled)
+        unit = self._unit(written)
         thousands = self.options.thousands or _OTHER[decimal]
         number = replace(self.format, decimal=decimal, thousands=thousands, unit=unit)
         values, wrong = number.read_numbers(cells)
         numbers = int(np.isfinite(values).sum())
-        others = Counter(str(cells.iloc[row]).strip() for row in np.flatnonzero(wrong))
+        others = Counter(str(cell).strip() for cell in cells[wrong].tolist())
         if len(others) and self._are_missing(others, numbers):
             number = replace(number, missing=(*number.missing, *others))
             values, wrong = number.read_numbers(cells)
@@ -216,8 +219,10 @@ class _Column:
             if any((evidence.point, evidence.comma, evidence.either_point, evidence.either_comma)):
                 self.table.decimals[self.name] = decimal
             self._count_missing(cells, number.is_missing)
-            self._note_format(filled, number, evidence, usual, delimiter)
-            self._convert(lambda part: _to_integers(number.read_numbers(part)[0]))
+            self._note_format(written, number, evidence, usual, delimiter)
+            ends = np.cumsum([len(columns[self.name]) for columns in self.table.frames])
+            parts = iter(np.split(values, ends[:-1]))
+            self._convert(lambda _: _to_integers(next(parts)))
             self._note_numbers()
             return
         if numbers:
@@ -259,9 +264,9 @@ class _Column:
             return usual
         return "," if evidence.either_comma and delimiter == ";" else "."
 
-    def _unit(self, filled: Any) -> str:
+    def _unit(self, written: list[str]) -> str:
         """The unit that most numbers of the column have."""
-        parts = [parts for word in filled.unique() if (parts := split_unit(word)) is not None]
+        parts = [parts for word in written if (parts := split_unit(word)) is not None]
         units = Counter(unit for _, _, unit in parts if unit)
         return units.most_common(1)[0][0] if units else ""
 
@@ -274,7 +279,12 @@ class _Column:
         )
 
     def _note_format(
-        self, filled: Any, number: CellFormat, evidence: DecimalEvidence, usual: str, delimiter: str
+        self,
+        written: list[str],
+        number: CellFormat,
+        evidence: DecimalEvidence,
+        usual: str,
+        delimiter: str,
     ) -> None:
         """Show how a cell was read, where it could be read in another way."""
         other = Option("decimal", _OTHER[number.decimal])
@@ -286,7 +296,7 @@ class _Column:
             is_known = "."  # as everywhere in Python
         special = doubtful
         if is_known or not doubtful:
-            words = (word for word in filled.unique() if _is_special(word, number.decimal))
+            words = (word for word in map(str.strip, written) if _is_special(word, number.decimal))
             special = max(words, key=len, default="")
         if not special:
             return

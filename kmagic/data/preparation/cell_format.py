@@ -120,10 +120,13 @@ class CellFormat:
             values = np.array(cells.to_numpy(dtype=np.float64, na_value=np.nan))
             wrong = np.zeros(len(values), dtype=bool)
         else:
-            values = np.full(len(cells), math.nan)
-            if self.decimal == ".":  # most cells are written as in Python
-                numbers = pd.to_numeric(cells, errors="coerce")
-                values = np.array(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
+            plain = cells  # most cells are written as in Python, except for the decimal sign
+            if self.decimal == ",":
+                texts = cells.astype(str)
+                plain = texts.where(texts.str.fullmatch(r"[+-]?\d+(?:,\d+)?", na=False))
+                plain = plain.str.replace(",", ".", regex=False)
+            numbers = pd.to_numeric(plain, errors="coerce")
+            values = np.array(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
             wrong = np.isnan(values)
             listed = cells[wrong].tolist()
             known = {cell: self.parse(cell) for cell in set(filter(_is_text, listed))}
