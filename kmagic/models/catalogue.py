@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from operator import attrgetter
+from types import MethodType
 from typing import Any, TypeAlias
 from typing import Literal as OneOf
 
@@ -252,7 +253,7 @@ def _signatures(function: Callable[..., Any]) -> Iterator[inspect.Signature]:
         return
     for cls in function.__mro__:
         if cls is not object and "__init__" in vars(cls):
-            yield inspect.signature(vars(cls)["__init__"])
+            yield inspect.signature(MethodType(vars(cls)["__init__"], cls))  # without self
 
 
 def is_of_keras(function: Callable[..., Any]) -> bool:

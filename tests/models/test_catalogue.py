@@ -227,6 +227,15 @@ def test_parameters_in_the_order_of_the_signature_then_those_of_the_bases():
     assert use_bias.is_flag
 
 
+def test_the_object_itself_is_no_parameter_whatever_its_name():
+    class Own(keras.layers.Layer):
+        def __init__(this, units):  # noqa: N805 - as some people write
+            super().__init__()
+            this.units = units
+
+    assert [each.name for each in parameters(Own)] == ["units"]
+
+
 def test_a_class_of_the_notebook():
     class Own(keras.layers.Layer):
         def __init__(self, factor, *, bias=True, **kwargs):
