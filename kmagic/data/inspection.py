@@ -38,8 +38,7 @@ class Inspection:
     """What data is, and its first samples.
 
     Attributes:
-        kind: "arrays", "tf.data.Dataset", "PyDataset", "DataLoader", "generator" or, for anything
-            that Keras does not read, the name of its class.
+        kind: "arrays", one of ``STREAMS``, or, for anything that Keras does not read, its class.
         data: The data itself, to be used from now on: for a generator, one that also yields the
             batches that were read. Keras reads it as ``x``.
         x: Inputs, a structure of arrays: all of them, or the first batches of a stream.
@@ -51,12 +50,6 @@ class Inspection:
         is_complete: Whether ``x`` and ``y`` are all of the data.
         part_counts: The numbers of parts of the batches that were read, {2} for inputs and targets;
             empty for arrays, and if there is no batch.
-
-    Example:
-        >>> batches = iter([(np.zeros((2, 3)), np.zeros(2))] * 2)
-        >>> inspection = inspect_data(batches)
-        >>> inspection.kind, inspection.batches, inspection.x.shape
-        ('PyDataset', 2, (4, 3))
     """
 
     kind: str
@@ -71,22 +64,21 @@ class Inspection:
     part_counts: frozenset[int] = frozenset()
 
     @property
-    def parts(self) -> int:
-        """The number of parts of a batch, 2 for inputs and targets; 0 if none was read."""
-        return max(self.part_counts, default=0)
-
-    @property
     def is_stream(self) -> bool:
         """Whether it yields batches that Keras reads."""
         return self.kind in STREAMS
 
-    @property
-    def is_one_shot(self) -> bool:
-        """Whether each batch can be read only once, and their number is unknown."""
-        return self.kind == "generator"
-
 
 STREAMS = ("tf.data.Dataset", "PyDataset", "DataLoader", "generator")
+STREAM_CLASSES = {
+    "tensorflow.DatasetV2": "tf.data.Dataset",
+    "tensorflow.DistributedDataset": "tf.data.Dataset",
+    "keras.PyDataset": "PyDataset",
+    "torch.DataLoader": "DataLoader",
+    "grain.DataLoader": "DataLoader",
+    "grain.IterDataset": "DataLoader",
+    "grain.MapDataset": "DataLoader",
+}
 
 
 def inspect_data(
@@ -96,9 +88,8 @@ def inspect_data(
 
     Args:
         x: Inputs: arrays, lists, data frames, sparse matrices or dictionaries of them; a dataset of
-            :func:`kmagic.load_data`, whose training part is inspected; or a stream of batches: a
-            ``tf.data.Dataset``, a ``keras.utils.PyDataset``, a ``DataLoader``, a generator or any
-            other iterator.
+            :func:`kmagic.load_data`, whose training part is inspected; or a stream of batches, such
+            as a ``tf.data.Dataset`` or any iterator.
         y: Targets of arrays.
         sample_weight: Weights of arrays.
         steps: Number of batches that will be read, if it is given. Without it, a generator is read
@@ -117,38 +108,18 @@ def inspect_data(
     if kind == "generator":
         return _inspect_iterator(x, steps)
     batches = count_batches(x)
-    is_endless = batches is not None and batches < 0
     with _random_state_kept():
         first = list(_first_batches(x, kind, batches))
-    return _inspect_batches(
-        kind,
-        x,
-        first,
-        batches=None if is_endless else batches,
-        is_endless=is_endless,
-        is_complete=batches == len(first),
-    )
+    known = {"is_endless": batches == -1, "is_complete": batches == len(first)}
+    return _inspect_batches(kind, x, first, batches=None if batches == -1 else batches, **known)
 
 
 def stream_kind(x: Any) -> str:
-    """The kind of a stream of batches, by class; "" for anything else.
-
-    Example:
-        >>> stream_kind(iter([])), stream_kind([1, 2])
-        ('generator', '')
-    """
+    """The kind of a stream of batches, by class; "" for anything else."""
     for parent in type(x).__mro__:
-        library = parent.__module__.partition(".")[0]
-        if library == "tensorflow" and parent.__name__ in ("DatasetV2", "DistributedDataset"):
-            return "tf.data.Dataset"
-        if library == "keras" and parent.__name__ == "PyDataset":
-            return "PyDataset"
-        if library in ("torch", "grain") and parent.__name__ in (
-            "DataLoader",
-            "IterDataset",
-            "MapDataset",
-        ):
-            return "DataLoader"
+        name = f"{parent.__module__.partition('.')[0]}.{parent.__name__}"
+        if name in STREAM_CLASSES:
+            return STREAM_CLASSES[name]
     return "generator" if isinstance(x, Iterator) else ""
 
 
@@ -166,17 +137,12 @@ def _inspect_arrays(x: Any, y: Any, sample_weight: Any) -> Inspection:
         y=arrays[1],
         sample_weight=arrays[2],
         samples=counts[0] if counts else None,
-        is_complete=not any(map(_is_sparse, _parts(x))),
+        is_complete=not any(hasattr(part, "tocsr") for part in _parts(x)),
     )
 
 
 def sample_count(values: Any) -> int | None:
-    """The number of samples in a structure of arrays; None if it is unknown.
-
-    Example:
-        >>> sample_count({"a": np.zeros((4, 3))}), sample_count("text")
-        (4, None)
-    """
+    """The number of samples in a structure of arrays; None if it is unknown."""
     return next((shape[0] for part in _parts(values) if (shape := _shape_of(part))), None)
 
 
@@ -191,10 +157,6 @@ def _is_list_of_arrays(values: Any) -> bool:
     return isinstance(values, list | tuple) and any(map(_shape_of, values[:2]))
 
 
-def _is_sparse(values: Any) -> bool:
-    return hasattr(values, "tocsr")
-
-
 def _shape_of(part: Any) -> tuple[int, ...]:
     shape = getattr(part, "shape", ())
     return tuple(shape) if getattr(shape, "rank", 0) is not None else ()
@@ -206,7 +168,7 @@ def _to_arrays(values: Any) -> Any:
         return {name: _to_arrays(part) for name, part in values.items()}
     if _is_list_of_arrays(values):
         return [_to_arrays(part) for part in values]
-    if _is_sparse(values):
+    if hasattr(values, "tocsr"):
         return values.tocsr()[:SPARSE_ROWS].toarray()
     array = as_array(values)
     return values if array is None else array
@@ -262,7 +224,7 @@ def _inspect_batches(kind: str, data: Any, first: list[Any], **known: Any) -> In
     counts = frozenset(map(len, rows))
     if len(counts) != 1 or not counts <= set(PART_COUNTS):
         return Inspection(kind, data, part_counts=counts, **known)
-    batches = [[_to_arrays(_leaves_to_numpy(part)) for part in row] for row in rows]
+    batches = [[_to_arrays(part) for part in row] for row in rows]
     try:
         parts = keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
     except (TypeError, ValueError):  # their shapes differ, or they are no arrays
@@ -277,16 +239,6 @@ def split_batch(batch: Any) -> tuple[Any, ...]:
     return tuple(batch) if isinstance(batch, tuple | list) else (batch,)
 
 
-def _leaves_to_numpy(part: Any) -> Any:
-    """Tensors of TensorFlow and PyTorch as arrays; ragged and sparse ones are unchanged."""
-
-    def convert(leaf: Any) -> Any:
-        leaf = leaf.detach().cpu() if hasattr(leaf, "detach") else leaf
-        return np.asarray(leaf) if hasattr(leaf, "__array__") else leaf
-
-    return keras.tree.map_structure(convert, part)
-
-
 # --- iterators ----------------------------------------------------------------------------------
 
 _read_ahead: WeakKeyDictionary[Any, deque[Any]] = WeakKeyDictionary()
@@ -298,15 +250,9 @@ def _inspect_iterator(iterator: Iterator[Any], steps: int | None) -> Inspection:
     ended = _read(iterator, pending, steps)
     first = list(islice(pending, MAX_FIRST_BATCHES))
     if ended and steps is None:
-        batches = list(pending)
-        data = batch_list(batches)
-        return _inspect_batches(
-            "PyDataset",
-            data,
-            first,
-            batches=len(batches),
-            is_complete=len(first) == len(batches),
-        )
+        count, data = len(pending), batch_list(pending)
+        is_complete = len(first) == count
+        return _inspect_batches("PyDataset", data, first, batches=count, is_complete=is_complete)
     return _inspect_batches("generator", _continued(iterator, pending), first, is_complete=False)
 
 
@@ -339,16 +285,12 @@ def _continued(iterator: Iterator[Any], pending: deque[Any]) -> Iterator[Any]:
     """All batches of an iterator, beginning with those that were read; as a tuple each."""
     while True:
         while pending:
-            yield _as_tuple(pending.popleft())
+            yield split_batch(pending.popleft())
         try:
             batch = next(iterator)
         except StopIteration:
             return
-        yield _as_tuple(batch)
-
-
-def _as_tuple(batch: Any) -> Any:
-    return batch if isinstance(batch, tuple) else split_batch(batch)
+        yield split_batch(batch)
 
 
 def batch_list(batches: Iterable[Any]) -> Any:
@@ -361,5 +303,5 @@ def batch_list(batches: Iterable[Any]) -> Any:
         def __getitem__(self, index: int) -> Any:
             return stored[index]
 
-    stored = [_as_tuple(batch) for batch in batches]
+    stored = [split_batch(batch) for batch in batches]
     return BatchList()

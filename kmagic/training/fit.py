@@ -181,7 +181,7 @@ def _check(
         arguments["shuffle"] = False  # it is not shuffled anyway, and Keras would warn
     if not options.checks:
         return training, DataReview()
-    columns = getattr(dataset, "columns", None)
+    columns, classes = (getattr(dataset, name, None) for name in ("columns", "classes"))
     review = review_data(
         model,
         training,
@@ -191,6 +191,7 @@ def _check(
         test=getattr(dataset, "x_test", None),
         name=name,
         columns=columns if isinstance(columns, tuple) else (),
+        classes=classes or (),
         class_weight=options.class_weight,
     )
     return training, review

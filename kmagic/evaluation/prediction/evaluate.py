@@ -233,9 +233,9 @@ def _stream(
     reject_labels_beside(stream, y)
     check_stream_ends(stream, steps)
     inspection = inspect_data(stream, steps=steps)
-    if inspection.is_stream and not inspection.parts:
+    if inspection.is_stream and not inspection.part_counts:
         raise option_error("x", "is empty: it yields no batch.")
-    if inspection.is_stream and inspection.parts == 1 and model.loss is not None:
+    if inspection.is_stream and inspection.y is None and model.loss is not None:
         raise option_error(
             "x",
             "yields inputs only; an evaluation needs the targets.",

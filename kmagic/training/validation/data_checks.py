@@ -6,8 +6,7 @@ unclearly. They take well under a fifth of a second: only a part of large data i
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
@@ -39,9 +38,14 @@ from kmagic.models.model_arrays import (
     structure_errors,
 )
 from kmagic.support.errors import TrainingError
-from kmagic.support.formatting import format_shape, join_with_and, pluralize, shorten_name
+from kmagic.support.formatting import (
+    format_shape,
+    join_with_and,
+    list_names,
+    pluralize,
+    shorten_name,
+)
 from kmagic.support.messages import Option, Text
-from kmagic.training.validation.label_checks import FATAL as TARGET_ERRORS
 from kmagic.training.validation.label_checks import (
     MAX_VALUES,
     class_weight_advice,
@@ -65,9 +69,7 @@ PIXEL_COLUMNS, MAX_PIXEL = 64, 255
 for images as rows."""
 MAX_SCALED = 16
 """Values of scaled images stay below this."""
-MAX_SPREAD_RATIO = 1000.0
-FATAL = ("embedding-index", *TARGET_ERRORS)
-"""Codes of advice about data that Keras cannot train on, or only to nan."""
+MAX_SPREAD_RATIO, MAX_COLUMNS_SHOWN = 1000.0, 5
 VALIDATION = " of the validation data"
 SKIP_CHECKS = Text("To train anyway, pass ", Option("checks", False), ".")
 
@@ -92,7 +94,7 @@ class CompileChoice:
         return f"adam, loss={loss}, metrics={self.metric}"
 
 
-class DataProblem(NamedTuple):
+class Problem(NamedTuple):
     """Data that cannot be trained on."""
 
     message: str
@@ -118,13 +120,15 @@ def review_data(
     test: Any = None,
     name: str = "",
     columns: Sequence[str] = (),
+    classes: Sequence[str] = (),
     class_weight: Any = None,
 ) -> DataReview:
     """Check a model and its data before training; neither is changed.
 
     ``x`` may be an :class:`Inspection` of the training data, and ``validation`` one of the
     validation data. ``built`` is what the model was built from, ``test`` inputs that it will be
-    evaluated on, and ``columns`` the names of the inputs' columns, if they are known.
+    evaluated on, and ``columns`` and ``classes`` are the names of the inputs' columns and of the
+    classes, if they are known.
 
     Raises:
         TrainingError: The data cannot be trained on.
@@ -146,12 +150,13 @@ def review_data(
     loss = choice.loss if choice else ""
     advice = list(data_advice(graph, training, loss=loss))
     advice += target_advice(graph, validation, loss=loss, where=VALIDATION) if validation else ()
-    _raise_for(name, [(item.message, item.remedy) for item in advice if item.code in FATAL])
-    advice += feature_scale_advice(graph, _only_array(model, training.x), columns)
+    _raise_for(name, _fatal(advice))
+    table = _only_array(model, training.x)
+    advice += feature_advice(graph, table, columns, is_complete=training.is_complete)
     advice += scale_drift_advice(model, training.x, getattr(validation, "x", None), test)
-    advice += split_advice(graph, training, validation, validation_split)
+    advice += split_advice(graph, training, validation, validation_split, classes)
     if training.is_complete:
-        advice += class_weight_advice(class_weight, targets)
+        advice += class_weight_advice(class_weight, targets, classes)
     source = built.spec.source if built is not None else ""
     messages = [f"{name} was not compiled. It is now compiled with {choice}."] if choice else []
     messages += [
@@ -166,21 +171,18 @@ def _only_array(model: Any, values: Any, side: Side = "inputs") -> Any:
     return parts[0].array if len(parts) == 1 else None
 
 
-def data_errors(model: Any, data: Inspection) -> list[tuple[str, str]]:
-    """What is wrong with the data for a compiled model, and what to do; neither is changed.
-
-    Example:
-        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-        >>> model.compile(loss="mse")
-        >>> data_errors(model, inspect_data(np.ones((8, 2)), np.ones(7)))[0][0]
-        'x has 8 samples but y has 7.'
-    """
-    errors: list[tuple[str, str]] = list(_array_errors(model, data, ""))
-    advice = target_advice(read_model_graph(model), data)
-    return errors or [(item.message, item.remedy) for item in advice if item.code in FATAL]
+def data_errors(model: Any, data: Inspection) -> list[Problem]:
+    """What is wrong with the data for a compiled model, which is evaluated on it."""
+    errors = list(_array_errors(model, data, ""))
+    return errors or _fatal(target_advice(read_model_graph(model), data, is_trained=True))
 
 
-def join_errors(errors: Sequence[tuple[str, str]]) -> tuple[str, str]:
+def _fatal(advice: Iterable[Advice]) -> list[Problem]:
+    """Advice about data that Keras cannot train on, or only to nan or on something else."""
+    return [Problem(item.message, item.remedy) for item in advice if item.code != "raw-pictures"]
+
+
+def join_errors(errors: Sequence[Problem]) -> tuple[str, str]:
     """All messages as one text, and all remedies as one."""
     messages, remedies = zip(*errors, strict=True)
     text = " " + messages[0] if len(errors) == 1 else "".join(f"\n  - {text}" for text in messages)
@@ -206,11 +208,10 @@ class BuiltModelCheck(keras.callbacks.Callback):  # type: ignore[misc] # Keras i
         data, self._data = self._data, None
         if data is not None:
             advice = target_advice(read_model_graph(self.model), data)
-            errors = [(item.message, item.remedy) for item in advice if item.code in FATAL]
-            _raise_for(self._name, errors)
+            _raise_for(self._name, _fatal(advice))
 
 
-def _raise_for(name: str, errors: Sequence[tuple[str, str]]) -> None:
+def _raise_for(name: str, errors: Sequence[Problem]) -> None:
     if errors:
         text, remedy = join_errors(errors)
         message = f"{name} cannot be trained on this data:{text}"
@@ -220,41 +221,39 @@ def _raise_for(name: str, errors: Sequence[tuple[str, str]]) -> None:
 # --- arrays -------------------------------------------------------------------------------------
 
 
-def _array_errors(model: Any, data: Inspection, where: str) -> Iterator[DataProblem]:
+def _array_errors(model: Any, data: Inspection, where: str) -> Iterator[Problem]:
     """What is wrong with the arrays of x, y and weights, whatever the loss; ``where`` they are."""
     arrays = {}
-    for side, values in (("inputs", data.x), ("outputs", data.y), ("weights", data.sample_weight)):
-        if values is None:
-            continue
-        for part in match_arrays(model, values, "inputs" if side == "inputs" else "outputs"):
-            label = part.label if side != "weights" else part.label.replace("y", "sample_weight", 1)
+    sides = (("x", data.x), ("y", data.y), ("sample_weight", data.sample_weight))
+    for letter, values in sides:
+        for part in match_arrays(model, values, "inputs" if letter == "x" else "outputs"):
             if (array := part.array) is not None:
-                arrays[label, side] = array
-    yield from itertools.starmap(DataProblem, structure_errors(model, data.x, data.y))
-    yield from _length_errors(data, {label: array for (label, _), array in arrays.items()}, where)
+                arrays[letter + part.label[1:]] = array
+    yield from map(Problem._make, structure_errors(model, data.x, data.y))
+    yield from _length_errors(data, arrays, where)
     yield from _shape_errors(model, data.x, where)
-    for (label, side), array in arrays.items():
-        yield from _type_errors(model, label + where, array, is_input=side == "inputs")
+    for label, array in arrays.items():
+        if label[0] != "x" and has_custom_step(model):
+            continue  # which may not read it
+        yield from _type_errors(model, label + where, array, is_input=label[0] == "x")
         yield from _nan_errors(label + where, array, is_stream=data.is_stream)
 
 
-def _length_errors(
-    data: Inspection, arrays: Mapping[str, Any], where: str
-) -> Iterator[DataProblem]:
+def _length_errors(data: Inspection, arrays: Mapping[str, Any], where: str) -> Iterator[Problem]:
     lengths = {label: len(array) for label, array in arrays.items()}
     if not data.is_stream and not data.is_complete and lengths:  # the head of a sparse matrix
         lengths[next(iter(lengths))] = data.samples or 0
     first = next(iter(lengths), "")
     for label, length in lengths.items():
         if length != lengths[first]:
-            yield DataProblem(
+            yield Problem(
                 f"{first}{where} has {lengths[first]:,} samples but {label} has {length:,}.",
                 "Pass one entry per sample in both, in the same order.",
             )
             return
 
 
-def _shape_errors(model: Any, x: Any, where: str) -> Iterator[DataProblem]:
+def _shape_errors(model: Any, x: Any, where: str) -> Iterator[Problem]:
     for part in match_arrays(model, x):
         array = part.array
         expected = getattr(part.tensor, "shape", None)
@@ -264,14 +263,14 @@ def _shape_errors(model: Any, x: Any, where: str) -> Iterator[DataProblem]:
             yield from _rank_errors(model, array, part.label + where)
         elif not fits_shape(array.shape[1:], expected[1:]):
             input_name = f"input {part.name}" if part.name else "input"
-            yield DataProblem(
+            yield Problem(
                 f"its {input_name} expects {_shape_text(expected[1:])} per sample, but "
                 f"{part.label}{where} has {_shape_text(array.shape[1:])}.",
                 _reshape_remedy(model, part.tensor, array.shape[1:]),
             )
 
 
-def _rank_errors(model: Any, array: Any, subject: str) -> Iterator[DataProblem]:
+def _rank_errors(model: Any, array: Any, subject: str) -> Iterator[Problem]:
     """For a Sequential model without an input shape: whether its first layer takes the rank."""
     if not isinstance(model, keras.Sequential) or model.built or not model.layers:
         return
@@ -281,7 +280,7 @@ def _rank_errors(model: Any, array: Any, subject: str) -> Iterator[DataProblem]:
         return
     word = snake_case(type(model.layers[0]).__name__)
     shape = _code_shape((*array.shape[1:], *(1,) * (rank - array.ndim)))
-    yield DataProblem(
+    yield Problem(
         f"its first layer, {word}, expects samples of {pluralize(rank - 1, 'axis', 'axes')}, but "
         f"{subject} has {_shape_text(array.shape[1:])}.",
         f"If the last axis is missing, start the model with `input {shape}`, or pass x[..., None]."
@@ -320,42 +319,40 @@ def _shape_text(shape: Sequence[int | None]) -> str:
     return f"shape {format_shape(shape)}" if len(shape) else "a single number"
 
 
-def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Iterator[DataProblem]:
+def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Iterator[Problem]:
     """Values that are not real numbers."""
     if array.dtype.kind in "biuf":
         return
-    first = array.reshape(-1)[0]
-    if array.dtype.kind == "c":
-        tensors = getattr(model, "inputs", None) or ()
-        if not any(tensor.dtype.startswith("complex") for tensor in tensors):
-            yield DataProblem(
-                f"{label} contains complex numbers, of which Keras drops the imaginary part.",
-                f"Pass the real part, {label.partition(' ')[0]}.real, or both parts as features.",
-            )
-    if array.dtype.kind in "Mm":
-        yield DataProblem(
+    kind, first = array.dtype.kind, array.reshape(-1)[0]
+    dtypes = [tensor.dtype for tensor in getattr(model, "inputs", None) or ()]
+    if kind == "c" and not any(dtype.startswith("complex") for dtype in dtypes):
+        yield Problem(
+            f"{label} contains complex numbers, of which Keras drops the imaginary part.",
+            f"Pass the real part, {label.partition(' ')[0]}.real, or both parts as features.",
+        )
+    elif kind in "Mm":
+        yield Problem(
             f"{label} contains dates, but a model expects numbers.",
             "Convert them, for example to days: (dates - dates.min()) / numpy.timedelta64(1, 'D').",
         )
     elif isinstance(first, str | bytes) and not is_input:
-        yield DataProblem(
+        yield Problem(
             f"the labels are texts such as {_shown(first)}, but a loss expects numbers.",
             "Number them: `classes, y = numpy.unique(y, return_inverse=True)`.",
         )
     elif isinstance(first, str | bytes):
-        tensors = getattr(model, "inputs", None) or ()
-        if tensors and all(tensor.dtype != "string" for tensor in tensors):
-            yield DataProblem(
+        if dtypes and "string" not in dtypes:
+            yield Problem(
                 f"{label} contains texts such as {_shown(first)}, but the model expects numbers.",
                 "Encode them: start the model with a text_vectorization layer, or load them with "
                 "kmagic.load_data.",
             )
-    elif array.dtype.kind == "O":
+    elif kind == "O":
         kinds = sorted({type(cell).__name__ for cell in array.reshape(-1)[:MAX_SAMPLES].tolist()})
         remedy = "Convert it to one array of numbers with numpy.asarray(values, dtype='float32')."
         if kinds in (["list"], ["ndarray"]):
             remedy = "Give all samples one length: keras.utils.pad_sequences(values)."
-        yield DataProblem(
+        yield Problem(
             f"{label} is an array of objects (type {join_with_and(kinds)}), but a model expects "
             "numbers.",
             remedy,
@@ -367,7 +364,7 @@ def _shown(text: Any) -> str:
     return repr(shorten_name(text, 40))
 
 
-def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[DataProblem]:
+def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[Problem]:
     """Whether there are nan or inf; a sum finds them, because it is nan or inf as well."""
     if array.dtype.kind not in "fc":
         return
@@ -380,7 +377,7 @@ def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[DataProb
         return
     row = int(np.argmin(finite)) * sample_step(array)
     use = f"use numpy.nan_to_num({label.partition(' ')[0]})"
-    yield DataProblem(
+    yield Problem(
         f"{label} contains nan or inf, first in sample {row:,}, so the loss would be nan as well.",
         f"Remove those samples{' from the stream' if is_stream else ''}, or {use}.",
     )
@@ -452,8 +449,10 @@ def _embedding_range(graph: ModelGraph, x: Any) -> Iterator[Advice]:
             )
 
 
-def feature_scale_advice(graph: ModelGraph, x: Any, names: Sequence[str]) -> Iterator[Advice]:
-    """Advice about a table whose columns differ so much that the large ones dominate."""
+def feature_advice(
+    graph: ModelGraph, x: Any, names: Sequence[str], *, is_complete: bool
+) -> Iterator[Advice]:
+    """Advice about a table's columns that are constant, or so large that they dominate."""
     table = 2
     if x is None or x.ndim != table or x.shape[1] < table or x.dtype.kind not in "iuf":
         return
@@ -464,18 +463,28 @@ def feature_scale_advice(graph: ModelGraph, x: Any, names: Sequence[str]) -> Ite
     if x.shape[1] >= PIXEL_COLUMNS and sample.min() >= 0 and sample.max() <= 1:
         return  # pixels in a row: one that is rarely lit has no other scale
     spread = sample.std(axis=0, dtype="float64")
+    titles = names if len(names) == len(spread) else range(len(spread))
     columns = np.flatnonzero(spread > 0)
+    found = map(int, np.flatnonzero(spread == 0)) if is_complete and len(x) > 1 else ()
+    constant = [titles[index] for index in found if (x[:, index] == x[0, index]).all()]
+    if len(columns) and constant:
+        noun = "column" if len(constant) == 1 else "columns"
+        shown = list_names(constant, MAX_COLUMNS_SHOWN)
+        yield Advice(
+            "constant-columns",
+            f"The model learns nothing from {noun} {shown}, with a single value.",
+            "Leave them out of x." if len(constant) > 1 else "Leave it out of x.",
+        )
     if len(columns) < table:
         return
-    small = int(columns[spread[columns].argmin()])
-    large = int(columns[spread[columns].argmax()])
+    order = columns[spread[columns].argsort()]
+    small, large = int(order[0]), int(order[-1])
     if spread[large] > MAX_SPREAD_RATIO * spread[small]:
-        has_names = len(names) == x.shape[1]
-        high, low = (f"column {names[index] if has_names else index}" for index in (large, small))
         yield Advice(
             "feature-scales",
-            f"Features with large values will dominate: the standard deviation of {high} is "
-            f"{spread[large]:,.3g}, that of {low} {spread[small]:,.3g}.",
+            f"Features with large values will dominate: the standard deviation of column "
+            f"{titles[large]} is {spread[large]:,.3g}, that of column {titles[small]} "
+            f"{spread[small]:,.3g}.",
             "Load with --scale standard, or start the model with `batch_normalization`.",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from kmagic.data.inspection import PART_COUNTS, Inspection, sample_count
+from kmagic.data.inspection import PART_COUNTS, Inspection
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.fixed_batches import batch_size_error
-from kmagic.models.model_arrays import fits_shape, has_custom_step
+from kmagic.models.model_arrays import as_array, fits_shape, has_custom_step, sample_shape
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import format_shape, join_with_and, list_names
 from kmagic.support.messages import Function, Option, Text
@@ -31,6 +32,7 @@ BALANCED_REMEDY = (
     "classes=numpy.unique(y), y=y), then dict(zip(numpy.unique(y), weights))."
 )
 SAMPLE_WEIGHT_REMEDY = "Pass an array with one number per sample."
+YIELD_WEIGHTS = "Yield the weights as the third part of each batch: (x, y, weights)."
 TARGETS_REMEDY = "Pass an array with one target per sample."
 
 
@@ -62,19 +64,13 @@ def check_fit_arguments(
             remedy = "Use a smaller fraction, such as 0.1."
             _reject(name, Text(Option("validation_split", split), reason), remedy)
         _check_batch_size(model, name, arguments, training.samples, split)
-    if validation is not None and not validation.is_stream:
-        size = arguments.get("validation_batch_size") or arguments.get("batch_size")
-        error = batch_size_error(model, validation.samples, size, "x_val")
-        if error is not None:
-            raise TrainingError(Text("In the validation data: ", name, error[0]), error[1])
-    _check_validation(model, name, arguments.get("validation_data"), validation)
-    steps = Option("validation_steps")
-    if validation is not None and validation.is_stream:
-        given = arguments.get("validation_steps")
-        check_length(validation, Option("validation_data"), steps.name, given)
-    elif arguments.get("validation_steps") and validation is None and not split:
-        raise TrainingError(Text(steps, " needs validation data."), PAIR_REMEDY)
-    _check_weights(model, name, arguments, training)
+    if validation is not None:
+        _check_validation(model, name, arguments, validation)
+    elif arguments.get("validation_steps") and not split:
+        raise TrainingError(
+            Text(Option("validation_steps"), " needs validation data."), PAIR_REMEDY
+        )
+    _check_weights(model, arguments, training)
     has_validation = validation is not None or bool(split)
     _check_callbacks(model, arguments.get("callbacks"), has_validation=has_validation)
 
@@ -92,10 +88,10 @@ def check_length(
             Text(subject, f" is a {type(inspection.data).__name__} without a length."),
             "Define its method __len__, the number of batches per epoch.",
         )
-    if steps is None and (inspection.is_endless or inspection.is_one_shot):
+    if steps is None and (inspection.is_endless or inspection.kind == "generator"):
         reason = " never ends, so neither would the epoch."
         alternative = ", or leave out .repeat()" if inspection.kind == "tf.data.Dataset" else ""
-        if inspection.is_one_shot:
+        if inspection.kind == "generator":
             reason = " is a generator that did not end soon: its number of batches is unknown."
         example = Text("Pass the number of batches, for example ", Option(option, 100))
         raise TrainingError(Text(subject, reason), example + f"{alternative}.")
@@ -110,12 +106,13 @@ def check_compiled_names(model: keras.Model) -> None:
         TrainingError: Keras has no loss or metric of that name.
     """
     settings = getattr(getattr(model, "_compile_config", None), "config", {})
-    for kind, names in (
-        ("loss", [settings.get("loss")]),
-        ("metric", [settings.get("metrics"), settings.get("weighted_metrics")]),
+    for key, module in (
+        ("loss", keras.losses),
+        ("metrics", keras.metrics),
+        ("weighted_metrics", keras.metrics),
     ):
-        module = keras.losses if kind == "loss" else keras.metrics
-        for name in keras.tree.flatten(names):
+        kind = "loss" if key == "loss" else "metric"
+        for name in keras.tree.flatten(settings.get(key)):
             if not isinstance(name, str) or name in METRIC_NAMES:
                 continue
             try:
@@ -132,16 +129,14 @@ def _check_batch_size(
 ) -> None:
     """Check that arrays, and both parts of a split, are full batches if the model needs them."""
     batch_size = arguments.get("batch_size")
-    training = split_index(samples, split) if split else samples
-    error = batch_size_error(model, training, batch_size)
-    if error is None and split:
-        error = batch_size_error(model, samples - training, batch_size)
+    parts = [split_index(samples, split), samples - split_index(samples, split)] if split else []
+    errors = (batch_size_error(model, part, batch_size) for part in parts or [samples])
+    error = next(filter(None, errors), None)
     if error is None:
         return
     message, remedy = error
     if split and batch_size_error(model, None, batch_size) is None:
-        option = Option("validation_split", split)
-        message = Text(message, " These are a part of ", option, ".")
+        message = Text(message, " These are a part of ", Option("validation_split", split), ".")
         remedy = Text(
             "Divide them yourself and pass ", Option("validation_data"), " in full batches."
         )
@@ -167,24 +162,20 @@ def _check_stream(
             Text(Option("validation_split"), " divides arrays, but x is a stream of batches."),
             Text("Pass a second dataset as ", Option("validation_data"), example),
         )
-    for option in ("y", "sample_weight"):
-        if arguments.get(option) is not None:
-            reason = f"y must be left out: x is a {stream.kind}, whose batches contain the targets."
-            if option == "y":
-                raise TrainingError(reason, "Pass x alone, or arrays as x and y.")
-            remedy = "Yield the weights as the third part of each batch: (x, y, weights)."
-            reasons = Text(Option(option), f" must be left out: x is a {stream.kind}.")
-            raise TrainingError(reasons, remedy, option=option)
+    left_out = f" must be left out: x is a {stream.kind}"
+    if arguments.get("y") is not None:
+        reason = f"y{left_out}, whose batches contain the targets."
+        raise TrainingError(reason, "Pass x alone, or arrays as x and y.")
+    if arguments.get("sample_weight") is not None:
+        raise TrainingError(Text(Option("sample_weight"), f"{left_out}."), YIELD_WEIGHTS)
     check_batches(model, stream, "x")
     spec = getattr(stream.data, "element_spec", None)
-    expected = getattr(model, "input_shape", None)
+    expected = sample_shape(model)
     shape = getattr(spec[0] if isinstance(spec, tuple) and spec else spec, "shape", None)
-    if not isinstance(expected, tuple) or shape is None or shape.rank is None:
-        return
-    sizes = zip(shape, expected[1:], strict=False)
-    is_single = all(size is not None and other in (None, size) for size, other in sizes)
-    if shape.rank == len(expected) - 1 and is_single and expected[-1] != 1:
-        _reject(name, "x yields single samples instead of batches.", "Use x.batch(32).")
+    if expected and expected[-1] != 1 and shape is not None and shape.rank == len(expected):
+        sizes = zip(shape, expected, strict=True)
+        if all(size is not None and other in (None, size) for size, other in sizes):
+            _reject(name, "x yields single samples instead of batches.", "Use x.batch(32).")
 
 
 def check_batches(model: keras.Model, stream: Inspection, subject: str | Option) -> None:
@@ -208,18 +199,20 @@ def check_batches(model: keras.Model, stream: Inspection, subject: str | Option)
 
 def _check_not_arrays(name: str, x: Any) -> None:
     remedy = "Pass an array with one entry per sample, or a dataset."
+    first = x[0] if isinstance(x, list | tuple) and x else None
     if x is None:
         _reject(name, "x is missing.", remedy)
     if isinstance(x, PLAIN_VALUES):
         _reject(name, f"x must be samples; got {x!r}.", remedy)
-    if isinstance(x, list | tuple) and x and isinstance(x[0], list | tuple):
+    if isinstance(x, list | tuple | dict) and not x:
+        _reject(name, "x is empty.", "Pass at least one sample.")
+    if isinstance(first, tuple) and all(hasattr(part, "shape") for part in first):
+        _reject(name, "x is a list of batches.", "Pass an iterator of them: iter(x).")
+    if isinstance(first, list | tuple):
         if len({len(row) for row in x if isinstance(row, list | tuple)}) > 1:
             remedy = "Pad them: keras.utils.pad_sequences(x)."
             _reject(name, "the rows of x have different lengths.", remedy)
-    elif isinstance(x, list | tuple | dict):
-        if not x:
-            _reject(name, "x is empty.", "Pass at least one sample.")
-    elif not hasattr(x, "shape"):
+    elif not hasattr(x, "shape") and not isinstance(x, list | tuple | dict):
         if isinstance(x, Iterable):
             remedy = "If it yields batches, pass iter(x) with the number of batches per epoch."
         _reject(name, f"x must be arrays or batches; got {type(x).__name__}.", remedy)
@@ -229,70 +222,58 @@ def _check_arrays(model: keras.Model, name: str, x: Any, y: Any, samples: int) -
     if samples == 0:
         _reject(name, "x is empty.", "Pass at least one sample.")
     remedies: dict[str, str | Text] = {
-        "text": Text("Read the frame with ", Function("load_data"), ", or use pandas.get_dummies."),
-        "dates": "Convert them to numbers first, for example (date - date.min()).dt.days.",
+        "OUST": Text("Read the frame with ", Function("load_data"), ", or use pandas.get_dummies."),
+        "Mm": "Convert them to numbers first, for example (date - date.min()).dt.days.",
     }
-    for what, columns in (("text", _text_columns(x)), ("dates", _date_columns(x))):
-        if columns:
+    for kinds, remedy in remedies.items():
+        if columns := _columns_of(x, kinds):
             noun, verb = ("columns", "contain") if len(columns) > 1 else ("column", "contains")
+            what = "dates" if kinds == "Mm" else "text"
             reason = f"the {noun} {list_names(columns)} {verb} {what}, but a model expects numbers."
-            _reject(name, reason, remedies[what])
-    if isinstance(y, str):
-        _reject(name, f"y must be targets; got the text {y!r}.", TARGETS_REMEDY)
-    if y is not None and not isinstance(y, list | tuple | dict) and not hasattr(y, "shape"):
+            _reject(name, reason, remedy)
+    if y is None:
+        if needs_targets(model):
+            _reject(name, "y, the targets, is missing.", "Pass x and y.")
+    elif not isinstance(y, list | tuple | dict) and not hasattr(y, "shape"):
         actual = repr(y) if isinstance(y, PLAIN_VALUES) else type(y).__name__
         _reject(name, f"y must be targets; got {actual}.", TARGETS_REMEDY)
-    if y is None and needs_targets(model):
-        _reject(name, "y, the targets, is missing.", "Pass x and y.")
 
 
-def _text_columns(x: Any) -> list[str]:
-    """Names of a data frame's columns that do not contain numbers."""
+def _columns_of(x: Any, kinds: str) -> list[str]:
+    """Names of a data frame's columns whose dtype is of one of the ``kinds``, but no numbers."""
     if not hasattr(x, "columns") or not hasattr(x, "iloc"):
         return []
     return [
         str(column)
-        for column in x.columns
-        if getattr(getattr(x[column], "dtype", None), "kind", "b") in "OUST"
+        for column, dtype in x.dtypes.items()
+        if getattr(dtype, "kind", "b") in kinds
         and not all(isinstance(value, numbers.Number) for value in x[column])
     ]
 
 
-def _date_columns(x: Any) -> list[str]:
-    if not hasattr(x, "columns") or not hasattr(x, "iloc"):
-        return []
-    return [str(name) for name, dtype in x.dtypes.items() if getattr(dtype, "kind", "") in "Mm"]
-
-
 def _check_validation(
-    model: keras.Model, name: str, validation: Any, inspection: Inspection | None
+    model: keras.Model, name: str, arguments: Mapping[str, Any], inspection: Inspection
 ) -> None:
-    if inspection is None:
-        return
-    option = Option("validation_data")
+    option, given = Option("validation_data"), arguments.get("validation_data")
     if inspection.is_stream:
         check_batches(model, inspection, option)
+        check_length(inspection, option, "validation_steps", arguments.get("validation_steps"))
         return
-    if not isinstance(validation, tuple | list):
-        if isinstance(validation, PLAIN_VALUES):
-            raise TrainingError(Text(option, f" must be data; got {validation!r}."), PAIR_REMEDY)
-        if hasattr(validation, "shape") and needs_targets(model):
-            raise TrainingError(Text(option, " has no targets."), PAIR_REMEDY)
-        return  # some other source of batches, which Keras may know
-    if len(validation) not in PART_COUNTS:
-        message = f" must be a pair or a triple; got {len(validation)} parts."
-        raise TrainingError(Text(option, message), PAIR_REMEDY)
-    if needs_targets(model) and (len(validation) == 1 or validation[1] is None):
-        raise TrainingError(Text(option, " has no targets."), PAIR_REMEDY)
-    if inspection.samples == 0:
-        raise TrainingError(Text(option, " is empty."), "Pass at least one sample.")
-    sizes = [size for part in validation if (size := sample_count(part)) is not None]
-    if len(set(sizes)) > 1:
-        raise TrainingError(
-            f"The validation data of {name} differs in length: x and y have "
-            f"{join_with_and([f'{size:,}' for size in sizes])} samples.",
-            "Pass one entry per sample in both, in the same order.",
-        )
+    parts = given if isinstance(given, tuple | list) else None
+    problem = ""
+    if isinstance(given, PLAIN_VALUES):
+        problem = f" must be data; got {given!r}."
+    elif parts is not None and len(parts) not in PART_COUNTS:
+        problem = f" must be a pair or a triple; got {len(parts)} parts."
+    elif inspection.y is None and (parts or hasattr(given, "shape")) and needs_targets(model):
+        problem = " has no targets."
+    elif inspection.samples == 0:
+        problem = " is empty: pass at least one sample."
+    if problem:
+        raise TrainingError(Text(option, problem), PAIR_REMEDY)
+    size = arguments.get("validation_batch_size") or arguments.get("batch_size")
+    if error := batch_size_error(model, inspection.samples, size, "x_val"):
+        raise TrainingError(Text("In the validation data: ", name, error[0]), error[1])
 
 
 # --- callbacks ----------------------------------------------------------------------------------
@@ -314,27 +295,23 @@ def _check_callbacks(model: keras.Model, callbacks: Any, *, has_validation: bool
         raise TrainingError("", remedy, option="callbacks", expected=expected, actual=callback)
     are_known = all(type(callback).__module__.startswith("keras.") for callback in given)
     if are_known and not has_custom_step(model) and model.compiled:  # others may add logs
+        known = log_names(model)
         for callback in given:
-            _check_monitor(model, callback, has_validation=has_validation)
+            if getattr(callback, "save_best_only", True):  # ModelCheckpoint may save each epoch
+                _check_monitor(callback, known, has_validation=has_validation)
 
 
-def _check_monitor(model: keras.Model, callback: Any, *, has_validation: bool) -> None:
-    """Check that the value which a callback of Keras watches will be in the logs."""
-    monitor = getattr(callback, "monitor", None)
-    is_used = getattr(callback, "save_best_only", True)  # ModelCheckpoint may save each epoch
-    if not isinstance(monitor, str) or not is_used:
-        return
-    known = log_names(model)
+def _check_monitor(callback: Any, known: list[str], *, has_validation: bool) -> None:
+    """Check that the value which a callback of Keras watches is among those that are computed."""
+    monitor, word = getattr(callback, "monitor", None), type(callback).__name__
     available = [*known, *(f"val_{name}" for name in known if has_validation), "learning_rate"]
-    if monitor in available:
+    if not isinstance(monitor, str) or monitor in available:
         return
-    word = type(callback).__name__
     if monitor.removeprefix("val_") in known:
         message = f"{word} monitors {monitor!r}, but there is no validation data."
         remedy = Text("Pass ", Option("validation_split", 0.1), f", or monitor={monitor[4:]!r}.")
         raise TrainingError(message, remedy)
-    spellings = {"acc": "accuracy", "val_acc": "val_accuracy"}
-    usual = spellings.get(monitor, monitor)
+    usual = re.sub(r"^(val_)?acc$", r"\1accuracy", monitor)
     suggestion = f"Did you mean {usual}?" if usual in available else did_you_mean(usual, available)
     raise TrainingError(
         f"{word} monitors {monitor!r}, which this training does not compute.",
@@ -347,12 +324,6 @@ def log_names(model: keras.Model) -> list[str]:
 
     With several outputs, each also has a loss of its own, and a metric may have the name of its
     output as a prefix.
-
-    Example:
-        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-        >>> model.compile(loss="mse", metrics=["mae"])
-        >>> log_names(model)
-        ['loss', 'mae']
     """
     settings = getattr(getattr(model, "_compile_config", None), "config", {})
     outputs = list(getattr(model, "output_names", None) or ())
@@ -363,11 +334,9 @@ def log_names(model: keras.Model) -> list[str]:
             names += _object_names(given)
             continue
         by_output = dict.fromkeys(outputs, given)
-        if isinstance(given, Mapping):
-            by_output = dict(given)
-        elif isinstance(given, list | tuple) and len(given) == len(outputs):
+        if isinstance(given, list | tuple) and len(given) == len(outputs):
             by_output = dict(zip(outputs, given, strict=True))
-        for output, metrics in by_output.items():
+        for output, metrics in (given if isinstance(given, Mapping) else by_output).items():
             names += [f"{output}_{name}" for name in _object_names(metrics)]
     return [name for name in dict.fromkeys(names) if name != "compile_metrics"]
 
@@ -382,9 +351,7 @@ def _object_names(items: Any) -> list[str]:
 # --- weights ------------------------------------------------------------------------------------
 
 
-def _check_weights(
-    model: keras.Model, name: str, arguments: Mapping[str, Any], training: Inspection
-) -> None:
+def _check_weights(model: keras.Model, arguments: Mapping[str, Any], training: Inspection) -> None:
     class_weight, sample_weight = arguments.get("class_weight"), arguments.get("sample_weight")
     has_third = max(PART_COUNTS) in training.part_counts
     if class_weight is not None and (sample_weight is not None or has_third):
@@ -398,7 +365,7 @@ def _check_weights(
         _check_class_weight(class_weight)
         _check_weighted_targets(model, training)
     if sample_weight is not None:
-        _check_sample_weight(model, name, arguments, training)
+        _check_sample_weight(model, training)
 
 
 def class_weight_by_index(weights: Any, classes: Sequence[str] | None = None) -> Any:
@@ -451,8 +418,7 @@ def _check_weighted_targets(model: keras.Model, training: Inspection) -> None:
     y, option = training.y, Option("class_weight")
     if training.kind in ("generator", "DataLoader"):
         raise TrainingError(
-            Text(option, f" is not available for a {training.kind}."),
-            "Yield the weights as the third part of each batch: (x, y, weights).",
+            Text(option, f" is not available for a {training.kind}."), YIELD_WEIGHTS
         )
     if isinstance(y, Mapping | list | tuple):
         raise TrainingError(
@@ -463,27 +429,25 @@ def _check_weighted_targets(model: keras.Model, training: Inspection) -> None:
         return  # missing, or rejected elsewhere
     has_last = y.ndim > 1 and y.shape[-1] == 1
     shape = y.shape[1:-1] if has_last else y.shape[1:]
-    reason, remedy = "", ""
-    if len(shape) > 1 or (len(shape) == 1 and output_rank(model) > len(shape) + 1):
-        per = "labels of shape " + format_shape(shape)
-        reason = f" needs one class per sample, but each has {per}."
-        index = "y[..., 0]" if has_last else "y"
-        remedy = f"Weight each label: weights = numpy.array([1.0, 2.5]), and {{}}weights[{index}]."
-    elif len(shape) == 1 and not is_one_hot(y):
+    if len(shape) > 1 or (shape and output_rank(model) > len(shape) + 1):
+        reason = f"one class per sample, but each has labels of shape {format_shape(shape)}."
+        remedy = "Weight each label: weights = numpy.array([1.0, 2.5]), and "
+        weights = "weights[y[..., 0]]" if has_last else "weights[y]"
+    elif shape and not is_one_hot(y):
         reason = (
-            f" needs one class per sample, but the {shape[0]} labels of a sample do not sum to 1, "
-            "as for several labels at once."
+            f"one class per sample, but the {shape[0]} labels of a sample do not sum to 1, as for "
+            "several labels at once."
         )
-        remedy = "Weight the samples: {}numpy.where(y == 1, 2.5, 1.0).mean(axis=1)."
+        remedy, weights = "Weight the samples: ", "numpy.where(y == 1, 2.5, 1.0).mean(axis=1)"
     elif not shape and y.dtype.kind == "f" and (fractions := y[y != np.floor(y)]).size:
-        reason = f" needs classes, but y contains fractions such as {float(fractions[0]):g}."
-        remedy = "Pass one weight per sample: {}weights."
-    if reason:
-        before, after = remedy.split("{}")
-        weights = Text(before, Option("sample_weight"), after)
-        if training.is_stream:
-            weights = Text(f"{before}yield them as the third part of each batch: {after}")
-        raise TrainingError(Text(option, reason), weights)
+        reason = f"classes, but y contains fractions such as {float(fractions[0]):g}."
+        remedy, weights = "Pass one weight per sample: ", "weights"
+    else:
+        return
+    how: Any = Option("sample_weight")
+    if training.is_stream:
+        how = "yield them as the third part of each batch: "
+    raise TrainingError(Text(option, f" needs {reason}"), Text(remedy, how, weights + "."))
 
 
 def output_rank(model: keras.Model) -> int:
@@ -498,28 +462,20 @@ def is_one_hot(y: np.ndarray) -> bool:
         return bool(np.allclose(y.sum(axis=-1, dtype="float64"), 1, atol=1e-3) and (y >= 0).all())
 
 
-def _check_sample_weight(
-    model: keras.Model, name: str, arguments: Mapping[str, Any], training: Inspection
-) -> None:
-    option, weights = Option("sample_weight"), arguments.get("sample_weight")
-    parts = keras.tree.flatten(weights)
+def _check_sample_weight(model: keras.Model, training: Inspection) -> None:
+    option, weights = Option("sample_weight"), training.sample_weight
+    parts = keras.tree.flatten(weights) or [weights]
     for part in parts:
-        try:
-            array: Any = np.asarray(part)
-        except (TypeError, ValueError):  # a tensor of another library, which Keras may know
-            continue
-        if array.dtype.kind not in "biuf" or not array.ndim:
-            actual = array.reshape(-1)[0] if array.ndim and array.size else part
+        array = as_array(part)
+        if array is None or array.dtype.kind not in "biuf":
+            actual = part if array is None else array.reshape(-1)[0]
             message = Text(option, f" must be an array of numbers; got {actual!r}.")
             raise TrainingError(message, SAMPLE_WEIGHT_REMEDY, option="sample_weight")
-        if training.samples is not None and len(array) != training.samples:
-            samples = f"x has {training.samples:,} samples but "
-            _reject(name, Text(samples, option, f" has {len(array):,}."), SAMPLE_WEIGHT_REMEDY)
-        rank = output_rank(model)
-        if array.ndim > 1 and array.shape[1:] != (1,) and len(parts) == 1 and rank:
-            output = model.outputs[0].shape[1:-1]
-            if not fits_shape(array.shape[1:], output):
-                wanted = f"shape {format_shape(output)}" if output else "one value"
-                received = format_shape(array.shape[1:])
-                reason = f" has shape {received} per sample, but the loss has {wanted}."
-                raise TrainingError(Text(option, reason), SAMPLE_WEIGHT_REMEDY)
+        received = array.shape[1:]
+        if received in ((), (1,)) or len(parts) > 1 or not output_rank(model):
+            continue
+        output = model.outputs[0].shape[1:-1]
+        if not fits_shape(received, output):
+            wanted = f"shape {format_shape(output)}" if output else "one value"
+            reason = f"has shape {format_shape(received)} per sample, but the loss has {wanted}."
+            raise TrainingError(Text(option, f" {reason}"), SAMPLE_WEIGHT_REMEDY)

@@ -33,7 +33,6 @@ _EMBEDDING = re.compile(r"/(\w*embedding\w*)[_/]", re.IGNORECASE)
 _MONITOR = re.compile(r"(\w+) callback received monitor=(\w+), but Keras isn't able")
 _BATCH_SIZES = re.compile(r"Incompatible shapes: \[(\d+)((?:,\d+)*)\] vs\. \[(\d+)\2\]")
 _BATCH = re.compile(r"arity mismatch|[Gg]enerator.{0,9} yielded an element")
-_BATCH_VALUES = re.compile(r"; tuple: .*", re.DOTALL)
 _SHAPE = re.compile(
     r"\b(shapes?|ranks?|ndim|dims?|dimensions?|ax[ie]s|cardinality|incompatible)\b", re.IGNORECASE
 )
@@ -114,13 +113,11 @@ def explain_error(error: Exception, model: Any = None) -> ErrorCause:
         )
     if label := _LABEL.search(text):
         value, units = map(int, label.groups())
-        fewer = f"number the labels from 0 to {units - 1}"
+        start = f"Write {value + 1} units, or n" if value >= units else "N"
         return ErrorCause(
             f"a label is {value}, but the last layer has {units} units, for labels 0 to "
             f"{units - 1}.",
-            f"Write {value + 1} units, or {fewer}."
-            if value >= units
-            else f"{fewer[0].upper()}{fewer[1:]}.",
+            f"{start}umber the labels from 0 to {units - 1}.",
         )
     if index := _INDEX.search(text):
         value, size = map(int, index.groups())
@@ -142,29 +139,18 @@ def explain_error(error: Exception, model: Any = None) -> ErrorCause:
         remedy = "Use smaller batches, or a smaller model."
         return ErrorCause("the memory is not enough.", remedy, is_about_data=False)
     if _BATCH.search(text):
-        sentence = _BATCH_VALUES.sub("", sentence)
-        return ErrorCause(
-            f"the batches of x differ in form: {sentence}",
-            "Yield the same number of parts, (x, y), and the same shapes in each batch.",
-        )
+        reason = f"the batches of x differ in form: {sentence.partition('; tuple: ')[0]}"
+        remedy = "Yield the same number of parts, (x, y), and the same shapes in each batch."
+        return ErrorCause(reason, remedy)
     if "ragged" in sentence:
         return ErrorCause(sentence, "Pad the rows of x to one length: x.to_tensor().")
-    if _SHAPE.search(sentence):
-        return ErrorCause(
-            sentence, "Check the shapes of x and y, the model's outputs and its loss."
-        )
-    return ErrorCause(sentence, is_about_data=False)
+    is_about_shapes = bool(_SHAPE.search(sentence))
+    remedy = "Check the shapes of x and y, the model's outputs and its loss." * is_about_shapes
+    return ErrorCause(sentence, remedy, is_about_data=is_about_shapes)
 
 
 def main_sentence(error: Exception) -> str:
-    r"""The part of a message that says what is wrong.
-
-    Example:
-        >>> main_sentence(
-        ...     ValueError("Exception encountered when calling Dense.call().\n\nTwo is odd.")
-        ... )
-        'Two is odd.'
-    """
+    """The part of a message that says what is wrong."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("[[{{node")[0].strip()
     paragraphs = [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
     if "Graph execution error" in text:  # the sentence is the last line, after the stack

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -29,27 +29,17 @@ MAX_LABELS = 1_000_000
 MAX_VALUES = 2**23
 """Values of an array that are looked at, evenly spread over the samples."""
 SPARSE = "sparse_categorical_crossentropy"
-KNOWN_LOSSES = (SPARSE, *BINARY, *REGRESSION)
-"""Losses whose targets are known."""
 UNLIKE_OUTPUT = ("sparse_", "ctc", "circle", "categorical_generalized")
 """Prefixes of Keras's losses whose targets do not have the shape of the output."""
 UNIT_LAYERS = ("Conv", "Dense", "GRU", "LSTM", "SimpleRNN")
 """Layers with a number of units or filters."""
 MASK_VALUE = 255
 """The largest value of a mask, or the label of pixels without a class."""
+ROUNDING = 1e-4
+"""How far probabilities may lie outside of 0 to 1."""
 MAX_CLASSES, MAX_CLASSES_SHOWN = 1000, 5
 MIN_ORDERED = 10
 """Validation samples from which on it is no coincidence that all targets are larger."""
-FATAL = (
-    "binary-range",
-    "label-range",
-    "numbers-categorical",
-    "one-hot-sparse",
-    "target-rank",
-    "target-shape",
-    "fractions",
-)
-"""Codes of advice about targets that Keras cannot train on, or only on something else."""
 
 
 class OutputLabels(NamedTuple):
@@ -62,6 +52,7 @@ class OutputLabels(NamedTuple):
     end: LayerCall  # the call that computes the output
     output: Shape  # the shape of the output, with the batch
     data: Inspection
+    is_trained: bool  # the model is evaluated: another one is no remedy
 
     @property
     def label(self) -> str:
@@ -72,6 +63,17 @@ class OutputLabels(NamedTuple):
     def loss_name(self) -> str:
         """The word of the loss."""
         return loss_name(self.loss)
+
+    @property
+    def expected(self) -> Shape:
+        """The shape of a sample's labels; sizes are None if they may vary."""
+        return self.output[1:-1] if self.loss_name == SPARSE else self.output[1:]
+
+    @property
+    def proper_labels(self) -> str:
+        """A remedy that is always true."""
+        wanted = f"labels of {_shape_text(self.expected)}" if self.expected else "one label"
+        return f"Give each sample {wanted}."
 
     @property
     def units(self) -> int:
@@ -93,20 +95,28 @@ class OutputLabels(NamedTuple):
 
 
 def target_advice(
-    graph: ModelGraph, data: Inspection, *, loss: Any = "", where: str = ""
+    graph: ModelGraph,
+    data: Inspection,
+    *,
+    loss: Any = "",
+    where: str = "",
+    is_trained: bool = False,
 ) -> Iterator[Advice]:
     """Advice about labels that do not suit the outputs, or the losses, of a model.
 
-    ``loss`` is that of an uncompiled model, and ``where`` says which data it is.
+    ``loss`` is that of an uncompiled model, ``where`` says which data it is, and a model that
+    ``is_trained`` is only evaluated.
     """
-    for target in _targets(graph, data, loss, where):
+    for target in _targets(graph, data, loss, where, is_trained=is_trained):
         problem = _target_problem(target)
         if problem is not None:
             yield problem
         yield from _fractions(target)
 
 
-def _targets(graph: ModelGraph, data: Inspection, loss: Any, where: str) -> Iterator[OutputLabels]:
+def _targets(
+    graph: ModelGraph, data: Inspection, loss: Any, where: str, *, is_trained: bool
+) -> Iterator[OutputLabels]:
     model = graph.model
     ends, outputs = _ends(graph, data.x), list(getattr(model, "outputs", None) or ())
     is_compiled = getattr(model, "compiled", False)
@@ -123,7 +133,10 @@ def _targets(graph: ModelGraph, data: Inspection, loss: Any, where: str) -> Iter
         if isinstance(shape, tuple):
             sample = array[:MAX_LABELS]
             sample = sample[:: max(1, sample.size // MAX_VALUES)]
-            yield OutputLabels(part.label, where, sample, losses[index], ends[index], shape, data)
+            end = ends[index]
+            yield OutputLabels(
+                part.label, where, sample, losses[index], end, shape, data, is_trained
+            )
 
 
 def _ends(graph: ModelGraph, x: Any) -> list[LayerCall]:
@@ -150,13 +163,6 @@ def _ends(graph: ModelGraph, x: Any) -> list[LayerCall]:
 def _target_problem(target: OutputLabels) -> Advice | None:
     name, y, units, output = target.loss_name, target.y, target.units, target.output
     is_one_hot = units > 1 and y.shape[-1] == units and y.ndim == len(output)
-    if name in KNOWN_LOSSES and _has_excess_outputs(target):
-        return target.advice(
-            "target-rank",
-            f"A target is one number, but {name} compares it with an output of "
-            f"{'x'.join('any' if size is None else str(size) for size in output[1:])}.",
-            _fewer_outputs_remedy(target),
-        )
     if name == SPARSE and is_one_hot:
         message = f"The targets are one-hot, but {SPARSE} expects class indices."
         return target.advice("one-hot-sparse", message, "Write loss=categorical_crossentropy.")
@@ -181,60 +187,42 @@ def _fits_exactly(received: Shape, expected: Shape) -> bool:
     return len(received) >= len(expected) and fits_shape(received, expected)
 
 
-def _has_excess_outputs(target: OutputLabels) -> bool:
-    """Whether samples have one target each, but more outputs than the loss compares it with."""
-    received, output = target.y.shape[1:], target.output
-    if len(output) < 2 or received not in ((), (1,)):  # noqa: PLR2004 - one row per sample
-        return False
-    if target.loss_name == SPARSE:
-        return not _fits_exactly(received, output[1:-1])
-    return not received and not fits_shape(received, output[1:])
-
-
-def _fewer_outputs_remedy(target: OutputLabels) -> str:
-    if len(target.output) > 2:  # noqa: PLR2004 - one row per sample
-        return f"Write `flatten` before `{target.end.word}`, or a pooling layer such as `gap`."
-    if target.loss_name in BINARY:
-        return (
-            "Use softmax and loss=sparse_categorical_crossentropy for classes; one unit for two "
-            "classes."
-        )
-    return "To predict a number, write `dense 1` without softmax."
-
-
 def _shape_problem(target: OutputLabels) -> Advice | None:
     """Whether Keras would repeat the labels or the outputs, or reject their shapes unclearly."""
-    received, output, name = target.y.shape[1:], target.output[1:], target.loss_name
-    expected = output[:-1] if name == SPARSE else output
+    received, expected, name = target.y.shape[1:], target.expected, target.loss_name
     fits = _fits_exactly if name == SPARSE else fits_shape
-    if len(target.output) < 2 or not (name == SPARSE or compares_by_element(target.loss)):  # noqa: PLR2004 - a batch of numbers
+    if len(target.output) < 2 or not compares_by_element(target.loss):  # noqa: PLR2004 - a batch of numbers
         return None
     if fits(received, expected):
         return None
+    how = f"and {name} compares them value by value"
+    if name == SPARSE:
+        how = f"for which {name} expects labels of {_shape_text(expected)}"
     message = (
         f"{target.label} has {_shape_text(received)} per sample, but the model's output has "
-        f"{_shape_text(output)}"
+        f"{_shape_text(target.output[1:])}, {how}."
     )
-    message += (
-        f", for which {name} expects labels of {_shape_text(expected)}."
-        if (name == SPARSE)
-        else f", and {name} compares them value by value."
-    )
-    return target.advice("target-shape", message, _shape_remedy(target, received, expected))
+    return target.advice("target-shape", message, _shape_remedy(target, received))
 
 
-def _shape_remedy(target: OutputLabels, received: Shape, expected: Shape) -> str:
-    sizes = [size or 0 for size in expected]
-    if prod(sizes) == prod(size or 0 for size in received) and None not in expected:
-        sides = ", ".join(map(str, (-1, *sizes)))
+def _shape_remedy(target: OutputLabels, received: Shape) -> str:
+    expected, name = target.expected, target.loss_name
+    if None not in expected and prod(size or 0 for size in expected) == prod(target.y.shape[1:]):
+        sides = ", ".join(map(str, (-1, *expected)))
         return f"Reshape the labels: {target.changed(f'y.reshape({sides})')}."
-    labels = f"labels of {_shape_text(expected)}" if expected else "one label"
-    differ_in_units = len(received) == len(expected) and fits_shape(received[:-1], expected[:-1])
-    has_units = target.loss_name != SPARSE and target.end.is_any(*UNIT_LAYERS)
-    if received and differ_in_units and has_units and not target.where:
+    if target.where or target.is_trained:
+        return target.proper_labels
+    if not received or (received == (1,) and name == SPARSE):  # one label per sample
+        if len(target.output) > 2:  # noqa: PLR2004 - one row per sample
+            return f"Write `flatten` before `{target.end.word}`, or a pooling layer such as `gap`."
+        if name in BINARY:
+            return f"Use softmax and loss={SPARSE} for classes; one unit for two classes."
+        return "To predict a number, write `dense 1` without softmax."
+    differs_in_units = len(received) == len(expected) and fits_shape(received[:-1], expected[:-1])
+    if differs_in_units and target.end.is_any(*UNIT_LAYERS) and name != SPARSE:
         units = pluralize(received[-1] or 0, "unit")
-        return f"Write {units} in the last layer, or give each sample {labels}."
-    return f"Give each sample {labels}."
+        return f"Write {units} in the last layer, or g{target.proper_labels[1:]}"
+    return target.proper_labels
 
 
 def compares_by_element(loss: Any) -> bool:
@@ -244,9 +232,11 @@ def compares_by_element(loss: Any) -> bool:
             loss = keras.losses.get(loss)
         except ValueError:  # rejected elsewhere
             return False
-    function = getattr(loss, "fn", loss)
-    module = getattr(function, "__module__", "") or type(function).__module__
-    return module.startswith("keras.") and not loss_name(loss).startswith(UNLIKE_OUTPUT)
+    parts = [loss, getattr(loss, "fn", loss)]  # a subclass may compare them differently
+    is_kind = loss_name(loss) == SPARSE or not loss_name(loss).startswith(UNLIKE_OUTPUT)
+    return is_kind and all(
+        (getattr(part, "__module__", "") or "").startswith("keras.") for part in parts
+    )
 
 
 def _shape_text(shape: Shape) -> str:
@@ -259,21 +249,16 @@ def _shape_text(shape: Shape) -> str:
 def _range_problem(target: OutputLabels) -> Advice | None:
     """Labels that a sparse loss takes for none of the units."""
     y, units = target.y, target.units
-    ignored = getattr(target.loss, "ignore_class", None)
-    low, high = y.min().item(), y.max().item()  # Python's numbers do not overflow
-    if ignored is not None and (low < 0 or high >= units):
+    if (ignored := getattr(target.loss, "ignore_class", None)) is not None:
         y = y[y != ignored]
-        low, high = (y.min().item(), y.max().item()) if y.size else (0, 0)
-    if low >= 0 and high < units:
+    if not y.size or (y.min() >= 0 and y.max() < units):
         return None
-    values = np.unique(y).astype("float64" if y.dtype.kind == "f" else "int64")
-    what = (
-        f"{target.label} is a mask of 0 and {MASK_VALUE}"
-        if _is_mask(values)
-        else (f"Labels run from {low:g} to {high:g}")
-    )
-    if target.label not in ("y", what) and not _is_mask(values):
+    values = np.unique(y).astype("float64")  # int8 would overflow
+    what = f"Labels run from {values[0]:g} to {values[-1]:g}"
+    if target.label != "y":
         what += f" in {target.label}"
+    if _is_mask(values):
+        what = f"{target.label} is a mask of 0 and {MASK_VALUE}"
     message = f"{what}, but the last layer has {units} units, for labels 0 to {units - 1}."
     return target.advice("label-range", message, _range_remedy(target, values))
 
@@ -285,8 +270,8 @@ def _is_mask(values: Any) -> bool:
 
 def _range_remedy(target: OutputLabels, values: Any) -> str:
     """What makes the labels suit the units; only what this check would accept then."""
-    units, low, high = target.units, values[0].item(), values[-1].item()
-    has_fractions = bool((values % 1).any())
+    units, low, high = target.units, values[0], values[-1]
+    is_whole = not (values % 1).any()
     if _is_mask(values):
         return f"Use {target.changed(f'y // {MASK_VALUE}')}."
     for unknown, others in ((high, values[:-1]), (low, values[1:])):
@@ -294,53 +279,45 @@ def _range_remedy(target: OutputLabels, values: Any) -> str:
         if is_marker and others[0] >= 0 and others[-1] < units and len(values) > units:
             loss = f"{SPARSE}(ignore_class={unknown:g})"
             return f"If {unknown:g} marks unlabeled values, write loss={loss}."
-    can_number = len(values) <= units
-    if not target.data.is_complete and target.data.is_stream:
-        if not has_fractions and low != 0 and high - low < units:
-            sign = "-" if low > 0 else "+"
-            return f"Number the labels from 0: {target.changed(f'y {sign} {abs(low):g}')}."
+    if is_whole and low != 0 and high - low < units:
+        shift = target.changed(f"y {'-' if low > 0 else '+'} {abs(low):g}")
+        return f"Number the labels from 0. Pass {shift}."
+    if target.is_trained:
+        return f"Pass labels from 0 to {units - 1}, as in the training."
+    if target.data.is_stream and not target.data.is_complete:  # there may be more labels
         return f"Write at least {high + 1:g} units." if low >= 0 else "Number the labels from 0."
-    if can_number and (has_fractions or low != 0):
-        return f"Number the labels from 0. {_numbering(values, target)}"
-    if low >= 0 and not has_fractions and high < 10 * len(values):  # labels, and no other numbers
-        numbering = ", or number the labels from 0" if can_number else ""
-        return f"Write {high + 1:g} units{numbering}."
+    numbering = "`classes, y = numpy.unique(y, return_inverse=True)`"
+    can_number = len(values) <= units
+    if low == 0 and is_whole and high < 10 * len(values):  # labels, and no other numbers
+        numbered = f", or number the labels from 0: {numbering}" * can_number
+        return f"Write {high + 1:g} units{numbered}."
     wanted = "" if can_number else f" and write {len(values)} units"
-    return f"Number the labels from 0{wanted}: `classes, y = numpy.unique(y, return_inverse=True)`."
-
-
-def _numbering(values: Any, target: OutputLabels) -> str:
-    low = values[0]
-    if not (values % 1).any() and values[-1] - low == len(values) - 1:
-        return f"Pass {target.changed(f'y {chr(45) if low > 0 else chr(43)} {abs(low):g}')}."
-    return "`classes, y = numpy.unique(y, return_inverse=True)` does that."
+    return f"Number the labels from 0{wanted}: {numbering}."
 
 
 def _binary_problem(target: OutputLabels) -> Advice | None:
-    y, name = target.y, target.loss_name
-    low, high = y.min().item(), y.max().item()
-    if low >= 0 and high <= 1:
+    if target.y.min() >= -ROUNDING and target.y.max() <= 1 + ROUNDING:
         return None
-    values = np.unique(y).astype("float64")
-    what = f"these run from {low:g} to {high:g}"
+    values = np.unique(target.y).astype("float64")
+    low, high = values[0], values[-1]
+    what, remedy = f"these run from {low:g} to {high:g}", ""
+    change = f"(y - {low:g}) / {high - low:g}" if low else f"y / {high:g}"
     if _is_mask(values):
-        what, remedy = f"{target.label} is a mask of 0 and {MASK_VALUE}", f"y // {MASK_VALUE}"
+        what, change = f"{target.label} is a mask of 0 and {MASK_VALUE}", f"y // {MASK_VALUE}"
+    elif len(values) == 1:
+        remedy = "Pass labels from 0 to 1."
     elif len(values) == 2:  # noqa: PLR2004 - no and yes
-        remedy = f"(y > {low:g}).astype('float32')"
-        if target.data.kind == "tf.data.Dataset":
-            remedy = f"y > {low:g}"
-    elif low >= 0 and 1 < high <= MASK_VALUE and target.units != 1:
-        remedy = f"y / {MASK_VALUE}"
-    elif low >= 0 and not (values % 1).any() and target.units == 1:
-        return target.advice(
-            "binary-range",
-            f"{name} expects targets from 0 to 1, but {what}.",
-            f"For {high + 1:g} classes, write `dense {high + 1:g} softmax` with loss={SPARSE}.",
-        )
-    else:
-        remedy = f"(y - {low:g}) / {high - low:g}"
-    message = f"{name} expects targets from 0 to 1, but {what}."
-    return target.advice("binary-range", message, f"Use {target.changed(remedy)}.")
+        is_tensor = target.data.kind == "tf.data.Dataset"
+        change = f"y > {low:g}" if is_tensor else f"(y > {low:g}).astype('float32')"
+    elif low >= 0 and high <= MASK_VALUE and target.units != 1:
+        change = f"y / {MASK_VALUE}"
+    elif low >= 0 and not ((values % 1).any() or target.is_trained):
+        remedy = f"For {high + 1:g} classes, write `dense {high + 1:g} softmax` with loss={SPARSE}."
+    return target.advice(
+        "binary-range",
+        f"{target.loss_name} expects targets from 0 to 1, but {what}.",
+        remedy or f"Use {target.changed(change)}.",
+    )
 
 
 def _fractions(target: OutputLabels) -> Iterator[Advice]:
@@ -360,8 +337,8 @@ def _fractions(target: OutputLabels) -> Iterator[Advice]:
 # --- class weights ------------------------------------------------------------------------------
 
 
-def class_weight_advice(weights: Any, y: Any) -> Iterator[Advice]:
-    """Advice about class weights that do not match the labels."""
+def class_weight_advice(weights: Any, y: Any, names: Sequence[str] = ()) -> Iterator[Advice]:
+    """Advice about class weights that do not match the labels; ``names`` are the classes'."""
     labels = _class_labels(y)
     if not isinstance(weights, Mapping) or labels is None:
         return
@@ -373,20 +350,20 @@ def class_weight_advice(weights: Any, y: Any) -> Iterator[Advice]:
     if unknown:
         yield Advice(
             "class-weight",
-            f"class_weight has {_first_few(unknown)}, but y has {_first_few(sorted(classes))}.",
+            f"class_weight has {_first_few(unknown, names)}, but y has "
+            f"{_first_few(sorted(classes), names)}.",
             remedy,
         )
     elif missing:
         noun = "class" if len(missing) == 1 else "classes"
-        yield Advice(
-            "class-weight", f"class_weight does not name {noun} {_first_few(missing)}.", remedy
-        )
+        message = f"class_weight does not name {noun} {_first_few(missing, names)}."
+        yield Advice("class-weight", message, remedy)
     negative = sorted(index for index, weight in weights.items() if weight < 0)
     if negative:
         yield Advice(
             "negative-weight",
-            f"The model learns to be wrong for class {_first_few(negative)}: its class_weight is "
-            "negative.",
+            f"The model learns to be wrong for class {_first_few(negative, names)}: its "
+            "class_weight is negative.",
             "Use weights of at least 0.",
         )
 
@@ -403,38 +380,40 @@ def _class_labels(y: Any) -> Any:
         return labels.astype("int64") if (labels % 1 == 0).all() else None
 
 
-def _first_few(classes: list[int]) -> str:
-    return list_names(classes, MAX_CLASSES_SHOWN)
+def _first_few(classes: list[int], names: Sequence[str]) -> str:
+    shown = [names[index] if 0 <= index < len(names) else index for index in classes]
+    return list_names(shown, MAX_CLASSES_SHOWN)
 
 
 # --- training and validation part ---------------------------------------------------------------
 
 
 def split_advice(
-    graph: ModelGraph, training: Inspection, validation: Inspection | None, fraction: float
+    graph: ModelGraph,
+    training: Inspection,
+    validation: Inspection | None,
+    fraction: float,
+    names: Sequence[str] = (),
 ) -> Iterator[Advice]:
     """Advice about classes, or a range of targets, that only one part of the data has.
 
-    ``fraction`` is the part at the end that is kept for validation, without ``validation``.
+    ``fraction`` is the part at the end that is kept for validation, without ``validation``, and
+    ``names`` are those of the classes.
     """
+    y, held_y = as_array(training.y), as_array(validation.y) if validation else None
     how = "the validation data"
-    if validation is None and fraction and not training.is_stream:
-        y = as_array(training.y)
-        if y is None:
-            return
+    if validation is None and fraction and y is not None and not training.is_stream:
         index = split_index(len(y), fraction)
-        parts = [y[:index], y[index:]]
+        y, held_y = y[:index], y[index:]
         how = f"the last {fraction:.0%} of the samples"
-    elif validation is not None and training.is_complete and validation.is_complete:
-        arrays = [as_array(part.y) for part in (training, validation)]
-        if any(array is None for array in arrays):
-            return
-        parts = arrays
-    else:
+    elif validation is None or not (training.is_complete and validation.is_complete):
         return
+    if y is None or held_y is None:
+        return
+    parts = y, held_y
     losses = losses_of(graph.model, 1) if getattr(graph.model, "compiled", False) else [None]
     if loss_name(losses[0]) in REGRESSION:
-        yield from _ordered_advice(parts[0], parts[1], how)
+        yield from _ordered_advice(*parts, how)
         return
     labels = [_class_labels(part) for part in parts]
     if any(part is None or not len(part) for part in labels):
@@ -446,15 +425,12 @@ def split_advice(
     for missing, side in ((held - train, "training samples"), (train - held, f"samples in {how}")):
         if missing:
             noun, verb = ("class", "has") if len(missing) == 1 else ("classes", "have")
-            sides.append(f"{noun} {_first_few(sorted(missing))} {verb} no {side}")
-    text = "; ".join(sides)
+            sides.append(f"{noun} {_first_few(sorted(missing), names)} {verb} no {side}")
+    how = "Shuffle x and y together first, or divide them" if validation is None else "Divide them"
     yield Advice(
         "split-classes",
-        f"Validation will be misleading: {text}.",
-        "Shuffle x and y together first, or divide them with "
-        "sklearn.model_selection.train_test_split(x, y, stratify=y)."
-        if validation is None
-        else "Divide the data with sklearn.model_selection.train_test_split(x, y, stratify=y).",
+        f"Validation will be misleading: {'; '.join(sides)}.",
+        f"{how} with sklearn.model_selection.train_test_split(x, y, stratify=y).",
     )
 
 

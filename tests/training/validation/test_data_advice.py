@@ -61,9 +61,9 @@ CATEGORICAL = "input 4\ndense 3 softmax\ncompile adam loss=CATEGORICAL"
         ("input 4\ndense 1\ncompile adam loss=mse", [0.5, 1.5], []),
         ("input 4\ndense 1\ncompile adam loss=mse", [[0.5], [1.5]], []),
         ("input 4\ndense 1\ncompile adam loss=mse", [[0.5, 1], [1.5, 2]], ["target-shape"]),
-        ("input 4\ndense 2\ncompile adam loss=mse", [0.5, 1.5], ["target-rank"]),
-        ("input 4\ndense 3 sigmoid\ncompile adam loss=bce", [0, 1, 2], ["target-rank"]),
-        ("input 5x4\nlstm 3 return_sequences\ncompile adam loss=mse", [0.5], ["target-rank"]),
+        ("input 4\ndense 2\ncompile adam loss=mse", [0.5, 1.5], ["target-shape"]),
+        ("input 4\ndense 3 sigmoid\ncompile adam loss=bce", [0, 1, 2], ["target-shape"]),
+        ("input 5x4\nlstm 3 return_sequences\ncompile adam loss=mse", [0.5], ["target-shape"]),
         ("input 4\ndense 2\ncompile adam loss=mse", [[0.5, 1], [1.5, 2]], []),
     ],
 )

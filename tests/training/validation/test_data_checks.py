@@ -79,19 +79,19 @@ def test_unsuitable_data_is_rejected(table, x, y, message, remedy):
         (
             "input 8x8x1\nconv2d 2 3x3\ndense 3 softmax\ncompile adam" + SPARSE,
             Y,
-            "compares it with an output of 6x6x3",
+            "the model's output has shape 6 x 6 x 3",
             "`flatten` before `dense`",
         ),
         (
             "input 8x8x1\nflatten\ndense 3 softmax\ncompile adam loss=mse",
             Y / 2,
-            "mean_squared_error compares it with an output of 3",
+            "the model's output has shape 3, and mean_squared_error",
             "`dense 1` without softmax",
         ),
         (
             "input 8x8x1\nflatten\ndense 3 sigmoid\ncompile adam loss=bce",
             Y,
-            "binary_crossentropy compares it with an output of 3",
+            "the model's output has shape 3, and binary_crossentropy",
             "softmax and loss=sparse_categorical_crossentropy",
         ),
     ],
@@ -106,9 +106,9 @@ def test_more_outputs_than_targets_are_rejected(text, y, message, remedy):
 @pytest.mark.parametrize(
     ("y", "remedy"),
     [
-        (Y + 1, "Number the labels from 0."),
-        (Y * 2, "Write 5 units, or number the labels from 0."),
-        (Y - 0.5, "Number the labels from 0."),
+        (Y + 1, "Number the labels from 0"),
+        (Y * 2, "Write 5 units, or number the labels from 0"),
+        (Y - 0.5, "Number the labels from 0"),
     ],
 )
 def test_the_remedy_for_labels_out_of_range(table, y, remedy):
@@ -317,3 +317,13 @@ def test_checks_are_fast_on_large_data(pictures):
         review_data(model, x, y)
         took.append(time.process_time() - began)
     assert min(took) < 0.2
+
+
+def test_constant_columns_are_reported(table):
+    x = X.copy()
+    x[:, [1, 3]] = 0.5
+    (message,) = review_data(table, x, Y, columns=("a", "b", "c", "d")).messages
+    assert message.startswith("The model learns nothing from columns b, d, with a single value.")
+    assert not review_data(table, X, Y).messages
+    batches = iter([(x[:2], Y[:2])] * 15)  # only the first ones are read
+    assert not review_data(table, batches).messages

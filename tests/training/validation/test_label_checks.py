@@ -11,8 +11,8 @@ import kmagic
 from kmagic.data.inspection import inspect_data
 from kmagic.models.lint.model_graph import read_model_graph
 from kmagic.support.errors import TrainingError
-from kmagic.training.validation.data_checks import review_data
-from kmagic.training.validation.label_checks import FATAL, split_advice, target_advice
+from kmagic.training.validation.data_checks import data_errors, review_data
+from kmagic.training.validation.label_checks import split_advice, target_advice
 
 ROWS = 20
 X = np.zeros((ROWS, 4))
@@ -32,7 +32,6 @@ def problems(net, x, y):
 
 def only(net, x, y):
     (problem,) = problems(net, x, y)
-    assert problem.code in FATAL
     return problem
 
 
@@ -79,6 +78,14 @@ def test_shapes_that_suit_the_loss_are_accepted(text, loss, x, shape):
 def test_a_loss_of_the_user_may_repeat_labels():
     net = model("input 4\ndense 3", lambda y, p: keras.ops.mean(keras.ops.square(y - p), -1))
     assert problems(net, X, np.zeros((ROWS, 1))) == []
+
+
+def test_a_subclass_of_a_loss_may_repeat_labels():
+    class Own(keras.losses.MeanSquaredError):
+        def call(self, y_true, y_pred):
+            return super().call(keras.ops.repeat(y_true, 3, axis=-1), y_pred)
+
+    assert problems(model("input 4\ndense 3", Own()), X, np.zeros((ROWS, 1))) == []
 
 
 def test_the_labels_of_each_output_are_compared():
@@ -223,6 +230,27 @@ def test_targets_beyond_those_of_a_binary_loss(y, remedy):
     assert only(net, X, y).remedy == remedy
 
 
+def test_rounded_probabilities_are_targets_of_a_binary_loss():
+    net = model("input 4\ndense 1 sigmoid", "binary_crossentropy")
+    assert problems(net, X, np.linspace(-1e-6, 1 + 1e-6, ROWS)) == []
+    assert only(net, X, np.full(ROWS, 5)).remedy == "Pass labels from 0 to 1."
+
+
+@pytest.mark.parametrize(
+    ("last", "loss", "y", "remedy"),
+    [
+        ("dense 5 softmax", SPARSE, np.arange(ROWS) % 10, "Pass labels from 0 to 4"),
+        ("dense 3", "mse", np.zeros((ROWS, 2)), "Give each sample labels of shape 3."),
+        ("dense 3", "mse", np.zeros(ROWS), "Give each sample labels of shape 3."),
+        ("dense 1 sigmoid", "binary_crossentropy", Y, "Use y / 2."),
+    ],
+)
+def test_a_remedy_for_an_evaluation_does_not_change_the_model(last, loss, y, remedy):
+    net = model(f"input 4\n{last}", loss)
+    ((_, shown),) = data_errors(net, inspect_data(X, y))
+    assert shown.startswith(remedy)
+
+
 def test_the_remedy_for_a_stream_changes_the_stream():
     net = model("input 4\ndense 3 softmax", SPARSE)
     data = tf.data.Dataset.from_tensor_slices((X, Y + 1)).batch(5)
@@ -286,3 +314,13 @@ def test_a_review_of_a_stream_finds_what_one_of_arrays_finds():
         for arguments in ((x, y), (stream,), (iter([(x, y)]),)):
             with pytest.raises(TrainingError, match=words):
                 review_data(net, *arguments)
+
+
+def test_messages_contain_the_names_of_classes():
+    net, y = model("input 4\ndense 3 softmax", SPARSE), np.sort(Y)
+    review = review_data(
+        net, X, y, validation_split=0.3, classes=("cat", "dog", "cow"), class_weight={0: 2.0}
+    )
+    split, weights = review.messages
+    assert "classes cat, dog have no samples in the last 30% of the samples" in split
+    assert "class_weight does not name classes dog, cow." in weights
