@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from kmagic.data.inspection import PART_COUNTS, Inspection, inspect_data, stream_kind
 from kmagic.data.preparation.scale_drift import input_spreads
@@ -181,7 +182,10 @@ def _check(
         arguments["shuffle"] = False  # it is not shuffled anyway, and Keras would warn
     if not options.checks:
         return training, DataReview()
-    columns, classes = (getattr(dataset, name, None) for name in ("columns", "classes"))
+    columns = getattr(dataset, "columns", None)
+    classes = None
+    if dataset is not None and _share_memory(training.y, dataset.y_train):  # not other labels
+        classes = dataset.classes
     review = review_data(
         model,
         training,
@@ -195,6 +199,11 @@ def _check(
         class_weight=options.class_weight,
     )
     return training, review
+
+
+def _share_memory(values: Any, other: Any) -> bool:
+    are_arrays = isinstance(values, np.ndarray) and isinstance(other, np.ndarray)
+    return are_arrays and np.may_share_memory(values, other)
 
 
 def _report_changes(model: keras.Model, run: TrainingRun) -> None:

@@ -94,7 +94,7 @@ class CompileChoice:
         return f"adam, loss={loss}, metrics={self.metric}"
 
 
-class Problem(NamedTuple):
+class DataProblem(NamedTuple):
     """Data that cannot be trained on."""
 
     message: str
@@ -171,18 +171,20 @@ def _only_array(model: Any, values: Any, side: Side = "inputs") -> Any:
     return parts[0].array if len(parts) == 1 else None
 
 
-def data_errors(model: Any, data: Inspection) -> list[Problem]:
+def data_errors(model: Any, data: Inspection) -> list[DataProblem]:
     """What is wrong with the data for a compiled model, which is evaluated on it."""
     errors = list(_array_errors(model, data, ""))
     return errors or _fatal(target_advice(read_model_graph(model), data, is_trained=True))
 
 
-def _fatal(advice: Iterable[Advice]) -> list[Problem]:
+def _fatal(advice: Iterable[Advice]) -> list[DataProblem]:
     """Advice about data that Keras cannot train on, or only to nan or on something else."""
-    return [Problem(item.message, item.remedy) for item in advice if item.code != "raw-pictures"]
+    return [
+        DataProblem(item.message, item.remedy) for item in advice if item.code != "raw-pictures"
+    ]
 
 
-def join_errors(errors: Sequence[Problem]) -> tuple[str, str]:
+def join_errors(errors: Sequence[DataProblem]) -> tuple[str, str]:
     """All messages as one text, and all remedies as one."""
     messages, remedies = zip(*errors, strict=True)
     text = " " + messages[0] if len(errors) == 1 else "".join(f"\n  - {text}" for text in messages)
@@ -211,7 +213,7 @@ class BuiltModelCheck(keras.callbacks.Callback):  # type: ignore[misc] # Keras i
             _raise_for(self._name, _fatal(advice))
 
 
-def _raise_for(name: str, errors: Sequence[Problem]) -> None:
+def _raise_for(name: str, errors: Sequence[DataProblem]) -> None:
     if errors:
         text, remedy = join_errors(errors)
         message = f"{name} cannot be trained on this data:{text}"
@@ -221,7 +223,7 @@ def _raise_for(name: str, errors: Sequence[Problem]) -> None:
 # --- arrays -------------------------------------------------------------------------------------
 
 
-def _array_errors(model: Any, data: Inspection, where: str) -> Iterator[Problem]:
+def _array_errors(model: Any, data: Inspection, where: str) -> Iterator[DataProblem]:
     """What is wrong with the arrays of x, y and weights, whatever the loss; ``where`` they are."""
     arrays = {}
     sides = (("x", data.x), ("y", data.y), ("sample_weight", data.sample_weight))
@@ -229,7 +231,7 @@ def _array_errors(model: Any, data: Inspection, where: str) -> Iterator[Problem]
         for part in match_arrays(model, values, "inputs" if letter == "x" else "outputs"):
             if (array := part.array) is not None:
                 arrays[letter + part.label[1:]] = array
-    yield from map(Problem._make, structure_errors(model, data.x, data.y))
+    yield from map(DataProblem._make, structure_errors(model, data.x, data.y))
     yield from _length_errors(data, arrays, where)
     yield from _shape_errors(model, data.x, where)
     for label, array in arrays.items():
@@ -239,21 +241,23 @@ def _array_errors(model: Any, data: Inspection, where: str) -> Iterator[Problem]
         yield from _nan_errors(label + where, array, is_stream=data.is_stream)
 
 
-def _length_errors(data: Inspection, arrays: Mapping[str, Any], where: str) -> Iterator[Problem]:
+def _length_errors(
+    data: Inspection, arrays: Mapping[str, Any], where: str
+) -> Iterator[DataProblem]:
     lengths = {label: len(array) for label, array in arrays.items()}
     if not data.is_stream and not data.is_complete and lengths:  # the head of a sparse matrix
         lengths[next(iter(lengths))] = data.samples or 0
     first = next(iter(lengths), "")
     for label, length in lengths.items():
         if length != lengths[first]:
-            yield Problem(
+            yield DataProblem(
                 f"{first}{where} has {lengths[first]:,} samples but {label} has {length:,}.",
                 "Pass one entry per sample in both, in the same order.",
             )
             return
 
 
-def _shape_errors(model: Any, x: Any, where: str) -> Iterator[Problem]:
+def _shape_errors(model: Any, x: Any, where: str) -> Iterator[DataProblem]:
     for part in match_arrays(model, x):
         array = part.array
         expected = getattr(part.tensor, "shape", None)
@@ -263,14 +267,14 @@ def _shape_errors(model: Any, x: Any, where: str) -> Iterator[Problem]:
             yield from _rank_errors(model, array, part.label + where)
         elif not fits_shape(array.shape[1:], expected[1:]):
             input_name = f"input {part.name}" if part.name else "input"
-            yield Problem(
+            yield DataProblem(
                 f"its {input_name} expects {_shape_text(expected[1:])} per sample, but "
                 f"{part.label}{where} has {_shape_text(array.shape[1:])}.",
                 _reshape_remedy(model, part.tensor, array.shape[1:]),
             )
 
 
-def _rank_errors(model: Any, array: Any, subject: str) -> Iterator[Problem]:
+def _rank_errors(model: Any, array: Any, subject: str) -> Iterator[DataProblem]:
     """For a Sequential model without an input shape: whether its first layer takes the rank."""
     if not isinstance(model, keras.Sequential) or model.built or not model.layers:
         return
@@ -280,7 +284,7 @@ def _rank_errors(model: Any, array: Any, subject: str) -> Iterator[Problem]:
         return
     word = snake_case(type(model.layers[0]).__name__)
     shape = _code_shape((*array.shape[1:], *(1,) * (rank - array.ndim)))
-    yield Problem(
+    yield DataProblem(
         f"its first layer, {word}, expects samples of {pluralize(rank - 1, 'axis', 'axes')}, but "
         f"{subject} has {_shape_text(array.shape[1:])}.",
         f"If the last axis is missing, start the model with `input {shape}`, or pass x[..., None]."
@@ -319,30 +323,30 @@ def _shape_text(shape: Sequence[int | None]) -> str:
     return f"shape {format_shape(shape)}" if len(shape) else "a single number"
 
 
-def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Iterator[Problem]:
+def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Iterator[DataProblem]:
     """Values that are not real numbers."""
     if array.dtype.kind in "biuf":
         return
     kind, first = array.dtype.kind, array.reshape(-1)[0]
     dtypes = [tensor.dtype for tensor in getattr(model, "inputs", None) or ()]
     if kind == "c" and not any(dtype.startswith("complex") for dtype in dtypes):
-        yield Problem(
+        yield DataProblem(
             f"{label} contains complex numbers, of which Keras drops the imaginary part.",
             f"Pass the real part, {label.partition(' ')[0]}.real, or both parts as features.",
         )
     elif kind in "Mm":
-        yield Problem(
+        yield DataProblem(
             f"{label} contains dates, but a model expects numbers.",
             "Convert them, for example to days: (dates - dates.min()) / numpy.timedelta64(1, 'D').",
         )
     elif isinstance(first, str | bytes) and not is_input:
-        yield Problem(
+        yield DataProblem(
             f"the labels are texts such as {_shown(first)}, but a loss expects numbers.",
             "Number them: `classes, y = numpy.unique(y, return_inverse=True)`.",
         )
     elif isinstance(first, str | bytes):
         if dtypes and "string" not in dtypes:
-            yield Problem(
+            yield DataProblem(
                 f"{label} contains texts such as {_shown(first)}, but the model expects numbers.",
                 "Encode them: start the model with a text_vectorization layer, or load them with "
                 "kmagic.load_data.",
@@ -352,7 +356,7 @@ def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Itera
         remedy = "Convert it to one array of numbers with numpy.asarray(values, dtype='float32')."
         if kinds in (["list"], ["ndarray"]):
             remedy = "Give all samples one length: keras.utils.pad_sequences(values)."
-        yield Problem(
+        yield DataProblem(
             f"{label} is an array of objects (type {join_with_and(kinds)}), but a model expects "
             "numbers.",
             remedy,
@@ -364,7 +368,7 @@ def _shown(text: Any) -> str:
     return repr(shorten_name(text, 40))
 
 
-def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[Problem]:
+def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[DataProblem]:
     """Whether there are nan or inf; a sum finds them, because it is nan or inf as well."""
     if array.dtype.kind not in "fc":
         return
@@ -377,7 +381,7 @@ def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[Problem]
         return
     row = int(np.argmin(finite)) * sample_step(array)
     use = f"use numpy.nan_to_num({label.partition(' ')[0]})"
-    yield Problem(
+    yield DataProblem(
         f"{label} contains nan or inf, first in sample {row:,}, so the loss would be nan as well.",
         f"Remove those samples{' from the stream' if is_stream else ''}, or {use}.",
     )
@@ -465,7 +469,8 @@ def feature_advice(
     spread = sample.std(axis=0, dtype="float64")
     titles = names if len(names) == len(spread) else range(len(spread))
     columns = np.flatnonzero(spread > 0)
-    found = map(int, np.flatnonzero(spread == 0)) if is_complete and len(x) > 1 else ()
+    is_table = is_complete and len(x) > 1 and x.shape[1] < PIXEL_COLUMNS
+    found = map(int, np.flatnonzero(spread == 0)) if is_table else ()
     constant = [titles[index] for index in found if (x[:, index] == x[0, index]).all()]
     if len(columns) and constant:
         noun = "column" if len(constant) == 1 else "columns"
