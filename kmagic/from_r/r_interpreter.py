@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -90,6 +90,7 @@ class Interpreter:
         self._depth = self._steps = 0
         self._exit: tuple[TextRange, int] | None = None
         self._closures: list[RClosure] = []
+        self._called: set[RClosure] = set()
         self._used: list[Any] = []
         self._others: dict[TextRange, str] = {}
         self.mistakes: list[RMistake] = []
@@ -100,18 +101,10 @@ class Interpreter:
         others = list(self._others.items())
         used = used_by([*self.models, *self._used])
         for item in (*self._calls.created, *self._closures):
-            is_used = item in used or (isinstance(item, RClosure) and item.is_used)
             span = item.node.range if isinstance(item, RClosure) else item.range
             inside = any(other.start <= span.start and span.end <= other.end for other, _ in others)
-            if is_used or inside:
-                continue
-            if isinstance(item, RClosure):
-                text = "Not called. Define it in a Python cell if you need it."
-            elif isinstance(item, RLayerCall):
-                text = "Not connected to an output of a model."
-            else:
-                text = "Not used by a model."
-            others.append((span, text))
+            if item not in used and not inside and item not in self._called:
+                others.append((span, _UNUSED.get(type(item), "Not used by a model.")))
         return others
 
     def run(self, statements: Iterable[RNode]) -> None:
@@ -156,10 +149,7 @@ class Interpreter:
         if isinstance(value, UnknownValue | None):
             create = f"Create {variable} in a Python cell or with %keras_data."
             text = create if variable else "Do this in a Python cell."
-            self._list(statement.range, getattr(value, "replacement", "") or text)
-
-    def _list(self, span: TextRange, text: str) -> None:
-        self._others.setdefault(span, text)
+            self._others.setdefault(statement.range, getattr(value, "replacement", "") or text)
 
     # --- values -------------------------------------------------------------------------------
 
@@ -255,9 +245,7 @@ class Interpreter:
 
     @staticmethod
     def _prefix(sign: str, value: Any, span: TextRange) -> Any:
-        if sign == "-" and isinstance(value, int | float):
-            return -value
-        if sign == "-" and isinstance(value, RVector):
+        if sign == "-" and isinstance(value, RVector | int | float):
             return apply_operator("*", value, -1, span)
         if sign == "!" and isinstance(value, bool):
             return not value
@@ -310,47 +298,46 @@ class Interpreter:
 
     def _for(self, name: str, values: RNode, body: RNode) -> Any:
         known = self.value(values)
-        before, exit_before = self._state(), self._exit
-        if isinstance(known, RVector | int | float | str):
-            for value in known if isinstance(known, RVector) else [known]:
-                self._names[name] = value
-                if not self._run_body(body):
-                    return True
-                if self._exit is not exit_before:
-                    break
-            else:
-                return True
-            mistake = RMistake(_UNKNOWN_TEST, self._exit[0] if self._exit else values.range)
-        else:
-            reason = getattr(known, "reason", "is not a vector")
-            remedy = "Write the values out: for (units in c(64, 32))."
-            mistake = RMistake(f"{reason}, and the loop adds layers", values.range, remedy)
-            self._names[name] = UnknownValue(python_name(name))
-            self._run_body(body)
-        self._forget_since(before, mistake)
-        return UnknownValue()
+        is_known = isinstance(known, RVector | int | float | str)
+        items = known if isinstance(known, RVector) else [known]
+
+        def passes() -> Iterator[bool]:
+            for item in items:
+                self._names[name] = item if is_known else UnknownValue(python_name(name))
+                yield is_known
+
+        reason = getattr(known, "reason", "is not a vector")
+        remedy = "Write the values out: for (units in c(64, 32))."
+        mistake = RMistake(f"{reason}, and the loop adds layers", values.range, remedy)
+        return self._loop(passes(), body, mistake)
 
     def _while(self, test: RNode, body: RNode) -> Any:
-        before, exit_before = self._state(), self._exit
-        for _ in range(_MAX_ITERATIONS):
-            known = self._truth(self.value(test))
-            if known is False or not self._run_body(body):
-                return True
-            if known is None or self._exit is not exit_before:
-                mistake = RMistake(_UNKNOWN_TEST, test.range, _KEEP_LINES)
-                break
-        else:
-            remedy = f"The limit is {_MAX_ITERATIONS:,} passes."
-            mistake = RMistake("does not end the loop, which adds layers", test.range, remedy)
-        self._forget_since(before, mistake)
-        return UnknownValue()
+        def passes() -> Iterator[bool]:
+            for number in range(1, _MAX_ITERATIONS + 1):
+                known = self._truth(self.value(test))
+                if known is False:
+                    return
+                yield known is not None and number < _MAX_ITERATIONS
 
-    def _run_body(self, body: RNode) -> bool:
-        """Run the body of a loop once; whether the loop goes on."""
-        try:
-            self._collect_other(body, self.value(body))
-        except LoopControl as end:
-            return not end.is_break
+        message = "is not known to end the loop, which adds layers"
+        remedy = "Write how often it runs: for (i in 1:3)."
+        return self._loop(passes(), body, RMistake(message, test.range, remedy))
+
+    def _loop(self, passes: Iterable[bool], body: RNode, mistake: RMistake) -> Any:
+        """Run the body for each pass, up to the first one that may not take place in R."""
+        before, exit_before = self._state(), self._exit
+        for is_known in passes:
+            try:
+                self._collect_other(body, self.value(body))
+            except LoopControl as end:
+                if end.is_break:
+                    return True
+            if self._exit is not None and self._exit is not exit_before:
+                mistake = RMistake(_UNKNOWN_TEST, self._exit[0], _KEEP_LINES)
+                is_known = False  # noqa: PLW2901 - an exit that R alone can decide
+            if not is_known:
+                self._forget_since(before, mistake)
+                return UnknownValue()
         return True
 
     # --- names --------------------------------------------------------------------------------
@@ -488,7 +475,7 @@ class Interpreter:
         """The result of a call that something of kmagic replaces."""
         replacement = unsupported.replacement(name, args, self._calls.model_name)
         for span, text in replacement.lost:
-            self._list(span, text)
+            self._others.setdefault(span, text)
         return UnknownValue("", replacement.text)
 
     def _args(self, args: Iterable[RArg], piped: list[CallArg]) -> list[CallArg]:
@@ -507,7 +494,7 @@ class Interpreter:
 
     def _call_closure(self, closure: RClosure, args: list[CallArg]) -> Any:
         """Call a function that the script defines."""
-        closure.is_used = True
+        self._called.add(closure)
         params = [param.name or _variable(param.value) for param in closure.node.params]
         bound = bind_args([param for param in params if param != "..."], args)
         more = [arg for arg in args if arg not in bound.values()]
@@ -535,6 +522,10 @@ class Interpreter:
 
 
 _DOTS = RName("...")
+_UNUSED = {
+    RClosure: "Not called. Define it in a Python cell if you need it.",
+    RLayerCall: "Not connected to an output of a model.",
+}
 _UNKNOWN_TEST = "is a condition that only R can evaluate, and the model depends on it"
 _KEEP_LINES = "Keep only the lines that apply."
 _CONTROL = frozenset({"<-", "%<-%", "{", "if", "for", "while", "break", "next"})

@@ -129,7 +129,6 @@ class RClosure:
     node: RFunction
     names: dict[str, Any]
     variable: str = ""
-    is_used: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,14 +213,7 @@ def calls_before(outputs: Iterable[RTensor]) -> list[RLayerCall]:
 
 def models_in(model: RModel) -> set[RModel]:
     """A model and all models inside it."""
-    models: set[RModel] = set()
-    pending: list[Any] = [model]
-    while pending:
-        layer = pending.pop()
-        if isinstance(layer, RModel) and layer not in models:
-            models.add(layer)
-            pending += [*layer.layers, *(call.layer for call in calls_before(layer.outputs))]
-    return models
+    return {item for item in used_by([model]) if isinstance(item, RModel)}
 
 
 def used_by(roots: Iterable[Any]) -> set[Any]:
@@ -354,21 +346,22 @@ def call_base_function(name: str, args: list[CallArg], span: TextRange) -> Any:
             for arg in args
         )
         return vector(chain.from_iterable(parts))
-    named: dict[str, Any] = {}
-    if name not in _IDENTITIES:
-        accepted = _VARIADIC.get(name, _PARAMETERS.get(name, ("x",)))
-        if name not in _VARIADIC:
-            bound = bind_args(accepted, args)
-            if len(bound) < len(args):
-                return UnknownValue()
-            args = [bound[param] for param in accepted if param in bound]
-        else:
-            named = {arg.name: arg.value for arg in args if arg.name is not None}
-            args = [arg for arg in args if arg.name is None]
-            if not named.keys() <= set(accepted):
-                return UnknownValue()
+    named: dict[Any, Any] = {}
+    given = args
+    is_valid = True
+    if name in _VARIADIC:
+        given = [arg for arg in args if arg.name is None]
+        named = {arg.name: arg.value for arg in args if arg.name is not None}
+        is_valid = named.keys() <= set(_VARIADIC[name])
+    elif name not in _IDENTITIES:
+        params = _PARAMETERS.get(name, ("x",))
+        bound = bind_args(params, args)
+        given = [bound[param] for param in params if param in bound]
+        is_valid = len(given) == len(args)
+    if not is_valid:
+        return UnknownValue()
     try:
-        return _result(name, [arg.value for arg in args], **named)
+        return _result(name, [arg.value for arg in given], **named)
     except (ArithmeticError, TypeError, ValueError) as error:
         raise RMistake(f"cannot be computed: {error}", span) from error
 
@@ -401,14 +394,9 @@ def _result(name: str, values: list[Any], sep: Any = " ", collapse: Any = None) 
     if name == "rep" and len(values) > 1 and type(values[1]) is int and values[1] >= 0:
         items = _items(first)
         return vector(islice(cycle(items), min(len(items) * values[1], MAX_ITEMS + 1)))
-    if name in ("paste0", "paste") and collapse is None:
-        words = [
-            value
-            for value in values
-            if isinstance(value, str | int) and not isinstance(value, bool)
-        ]
-        text = ("" if name == "paste0" else str(sep)).join(map(str, words))
-        return text if len(words) == len(values) and is_short(text) else UnknownValue()
+    if name in ("paste0", "paste") and all(type(value) in (str, int) for value in values):
+        text = ("" if name == "paste0" else str(sep)).join(map(str, values))
+        return text if collapse is None and is_short(text) else UnknownValue()
     return UnknownValue()
 
 

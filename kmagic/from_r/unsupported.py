@@ -8,14 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmagic.from_r.r_parser import TextRange
-from kmagic.from_r.r_values import (
-    CallArg,
-    KerasObject,
-    RModel,
-    RVector,
-    UnknownValue,
-    bind_args,
-)
+from kmagic.from_r.r_values import CallArg, KerasObject, RModel, RVector, UnknownValue, bind_args
+from kmagic.models.catalogue import parameters
+from kmagic.support.keras_import import keras
 
 _DATA = {
     "boston_housing": "boston_housing --scale standard",
@@ -28,7 +23,13 @@ _DATA = {
 }
 _SAVED = ("save", "save_weights", "model_to_json")
 _LOADED = ("load", "load_weights", "model_from_json")
-_PREDICT_OPTIONS = {"predict": "", "predict_classes": " --classes", "predict_proba": " --proba"}
+_DATA_CALLS = {
+    "evaluate": "%keras_evaluate xy",
+    "predict": "%keras_predict x",
+    "predict_classes": "%keras_predict x --classes",
+    "predict_proba": "%keras_predict x --proba",
+}
+"""Function -> the magic, the letters of its data, and its options."""
 _SETUP = ("use_condaenv", "use_virtualenv", "install_keras", "keras_init", "keras_available")
 _SEEDS = ("set.seed", "use_session_with_seed", "set_random_seed")
 _TOKENIZERS, _IMAGES = ("text_tokenizer", "Tokenizer"), ("image_load", "load_img", "img_to_array")
@@ -132,20 +133,20 @@ def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> Rep
         path = given.take_value("filepath", str) or given.take_value("path", str) or default
         if "weights" in plain and not path.endswith(".weights.h5"):
             path = re.sub(r"\.\w+$", "", path) + ".weights.h5"
-        force = " --force" if given.take_value("overwrite", bool) else ""
-        return Replacement(f"{magic} {model} {path}{force}", list(given.lost()))
-    if plain == "fit":
+        words = [magic, model, path]
+        words += ["--force"] if given.take_value("overwrite", bool) else []
+    elif plain == "fit":
         return _fit(name, args, model)
-    if plain == "evaluate" or plain in _PREDICT_OPTIONS:
-        takes = ("x", "y", "batch_size") if plain == "evaluate" else ("x", "batch_size")
-        given = _Arguments(name, takes, args)
-        words = [_source(given.take(param)) for param in takes[:-1]]
+    elif plain in _DATA_CALLS:
+        magic, params, *flags = _DATA_CALLS[plain].split()
+        given = _Arguments(name, [*params, "batch_size"], args)
+        words = [magic, model, *(_source(given.take(param)) for param in params)]
         size = given.take_value("batch_size", int)
         words += [f"--batch-size {size}"] if size else []
-        magic = "%keras_evaluate" if plain == "evaluate" else "%keras_predict"
-        text = " ".join(filter(None, [magic, model, *words])) + _PREDICT_OPTIONS.get(plain, "")
-        return Replacement(text, list(given.lost()))
-    return Replacement()
+        words += flags
+    else:
+        return Replacement()
+    return Replacement(" ".join(filter(None, words)), list(given.lost()))
 
 
 def is_callback(name: str) -> bool:
@@ -171,19 +172,14 @@ _FIT = (
     *("validation_split", "validation_data", "shuffle", "class_weight", "sample_weight"),
 )
 """The parameters of R's ``fit`` in their order."""
-_STOPPING = ("monitor", "min_delta", "patience", "verbose", "mode", "baseline")
-_PLATEAU = ("monitor", "factor", "patience", "verbose", "mode", "min_delta", "cooldown", "min_lr")
-_CALLBACKS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "earlystopping": ("--patience", (*_STOPPING, "restore_best_weights")),
-    "reducelronplateau": ("--reduce-lr", _PLATEAU),
-    "modelcheckpoint": ("--checkpoint", ("filepath", "monitor", "verbose", "save_best_only")),
-    "csvlogger": ("--csv", ("filename", "separator", "append")),
-    "tensorboard": ("--tensorboard", ("log_dir",)),
+_CALLBACKS: dict[str, tuple[str, str, str, object]] = {
+    "earlystopping": ("EarlyStopping", "--patience", "patience", 1),
+    "reducelronplateau": ("ReduceLROnPlateau", "--reduce-lr", "patience", 10),
+    "modelcheckpoint": ("ModelCheckpoint", "--checkpoint", "", "DIR"),
+    "csvlogger": ("CSVLogger", "--csv", "filename", "log.csv"),
+    "tensorboard": ("TensorBoard", "--tensorboard", "log_dir", "logs"),
 }
-"""Callback -> the option that replaces it, and the callback's parameters in their order."""
-_SAME = {"min_delta": 0, "mode": "min", "baseline": None, "separator": ",", "append": False}
-_SAME |= {"cooldown": 0, "min_lr": 0, "factor": 0.1}
-"""Arguments of callbacks with the values that the options have."""
+"""Callback -> its class, the option that replaces it, the parameter of its value, a default."""
 
 
 def _fit(name: str, args: Sequence[CallArg], model: str) -> Replacement:
@@ -194,13 +190,11 @@ def _fit(name: str, args: Sequence[CallArg], model: str) -> Replacement:
     for param, option in (("batch_size", "--batch-size"), ("validation_split", "--val")):
         value = given.take_value(param, int, float)
         words += [f"{option} {value}"] if value else []
-    has_validation = any(word.startswith("--val ") for word in words)
     validation = given.take("validation_data")
     if validation is not None:
         sources = [_source(CallArg(item, None, validation.range)) for item in _items(validation)]
-        has_sources = all(sources) and sources
-        words.append(f"--val {','.join(sources)}" if has_sources else "--val xv,yv")
-        has_validation = True
+        words.append(f"--val {','.join(sources) if all(sources) and sources else 'xv,yv'}")
+    monitored = "val_loss" if any(word.startswith("--val ") for word in words) else "loss"
     given.drop_if("shuffle", True)
     words += ["--no-shuffle"] if given.take_value("shuffle", bool) is False else []
     weights = given.take_value("class_weight", RVector)
@@ -213,7 +207,7 @@ def _fit(name: str, args: Sequence[CallArg], model: str) -> Replacement:
     callbacks = given.take("callbacks") or CallArg(RVector([]), None, TextRange())
     for callback in _items(callbacks):
         span = callback.range if isinstance(callback, KerasObject) else callbacks.range
-        options = _callback_options(callback, lost, has_validation=has_validation)
+        options = _callback_options(callback, lost, monitored)
         if options and options[0].split()[0] not in {word.split()[0] for word in words}:
             words += options
         else:
@@ -226,30 +220,21 @@ def _items(arg: CallArg) -> list[Any]:
 
 
 def _callback_options(
-    callback: Any, lost: list[tuple[TextRange, str]], *, has_validation: bool
+    callback: Any, lost: list[tuple[TextRange, str]], monitored: str
 ) -> list[str]:
     """The options that replace a callback; [] if there are none."""
     name = _callback(callback.name) if isinstance(callback, KerasObject) else ""
     if name not in _CALLBACKS:
         return []
-    option, params = _CALLBACKS[name]
-    given = _Arguments(callback.name, params, callback.args)
-    given.drop_if("monitor", "val_loss" if has_validation else "loss", "val_loss")
-    given.drop_if("mode", "auto")
-    for param, value in _SAME.items():
-        given.drop_if(param, value)
-    match name:
-        case "earlystopping":
-            options = [f"{option} {given.take_value('patience', int) or 1}"]
-            options += ["--restore-best"] if given.take_value("restore_best_weights", bool) else []
-        case "reducelronplateau":
-            options = [f"{option} {given.take_value('patience', int) or 10}"]
-        case "csvlogger":
-            options = [f"{option} {given.take_value('filename', str) or 'log.csv'}"]
-        case "tensorboard":
-            options = [f"{option} {given.take_value('log_dir', str) or 'logs'}"]
-        case _:
-            options = [f"{option} DIR"]
+    cls, option, param, default = _CALLBACKS[name]
+    params = parameters(getattr(keras.callbacks, cls))
+    given = _Arguments(callback.name, [each.name for each in params], callback.args)
+    for each in params:
+        given.drop_if(each.name, each.default)
+    given.drop_if("monitor", monitored)
+    given.drop_if("mode", "min")
+    options = [f"{option} {given.take_value(param, int, str) or default}"]
+    options += ["--restore-best"] if given.take_value("restore_best_weights", bool) else []
     lost += given.lost()
     return options
 
