@@ -20,6 +20,7 @@ from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.data.load_options import LoadOptions, validate_options
 from kmagic.data.paths import existing_path, is_table_name, looks_like_files, unknown_dataset
 from kmagic.support.errors import DataError
+from kmagic.support.formatting import safe_repr
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import Text
 
@@ -243,8 +244,8 @@ def _are_files(x: Any) -> bool:
 
 def _describe(source: Any) -> str:
     kind = type(source).__name__
-    if hasattr(source, "shape"):
+    if hasattr(source, "__array__") and hasattr(source, "shape"):
         return f"one {kind} of shape {tuple(source.shape)}, without targets"
     if isinstance(source, list | tuple):
         return f"a {kind} of {len(source):,}"
-    return f"{kind} {source!r}"[:80] if source is not None else "None"
+    return f"{kind} {safe_repr(source)}"[:80] if source is not None else "None"

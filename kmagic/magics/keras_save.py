@@ -8,6 +8,7 @@ from typing import Any
 from kmagic.magics.keras_model import check_variable
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, magic
+from kmagic.support.formatting import safe_repr
 from kmagic.support.rendering import display_result, mark_displayed
 
 CONTENTS = ("weights", "json", "text")
@@ -99,7 +100,8 @@ def _custom_objects(line: ParsedLine) -> dict[str, Any]:
     if text.startswith("{") or isinstance(line.try_value(text)[0], dict):
         value = line.value(text)
         if not isinstance(value, dict):
-            line.fail(f"--custom-objects must be names or a dictionary; got {value!r}", text)
+            found = safe_repr(value)
+            line.fail(f"--custom-objects must be names or a dictionary; got {found}", text)
         return value
     return {name: line.value(name) for name in text.split(",") if name}
 

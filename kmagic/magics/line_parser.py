@@ -21,6 +21,7 @@ from kmagic.language.tokens import has_colon, top_level
 from kmagic.magics.option_hints import OptionHints
 from kmagic.support.caller_names import what_to_do, why_hidden
 from kmagic.support.errors import MagicError, Problem
+from kmagic.support.formatting import safe_repr
 from kmagic.support.messages import MagicSpelling
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
@@ -335,7 +336,8 @@ class ParsedLine:
         kinds = (int,) if whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds) or value < minimum:
             wanted = "a whole number" if whole else "a number"
-            self.fail(f"{flag} must be {wanted} of at least {minimum:g}; got {value!r}", text)
+            found = safe_repr(value)
+            self.fail(f"{flag} must be {wanted} of at least {minimum:g}; got {found}", text)
         if value > MAX_NUMBER:
             self.fail(f"{flag} must be at most {MAX_NUMBER:,}; got {value!r}", text)
         return value

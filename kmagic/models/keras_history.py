@@ -136,6 +136,14 @@ def keras_tensors(value: Any) -> list[Any]:
     return []
 
 
+def with_items(value: Any, items: Iterable[Any]) -> Any:
+    """The items as a tuple or a list, whichever a value is.
+
+    TensorFlow's own lists, in which Keras keeps those of layers, cannot be made from an iterator.
+    """
+    return tuple(items) if isinstance(value, tuple) else list(items)
+
+
 def input_structure(model: Any) -> Any:
     """A functional model's inputs, nested as they were given."""
     return model._inputs_struct

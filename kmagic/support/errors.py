@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kmagic.support.formatting import escape_control_characters
+from kmagic.support.formatting import escape_control_characters, safe_repr
 from kmagic.support.messages import PYTHON, Option, Spelling, Text, render
 
 MAX_SHOWN = 200
@@ -74,7 +74,7 @@ class KmagicError(Exception):
     def _compose(self) -> Text:
         parts = Text(self.subject, " must be ", self.expected)
         if self.actual is not None:
-            shown = self.actual if isinstance(self.actual, Text) else repr(self.actual)
+            shown = self.actual if isinstance(self.actual, Text) else safe_repr(self.actual)
             parts += Text("; got ", shown)
         return parts + "."
 

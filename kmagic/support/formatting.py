@@ -207,6 +207,14 @@ def to_single_line(text: str) -> str:
     return escape_control_characters("".join(" " if c in "\n\r\t\v\f" else c for c in text), "")
 
 
+def safe_repr(value: object) -> str:
+    """The ``repr`` of a value of the user, whose class may raise anything."""
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - an error message must not fail
+        return f"<{type(value).__name__} object>"
+
+
 def isolate_direction(name: str) -> str:
     """A name within a text: escaped, and isolated if it is written from right to left.
 

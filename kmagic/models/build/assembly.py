@@ -53,7 +53,7 @@ from kmagic.models.build.keras_errors import (
     explain_model_error,
 )
 from kmagic.models.catalogue import Role, accepts_string, is_of_keras
-from kmagic.models.keras_history import is_connected, keras_tensors
+from kmagic.models.keras_history import is_connected, keras_tensors, with_items
 from kmagic.models.trust import objects_in, unsafe_part
 from kmagic.support.errors import DSLError
 from kmagic.support.keras_import import keras
@@ -215,7 +215,7 @@ def _converted(value: Any, role: Role) -> Any:
     if role == "shape" and isinstance(value, int):
         return (value,)
     if role == "schedule" and isinstance(value, list | tuple):
-        return type(value)(_converted(item, role) for item in value)
+        return with_items(value, (_converted(item, role) for item in value))
     return float(value) if role == "schedule" and isinstance(value, numbers.Real) else value
 
 
@@ -585,7 +585,7 @@ class Assembly:
 
         def repeated(value: Any, *, is_named: bool) -> Any:
             if isinstance(value, list | tuple) and not is_constant(value):
-                return type(value)(repeated(item, is_named=is_named) for item in value)
+                return with_items(value, (repeated(item, is_named=is_named) for item in value))
             is_setting = is_named and not hasattr(value, "shape")
             if is_setting or not (is_constant(value) or isinstance(value, str)):
                 return value

@@ -25,7 +25,7 @@ from kmagic.language.spec import (
 from kmagic.models import catalogue
 from kmagic.models.binding import BuildContext, bind_arguments
 from kmagic.models.catalogue import OBJECT_ROLES, Parameter, Role
-from kmagic.models.keras_history import is_keras_tensor
+from kmagic.models.keras_history import is_keras_tensor, with_items
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _WRAPPED = re.compile(r"(?:forward_|backward_)+")
@@ -90,7 +90,7 @@ def comparable(value: Any, class_name: str = "") -> Any:
             if key not in _IRRELEVANT and not (key == "name" and is_unnamed)
         }
     if isinstance(value, list | tuple):
-        return type(value)(comparable(item) for item in value)
+        return with_items(value, map(comparable, value))
     if hasattr(value, "get_config") and not isinstance(value, type):
         kind = type(value).__name__
         return {"class_name": kind, "config": comparable(value.get_config(), kind)}

@@ -47,7 +47,8 @@ from kmagic.models.decompile.config_values import (
     written_arguments,
 )
 from kmagic.models.decompile.plan import PlanStep
-from kmagic.models.keras_history import is_input_layer, is_model, sublayers
+from kmagic.models.keras_history import is_input_layer, is_model, sublayers, with_items
+from kmagic.support.formatting import safe_repr
 
 MAX_ARRAY_SIZE = 10_000
 """Larger arrays are not written into a text."""
@@ -100,7 +101,9 @@ class LayerWriter:
             return self._notebook_name(value)
         if hasattr(value, "get_config"):
             return self._object(keras.saving.serialize_keras_object(value), role)
-        raise UnwritableError(f"{value!r} ({type(value).__name__}) cannot be written in a text")
+        raise UnwritableError(
+            f"{safe_repr(value)} ({type(value).__name__}) cannot be written in a text"
+        )
 
     def _key(self, key: Any) -> Value:
         if isinstance(key, str | int | float | None):
@@ -366,7 +369,7 @@ class LayerWriter:
         if isinstance(value, dict):
             return {key: self._deserialized(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return type(value)(self._deserialized(item) for item in value)
+            return with_items(value, map(self._deserialized, value))
         return value if hasattr(value, "get_config") else copy.deepcopy(value)
 
     # --- layers -----------------------------------------------------------------------------------

@@ -1,0 +1,33 @@
+"""Comparisons of configurations."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import keras
+import pytest
+
+from kmagic.models.decompile.config_values import comparable
+
+
+@pytest.fixture
+def tracked() -> list[int]:
+    """A list as Keras keeps it in a layer: TensorFlow's own kind of list."""
+    layer = keras.layers.Layer()
+    layer.sizes = [2, [3, (4, 5)]]
+    return layer.sizes
+
+
+def test_tracked_lists_equal_plain_ones(tracked):
+    assert type(tracked) is not list
+    assert comparable({"sizes": tracked}) == comparable({"sizes": [2, [3, (4, 5)]]})
+    assert comparable(tracked) != comparable([2, [3, (4, 6)]])
+
+
+class Size(NamedTuple):
+    height: int
+    width: int
+
+
+def test_named_tuples_equal_plain_ones():
+    assert comparable([Size(2, 3)]) == comparable([(2, 3)])
