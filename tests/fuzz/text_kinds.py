@@ -7,6 +7,8 @@ import decimal
 import fractions
 import pathlib
 import types
+from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -20,7 +22,7 @@ from kmagic.language import format_spec
 from kmagic.models.catalogue import words_for_role
 
 from .fuzzing import Kind
-from .mutations import CHARACTERS, NUMBERS, SIGNS, edit_text, model_texts, r_texts
+from .mutations import CHARACTERS, NUMBERS, SIGNS, edit_text, model_texts, r_texts, right_texts
 
 _LAYERS = (
     *("dense 4 relu", "dense 2 softmax", "conv2d 4 3x3 same", "maxpool 2x2", "flatten", "lstm 3"),
@@ -46,6 +48,33 @@ _BLOCKS = (
     *("repeat {n}:", "residual:", "block f(n={n}):", "model m1:", "for k in 1, 2, {n}:"),
     *("merge concat:", "merge add:", "branch:", "block g:", "sequential m2:", "functional m3:"),
 )
+
+
+_FITTING = (
+    ("input 4", "dense 4 relu|dropout 0.2|batchnorm|dense {units}|dense 3|layernorm|relu"),
+    (
+        "input 8x8x1",
+        "conv2d 2 3x3 same|batchnorm|dropout 0.2|relu|maxpool 1|conv2d 1 1",
+    ),
+    ("input 5x3", "lstm 3 return_sequences|gru 2 return_sequences|conv1d 2 3 same|dense 3|relu"),
+    (
+        "input 6 int32\nembedding 10 4",
+        "conv1d 4 3 same relu|lstm 4 return_sequences|dense 4",
+    ),
+)
+"""Inputs, and layers for each that may follow each other in any order."""
+
+
+def fitting_text(random: Random) -> str:
+    """A text of layers that fit each other."""
+    start, layers = random.choice(_FITTING)
+    lines = [start]
+    for _ in range(random.randint(1, 5)):
+        layer = random.choice(layers.split("|"))
+        loop = random.choice(("repeat 2:\n  ", "for k in 1, 2:\n  ", "", "", "", "", ""))
+        lines.append(loop + layer)
+    lines += ["flatten", "dense 2 softmax"]
+    return "\n".join((*lines, random.choice(("", "compile adam loss=mse", "compile sgd loss=mae"))))
 
 
 def grammar_text(random: Random) -> str:
@@ -139,11 +168,15 @@ class Texts(Kind):
             case 1:
                 words = (*SIGNS, *NUMBERS, *CHARACTERS, *words_for_role("layer"), " ", " ", "\n")
                 return "".join(random.choices(words, k=random.randint(1, 40)))
-            case number if number < 9:
-                return edit_text(random, grammar_text(random), random.choices(model_texts(), k=3))
+            case 2 | 3 | 4:
+                text = grammar_text(random)
+            case 5 | 6 | 7 | 8 | 9 | 10:
+                text = fitting_text(random)
+            case 11 | 12 | 13 | 14 | 15:
+                text = random.choice(right_texts())
             case _:
-                texts = model_texts()
-                return edit_text(random, random.choice(texts), random.choices(texts, k=3))
+                text = random.choice(model_texts())
+        return edit_text(random, text, random.choices(model_texts(), k=3))
 
     def use(self, case: str) -> None:
         self.used += 1
@@ -217,7 +250,10 @@ class RCode(Kind):
 
 
 class _Hostile:
-    """An object whose operators fail."""
+    """An object whose operators and ``repr`` fail."""
+
+    def __repr__(self) -> str:
+        raise AttributeError
 
     def __add__(self, other: object) -> Any:
         raise KeyError(other)
@@ -231,14 +267,25 @@ class _Hostile:
     __hash__ = None  # type: ignore[assignment]
 
 
-def strange_values() -> dict[str, Any]:
-    """Variables of types that notebooks contain, and some that they should not."""
+def strange_values(text: str) -> dict[str, Any]:
+    """Variables of types that notebooks contain, and some that they should not.
+
+    Those of Keras, which take long, only if the text contains their names.
+    """
     circle: list[Any] = []
     circle.append(circle)
     loop: dict[str, Any] = {}
     loop["self"] = loop
-    image = keras.Input((4,))
-    return {
+    symbol = keras.Input((4,))
+    softmax = partial(keras.layers.Dense, 2, activation="softmax")
+    late: dict[str, Callable[[], Any]] = {
+        "net": lambda: keras.Sequential([symbol, softmax()]),
+        "layer": softmax,
+        "adam": keras.optimizers.Adam,
+        "ds": lambda: tf.data.Dataset.from_tensor_slices((features, labels)).batch(2),
+    }
+    features, labels = np.zeros((6, 4), "float32"), np.arange(6) % 2
+    return {name: make() for name, make in late.items() if name in text} | {
         "i": 3,
         "big": 10**40,
         "f": 0.5,
@@ -261,8 +308,8 @@ def strange_values() -> dict[str, Any]:
         "dec": decimal.Decimal("0.1"),
         "date": dt.date(2020, 1, 1),
         "path": pathlib.Path("a.csv"),
-        "x": np.zeros((6, 4), "float32"),
-        "y": np.arange(6) % 2,
+        "x": features,
+        "y": labels,
         "ob": np.array([1, "a", None], object),
         "zero": np.array(3.0),
         "none": np.zeros((0, 4)),
@@ -280,13 +327,7 @@ def strange_values() -> dict[str, Any]:
         "tensor": tf.constant([[1.0, 2.0]]),
         "ragged": tf.ragged.constant([[1], [2, 3]]),
         "sparse": tf.sparse.from_dense([[1.0, 0.0]]),
-        "ds": tf.data.Dataset.from_tensor_slices(
-            (np.zeros((6, 4), "float32"), np.arange(6) % 2)
-        ).batch(2),
-        "symbol": image,
-        "net": keras.Sequential([image, keras.layers.Dense(2, activation="softmax")]),
-        "layer": keras.layers.Dense(2),
-        "adam": keras.optimizers.Adam(),
+        "symbol": symbol,
         "cls": keras.layers.Dense,
         "fn": lambda value: value,
         "gen": (value for value in range(3)),
@@ -331,6 +372,11 @@ _NAMES = (
     ),
     *("ns", "undefined"),
 )
+_LIKELY = (
+    *("x", "y", "x", "y", "df", "ds", "net", "i", "f", "s", "t", "3", "0.5", "x[:2]", "y[:2]", "l"),
+    *("'adam'", "'mse'", "[3, 3]", "layer", "adam", "x, y", "d", "i + 1", "u8", "ns.units", "n"),
+)
+"""Values that suit some template."""
 _OPERATORS = (
     *("+", "-", "*", "/", "//", "%", "**", "@", "<<", ">>", "&", "|", "^", "<", "==", "!=", ">="),
     *("in", "not in", "is", "is not", "and", "or"),
@@ -445,7 +491,9 @@ class Braces(Kind):
         parts = template.split("{E}")
         text = parts[0]
         for part in parts[1:]:
-            source = expression(random, random.choice((0, 0, 1, 2, 3)))
+            source = expression(random, random.choice((0, 0, 0, 1, 2, 3)))
+            if random.random() < 0.5:
+                source = random.choice(_LIKELY)
             text += "{" + source.replace("\n", " ") + "}" + part
         return (
             text if text.startswith("%") else f"input {random.choice(('4', '4', '8x8x1'))}\n{text}"
@@ -453,6 +501,6 @@ class Braces(Kind):
 
     def use(self, case: str) -> None:
         if case.startswith("%"):
-            self.notebook.run(case, strange_values())
+            self.notebook.run(case, strange_values(case))
         else:
-            use_text(case, strange_values())
+            use_text(case, strange_values(case))
