@@ -37,12 +37,13 @@ from kmagic.data.target_kind import decide_target
 from kmagic.data.time_order import find_overlap
 from kmagic.models.model_arrays import dense_rows, sparse_rows
 from kmagic.support.errors import DataError
-from kmagic.support.formatting import format_bytes, format_shape, list_names
+from kmagic.support.formatting import format_bytes, format_shape, list_names, safe_repr
 from kmagic.support.keras_cache import show_path
 from kmagic.support.memory import MAX_SHARE, available_memory, require_memory
 from kmagic.support.messages import Option, Text
 from kmagic.support.progress import Progress
 from kmagic.support.sentences import as_sentences
+from kmagic.support.symbolic import check_has_values
 
 DESCRIPTIONS: dict[DataKind, str] = {
     "images": "contains images",
@@ -181,7 +182,8 @@ def parse_parts(source: Any) -> Parts | None:
 def check_lengths(x: Any, y: Any, x_name: str, y_name: str) -> None:
     """Check that there is one target for each input."""
     if not hasattr(y, "__len__") or isinstance(y, str | bytes) or getattr(y, "ndim", 1) == 0:
-        raise DataError(f"{y_name} must have one value for each row of {x_name}; got {y!r}.")
+        found = safe_repr(y)
+        raise DataError(f"{y_name} must have one value for each row of {x_name}; got {found}.")
     if len(x) != len(y):
         raise DataError(
             f"{x_name} has {len(x):,} rows, but {y_name} has {len(y):,}; they must have the same "
@@ -224,6 +226,7 @@ def _match_inputs(x: NDArray[Any], x_test: NDArray[Any]) -> list[NDArray[Any]]:
 
 def _to_input_array(x: Any, name: str) -> NDArray[Any]:
     """Inputs as an array of numbers, of texts, or of lists of word indices."""
+    check_has_values(x)
     x = sparse_rows(x)
     if hasattr(x, "tocsr"):
         size = math.prod(x.shape) * x.dtype.itemsize

@@ -8,6 +8,7 @@ from numbers import Number
 from typing import Any, Literal, TypeAlias
 
 from kmagic.support.keras_import import keras
+from kmagic.support.symbolic import check_has_values
 
 Side: TypeAlias = Literal["inputs", "outputs"]
 Shape: TypeAlias = tuple[int | None, ...]
@@ -100,6 +101,7 @@ def as_array(values: Any) -> Any:
     """
     import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
 
+    check_has_values(values)
     if isinstance(values, list):
         try:
             values = np.asarray(values)

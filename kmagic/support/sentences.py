@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kmagic.support.errors import DataError
+from kmagic.support.symbolic import check_has_values
 
 NUMERIC_KINDS = frozenset("biufcmMV")
 """NumPy's kinds of data type that cannot contain text."""
@@ -25,6 +26,7 @@ def as_sentences(raw: Any) -> list[str] | None:
         >>> as_sentences("a great film"), as_sentences(["good", b"bad"]), as_sentences([1, 2])
         (['a great film'], ['good', 'bad'], None)
     """
+    check_has_values(raw)
     if isinstance(raw, str | bytes):
         return [_text(raw, 0)]
     if isinstance(raw, dict):

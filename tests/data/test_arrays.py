@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
@@ -125,11 +126,19 @@ def test_sentences(y: Any) -> None:
     assert numbered.x_train.shape == (32, 5)
 
 
+class Unprintable:
+    def __repr__(self) -> str:
+        raise AttributeError
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
         (None, "The source must be a name, .*; got None"),
         (3, "The source must be a name, .*; got int 3"),
+        (np, "The source must be a name, .*; got module <module 'numpy'"),
+        (Unprintable(), "The source must be a name, .*; got Unprintable <Unprintable object>"),
+        ((keras.Input((4,)), [0, 1]), "A symbolic tensor, .*, has no values"),
         (np.zeros((4, 2)), r"one ndarray of shape \(4, 2\), without targets"),
         (([[1, 2]] * 4, [0, 1, 0]), "x has 4 rows, but y has 3"),
         (([[1, 2]] * 4, 7), "The source must be a name, .*; got a tuple of 2"),

@@ -115,7 +115,7 @@ def _compiled(model: Any) -> str:
     if not getattr(model, "compiled", False):
         return "not compiled"
     parts = [word_for(type(model.optimizer))]
-    parts += [_loss_text(model.loss)] if model.loss else []
+    parts += [_loss_text(model.loss)] if model.loss is not None else []
     return f"compiled: {', '.join(parts)}"
 
 
@@ -124,7 +124,9 @@ def _loss_text(loss: Any) -> str:
         return ", ".join(f"{key} {_loss_text(item)}" for key, item in loss.items())
     if isinstance(loss, list | tuple):
         return ", ".join(map(_loss_text, loss))
-    return loss if isinstance(loss, str) else getattr(loss, "name", None) or loss.__name__
+    if isinstance(loss, str):
+        return loss
+    return str(getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__))
 
 
 # --- rows -----------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ from kmagic.models.model_arrays import Shape, fits_shape, sample_shape
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import natural_sort_key
 from kmagic.support.messages import Function, Option, Text
+from kmagic.support.symbolic import check_has_values
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -463,6 +464,7 @@ def _are_numbers(images: Any) -> bool:
 
 
 def _from_array(array: Any, shape: Shape | None) -> Iterator[ImageSource]:
+    check_has_values(array)
     if not hasattr(array, "dtype"):  # a data frame
         array = np.asarray(array)
     kind = getattr(array.dtype, "kind", "")

@@ -14,7 +14,8 @@ from scipy.special import expit, softmax
 
 from kmagic.evaluation.confusion.confusion_metrics import divide
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import list_names
+from kmagic.support.formatting import list_names, safe_repr
+from kmagic.support.memory import require_memory
 from kmagic.support.messages import Function, Option, Text
 
 if TYPE_CHECKING:
@@ -220,6 +221,7 @@ def as_label_array(value: object, argument: str) -> NDArray[Any]:
             actual=Text(f"shape {array.shape} of type {array.dtype}"),
             remedy=flatten if array.ndim > 2 else "",  # noqa: PLR2004 - rows and columns
         )
+    require_memory(array.size, f"{array.size:,} values", "Compare fewer samples at a time.")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
         raise EvaluationError(
@@ -315,11 +317,11 @@ def _object_array(array: NDArray[Any], argument: str) -> NDArray[Any]:
     if all(isinstance(item, bool | int | float | np.number) for item in items):
         return np.array(items).reshape(array.shape)
     odd = next(item for item in items if not isinstance(item, str))
-    is_missing = odd is None or repr(odd) in ("nan", "<NA>")
+    is_missing = odd is None or safe_repr(odd) in ("nan", "<NA>")
     raise EvaluationError(
         option=argument,
         expected="all strings or all numbers",
-        actual=Text(f"{odd!r} of type {type(odd).__name__}"),
+        actual=Text(f"{safe_repr(odd)} of type {type(odd).__name__}"),
         remedy="Remove the rows without a label first." if is_missing else "",
     )
 

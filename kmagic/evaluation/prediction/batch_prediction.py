@@ -23,6 +23,7 @@ from kmagic.models.model_arrays import (
     sparse_rows,
 )
 from kmagic.support.errors import EvaluationError
+from kmagic.support.formatting import safe_repr
 from kmagic.support.keras_import import keras
 from kmagic.support.messages import ModelName, Option, Text
 from kmagic.support.model_registry import dataset_for
@@ -103,8 +104,13 @@ def predict_stream(
         for model, prepare, predicted in zip(models, prepares, rows, strict=True):
             batch = prepare(x)
             if not isinstance(batch, dict | list | tuple):
+                if not getattr(batch, "ndim", 1) or not hasattr(batch, "shape"):
+                    message = f"A stream must yield batches of samples; got {safe_repr(batch)}."
+                    raise EvaluationError(message, "Yield arrays with one row per sample.")
                 check_batch_size(model, int(batch.shape[0]), stream=stream)
             shape = sample_shape(model) if hasattr(batch, "ndim") else None
+            if shape is not None:
+                check_sample_shape(model, match_axes(batch, len(shape) + 1))
             predicted.append(predict_batch(model, batch, shape))
         if y is not None and not isinstance(y, dict | list | tuple):  # of a single output
             labels.append(np.asarray(dense_rows(sparse_rows(y))))
@@ -285,7 +291,10 @@ def check_sample_shape(model: Any, arrays: Any) -> None:
     ):
         return
     received, remedy = tuple(arrays.shape[1:]), ""
-    if None not in expected and math.prod(received) == math.prod(int(n or 0) for n in expected):
+    sizes = [math.prod(int(side or 0) for side in shape) for shape in (received, expected)]
+    if None in received and hasattr(arrays, "to_tensor"):
+        remedy = "Fill the rows up to one length: x.to_tensor()."
+    elif sizes[0] == sizes[1] > 0:
         sides = ", ".join(map(str, (-1, *expected)))
         remedy = f"The number of values is correct: use x.reshape({sides})."
     raise EvaluationError(

@@ -194,9 +194,19 @@ def _compile(
                 context.report_rejection(f"the model has no output {key}", span, remedy)
     context.raise_problems()
     try:
+        _check_no_data(arguments)
         model.compile(**arguments)
     except Exception as error:  # noqa: BLE001 - whatever Keras raises, the line is at fault
         context.reject(clean_message(error_summary(error)), spec.span, cause=error)
+
+
+def _check_no_data(arguments: Mapping[str, Any]) -> None:
+    """Reject arrays as losses or metrics, which Keras would notice in training only."""
+    for name in ("loss", "metrics", "weighted_metrics"):
+        for item in keras.tree.flatten(arguments.get(name)):
+            if hasattr(item, "shape") and not callable(item):
+                found = type(item).__name__
+                raise TypeError(f"{name} must be words, functions or objects; got {found}")
 
 
 def _output_names(model: Any) -> list[str]:

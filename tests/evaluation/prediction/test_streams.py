@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -211,3 +212,18 @@ def test_sparse_labels_are_dense_ones(net):
 
     one_hot = csr_matrix(np.eye(2)[np.arange(40) % 2])
     assert kmagic.confusion_of(net, DENSE, one_hot).samples == 40
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (tf.ragged.constant([[1.0], [2.0, 3.0]]), r"got \(\?,\).\s+Fill .* x.to_tensor\(\)"),
+        (keras.Input((12,)), "symbolic tensor, .* has no values"),
+        ((number for number in range(3)), r"must yield batches of samples; got array\(0\)"),
+        ((np.zeros((2, 9)) for _ in range(2)), r"expects samples of shape \(12,\); got \(9,\)"),
+        (tf.data.Dataset.from_tensor_slices(np.zeros((4, 9))).batch(2), r"\(12,\); got \(9,\)"),
+    ],
+)
+def test_what_has_no_samples_of_the_models_shape_is_refused(net, x, message):
+    with pytest.raises(KmagicError, match=message):
+        kmagic.predict(net, x)

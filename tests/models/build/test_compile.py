@@ -160,3 +160,12 @@ def test_a_learning_rate_of_another_type_is_refused_in_a_whole_sentence():
     with pytest.raises(DSLError, match="learning_rate must be a number or a schedule; got a") as e:
         build("input 4 / dense 2 / compile sgd({what}) loss=mse", what=object())
     assert "adam(1e-3)" in e.value.remedy
+
+
+@pytest.mark.parametrize(
+    "argument", ["loss={x}", "loss=mse metrics={x}", "loss=mse metrics=[mae, {x}]"]
+)
+@pytest.mark.parametrize("x", [np.zeros((2, 3)), keras.Input((3,))], ids=["array", "symbolic"])
+def test_data_is_neither_a_loss_nor_a_metric(argument, x):
+    with pytest.raises(DSLError, match="must be words, functions or objects; got"):
+        compiled(f"sgd {argument}", x=x)
