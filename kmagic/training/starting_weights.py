@@ -8,13 +8,12 @@ that they had then.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from kmagic.models.keras_history import flat_layers, is_model
+from kmagic.models.keras_history import flat_layers, is_model, nested_layers
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
 from kmagic.support.model_registry import (
@@ -39,48 +38,49 @@ class StartingPoint:
     """A model before its first run.
 
     Attributes:
-        is_new: Whether all its weights were new; they can be created again.
-        is_loaded: Whether they were loaded from a file.
+        is_new: Whether all its weights were new, or not created yet; they can be created again.
         digest: Hash of its weights.
-        weights: A copy of them, if they are not new and not too large.
-        steps: Optimizer steps that it had been trained for.
+        weights: A copy of them, if they are neither new nor unknown.
+        problem: Why neither new nor earlier weights are possible.
         epochs: Epochs that it has been trained for since then.
         rates: The learning rates at the start and the end of its last run.
     """
 
     is_new: bool
-    is_loaded: bool
     digest: bytes
-    weights: list[Any] | None
-    steps: int
+    weights: list[Any] | None = None
+    problem: str = ""
     epochs: int = 0
     rates: tuple[float | None, float | None] = (None, None)
 
-    @property
-    def is_known(self) -> bool:
-        """Whether it differs from a trained model and can be restored."""
-        return self.is_new or (self.weights is not None and (self.is_loaded or not self.steps))
 
-
-def starting_point(model: keras.Model) -> StartingPoint | None:
-    """The starting point of a model, registered if this is its first run; None if not built."""
+def starting_point(model: keras.Model) -> StartingPoint:
+    """The starting point of a model, registered if this is its first run."""
     record = record_for(model)
-    if record.start is None and model.built:
+    if record.start is None:
         steps = steps_trained(model)
         is_new = is_untrained(model) or (record.initial_weights is not None and steps > 0)
+        start = StartingPoint(is_new or not model.weights, hash_weights(model))
         size = FLOAT_BYTES * sum(math.prod(weight.shape) for weight in model.weights)
-        is_small = size <= machine_memory() * MAX_MEMORY_SHARE
-        weights = model.get_weights() if is_small and not is_new else None
-        digest = hash_weights(model)
-        record.start = StartingPoint(is_new, record.is_loaded, digest, weights, steps)
-    start: StartingPoint | None = record.start
-    return start
+        if start.is_new:
+            pass
+        elif steps and not record.is_loaded:
+            start.problem = f"it was trained for {pluralize(steps, 'step')} before the first run"
+        elif not model.built:
+            start.problem = "only some of its weights existed before the first run"
+        elif size > machine_memory() * MAX_MEMORY_SHARE:
+            start.problem = "they were too large to be copied before the first run"
+        else:
+            start.weights = model.get_weights()
+        record.start = start
+    found: StartingPoint = record.start
+    return found
 
 
 def count_run(model: keras.Model, run: TrainingRun) -> None:
     """Count what a run that ended has trained; an epoch that it began counts."""
-    start: StartingPoint | None = record_for(model).start
-    if start is not None and run.now.batch:
+    start = starting_point(model)
+    if run.now.batch:
         epochs = max(run.now.epoch - run.initial_epoch, len(run.log)) - run.resumed
         start.epochs = max(start.epochs, run.resumed) + max(epochs, 0)
         start.rates = (run.learning_rates[0] if run.log else None, learning_rate(model))
@@ -92,10 +92,7 @@ def trained_note(model: keras.Model) -> str:
     It is also about an optimizer that was used before, while the weights are the original ones.
     """
     start, steps = starting_point(model), steps_trained(model)
-    if start is None:
-        return ""
-    is_moved = start.digest != hash_weights(model)
-    if start.epochs and not is_moved:
+    if start.epochs and start.digest == hash_weights(model):
         return (
             "The weights are those from before the first run, but the state of the optimizer is "
             f"from {pluralize(steps, 'step')} of training. Compile the model again to reset it."
@@ -108,7 +105,7 @@ def trained_note(model: keras.Model) -> str:
     end = ""
     if start.is_new:
         end = " With fresh, training starts with new weights."
-    elif start.is_known and start.epochs:
+    elif start.epochs and not start.problem:
         end = " With fresh, training starts with the weights from before the first run."
     count = pluralize(epochs, "epoch") if epochs else pluralize(steps, "step")
     return f"Continues from weights that were trained for {count}.{end}"
@@ -123,31 +120,27 @@ def start_again(model: keras.Model) -> str:
         TrainingError: Its weights from before its first run are not known.
     """
     record, start = record_for(model), starting_point(model)
-    if start is None:
-        return ""  # it has no weights yet
-    if start.is_new:
-        values = dict(_new_values(model))
-        message = "Started with new weights."
-    elif not start.is_known or start.weights is None:
-        cause = (
-            "they were too large to be copied before the first run"
-            if start.weights is None
-            else f"it was trained for {pluralize(start.steps, 'step')} before the first run"
-        )
-        raise TrainingError(f"{model.name} cannot start with new weights: {cause}.", BUILD_AGAIN)
+    if start.problem:
+        raise _error(model, start.problem)
+    layers = [layer for layer in nested_layers(model) if not is_model(layer)]
+    adapting = [layer for layer in layers if hasattr(layer, "adapt")]
+    adapted = {id(variable) for layer in adapting for variable in layer.variables}
+    if start.weights is None:
+        origin = "with new weights"
+        pairs = [
+            pair for layer in layers if layer not in adapting for pair in _new_values(model, layer)
+        ]
+        created = {id(variable) for variable, _ in pairs} | adapted
+        for weight in model.weights:
+            if id(weight) not in created:
+                raise _error(model, f"{weight.path} belongs to no layer that can be created again")
     else:
-        layers = [layer for layer in _leaf_layers(model) if hasattr(layer, "adapt")]
-        adapted = {id(variable) for layer in layers for variable in layer.variables}
-        values = {
-            id(weight): (weight, value)
-            for weight, value in zip(model.weights, start.weights, strict=True)
-            if id(weight) not in adapted
-        }
-        message = "Started with the weights from before the first run."
-        if start.is_loaded:
-            message = "Started with the weights that were loaded."
-    optimizer = _new_optimizer_values(model)
-    for variable, value in (*values.values(), *optimizer):
+        origin = "with the weights " + (
+            "that were loaded" if record.is_loaded else "from before the first run"
+        )
+        values = zip(model.weights, start.weights, strict=True)
+        pairs = [(weight, value) for weight, value in values if id(weight) not in adapted]
+    for variable, value in [*pairs, *_new_optimizer_values(model)]:
         variable.assign(value)
     for layer in flat_layers(model):
         if isinstance(layer, keras.layers.RNN) and layer.stateful:
@@ -160,30 +153,22 @@ def start_again(model: keras.Model) -> str:
     record.run = record.best = None
     set_last_call(model, None)
     record.loaded_epochs = 0
-    return message
+    return f"Started {origin}." if model.weights else ""
 
 
-def _new_values(model: keras.Model) -> Iterator[tuple[int, tuple[Any, Any]]]:
-    """New values for the variables of all layers: as if they had just been created."""
-    for layer in _leaf_layers(model):
-        if not layer.variables or hasattr(layer, "adapt"):
-            continue
-        try:
-            new = type(layer).from_config(layer.get_config())
-            config = layer.get_build_config()
-            if config:
-                new.build_from_config(config)
-            pairs = [
-                (id(variable), (variable, keras.ops.convert_to_numpy(value)))
-                for variable, value in zip(layer.variables, new.variables, strict=True)
-            ]
-        except (ValueError, TypeError, NotImplementedError) as error:
-            raise TrainingError(
-                f"{model.name} cannot start with new weights: layer {layer.name} cannot be created "
-                "again.",
-                BUILD_AGAIN,
-            ) from error
-        yield from pairs
+def _error(model: keras.Model, cause: str, remedy: str = BUILD_AGAIN) -> TrainingError:
+    return TrainingError(f"{model.name} cannot start with new weights: {cause}.", remedy)
+
+
+def _new_values(model: keras.Model, layer: Any) -> list[tuple[Any, Any]]:
+    """New values for the variables of a layer: as if they had just been created."""
+    try:
+        new = type(layer).from_config(layer.get_config())
+        if config := layer.get_build_config():
+            new.build_from_config(config)
+        return _with_values(layer.variables, new.variables)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise _error(model, f"layer {layer.name} cannot be created again") from error
 
 
 def _new_optimizer_values(model: keras.Model) -> list[tuple[Any, Any]]:
@@ -194,23 +179,16 @@ def _new_optimizer_values(model: keras.Model) -> list[tuple[Any, Any]]:
     try:
         new = type(optimizer).from_config(optimizer.get_config())
         new.build(optimizer._trainable_variables)  # noqa: SLF001 - those that it was built for
-        pairs = list(zip(optimizer.variables, new.variables, strict=True))
+        pairs = _with_values(optimizer.variables, new.variables)
     except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
-        raise TrainingError(
-            f"{model.name} cannot start with new weights: its optimizer cannot be created again.",
-            "Compile the model again.",
+        raise _error(
+            model, "its optimizer cannot be created again", "Compile the model again."
         ) from error
+    return [pair for pair in pairs if "learning_rate" not in pair[0].path]
+
+
+def _with_values(variables: Any, others: Any) -> list[tuple[Any, Any]]:
     return [
-        (variable, keras.ops.convert_to_numpy(value))
-        for variable, value in pairs
-        if "learning_rate" not in variable.path
+        (variable, keras.ops.convert_to_numpy(other))
+        for variable, other in zip(variables, others, strict=True)
     ]
-
-
-def _leaf_layers(model: Any) -> Iterator[Any]:
-    """The layers of a model, and those of its nested models instead of these."""
-    for layer in model.layers:
-        if is_model(layer):
-            yield from _leaf_layers(layer)
-        else:
-            yield layer

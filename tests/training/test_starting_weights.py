@@ -137,3 +137,40 @@ def test_fresh_resets_states_of_recurrent_layers_and_optimizers():
     assert accumulators
     assert all(np.allclose(variable, 0.1) for variable in accumulators)
     assert not all(np.allclose(first[variable.path], 0.1) for variable in accumulators)
+
+
+class Lazy(keras.Model):
+    """Creates its weights in its first run, except those of layers that it gets."""
+
+    def __init__(self, *layers, has_own=False):
+        super().__init__(name="lazy")
+        self.parts = [*layers, keras.layers.Dropout(0.1), keras.layers.Dense(1)]
+        self.has_own = has_own
+
+    def build(self, shape):
+        if self.has_own:
+            self.own = self.add_weight(shape=shape[-1:], name="own")
+
+    def call(self, x, training=False):
+        for part in self.parts:
+            x = part(x, training=training) if isinstance(part, keras.layers.Dropout) else part(x)
+        return x
+
+
+@pytest.mark.parametrize("case", ["own layers", "own weight", "layers from elsewhere"])
+def test_fresh_of_a_model_that_its_first_run_builds(case):
+    base = keras.layers.Dense(3)
+    base.build((None, 4))
+    layers = [base] if case == "layers from elsewhere" else []
+    net = Lazy(*layers, has_own=case == "own weight")
+    net.compile("sgd", "mse")
+    fit(net, X, Y)
+    before = net.get_weights()
+    if case == "own layers":
+        assert note(net, fresh=True, epochs=0) == "Started with new weights."
+        assert not same(net.get_weights(), before)
+        return
+    cause = "own belongs to no layer" if case == "own weight" else "only some of its weights"
+    with pytest.raises(TrainingError, match=cause):
+        fit(net, X, Y, fresh=True)
+    assert same(net.get_weights(), before)
