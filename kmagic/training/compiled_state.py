@@ -17,7 +17,6 @@ from kmagic.models.model_arrays import has_custom_step
 from kmagic.support.formatting import list_names
 from kmagic.support.model_registry import record_for
 
-COMPILE_AGAIN = "Compile the model again."
 PLAIN = (bool, int, float, str, type(None))
 CHANGING = frozenset({"built", "supports_masking", "name"})
 """Attributes that Keras itself sets later."""
@@ -28,25 +27,21 @@ def stale_notes(model: keras.Model) -> list[str]:
     if model.train_function is None or model.run_eagerly:
         return []
     untrained, trained = _weights_at_compile(model)
+    changed = list(_changed_attributes(model))
     notes = []
     if untrained:
-        verb = "is" if len(untrained) == 1 else "are"
-        notes.append(
-            f"{list_names(untrained)} {verb} not trained: unfrozen or added after the model was "
-            f"compiled. {COMPILE_AGAIN}"
-        )
+        reason = "not trained: unfrozen or added after the model was compiled"
+        notes.append(f"{_are(untrained)} {reason}.")
     if trained:
-        verb = "is" if len(trained) == 1 else "are"
-        notes.append(
-            f"{list_names(trained)} {verb} still trained: frozen after the model was compiled. "
-            f"{COMPILE_AGAIN}"
-        )
-    if changes := list(_changed_attributes(model)):
-        notes.append(
-            f"The change of {list_names(changes)} has no effect, because the training function was "
-            f"traced before. {COMPILE_AGAIN}"
-        )
-    return notes
+        notes.append(f"{_are(trained)} still trained: frozen after the model was compiled.")
+    if changed:
+        reason = "has no effect, because the training function was traced before"
+        notes.append(f"The change of {list_names(changed)} {reason}.")
+    return [f"{note} Compile the model again." for note in notes]
+
+
+def _are(names: list[str]) -> str:
+    return f"{list_names(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 def traceable_state(model: keras.Model) -> dict[str, Any]:
@@ -62,14 +57,14 @@ def traceable_state(model: keras.Model) -> dict[str, Any]:
 def remember_state(model: keras.Model, before: Mapping[str, Any]) -> None:
     """Remember the attributes for which a model's training function was traced."""
     function = model.train_function
-    if function is not None and _traced(model) is None:
+    if function is not None and not _traced(model):
         record_for(model).traced = (ref(function), {**_attributes(model), **before})
 
 
-def _traced(model: keras.Model) -> dict[str, Any] | None:
+def _traced(model: keras.Model) -> dict[str, Any]:
     """The attributes for which the present training function was traced, if they are known."""
-    known = record_for(model).traced
-    return known[1] if known is not None and known[0]() is model.train_function else None
+    function, attributes = record_for(model).traced or (None, {})
+    return attributes if function is not None and function() is model.train_function else {}
 
 
 def _weights_at_compile(model: keras.Model) -> tuple[list[str], list[str]]:
@@ -84,10 +79,9 @@ def _weights_at_compile(model: keras.Model) -> tuple[list[str], list[str]]:
     untrained, trained = [], []
     for layer in _top_layers(model):
         trainable = {id(variable) for variable in layer.trainable_variables}
-        own = {id(variable) for variable in layer.variables}
         if trainable - optimized:
             untrained.append(layer.name)
-        if (own & optimized) - trainable:
+        if ({id(variable) for variable in layer.variables} & optimized) - trainable:
             trained.append(layer.name)
     return untrained, trained
 
@@ -102,47 +96,40 @@ def _top_layers(model: keras.Model) -> Iterator[Any]:
 
 
 def _attributes(model: keras.Model, *, keras_only: bool = False) -> dict[str, Any]:
-    """The settings of layers, optimizer and loss, by name."""
+    """The settings of layers, optimizer and loss, by name; of objects the identity."""
     layers = [layer for layer in flat_layers(model) if layer is not model]
     if keras_only:
         layers = [layer for layer in layers if type(layer).__module__.startswith("keras.")]
     optimizer = model.optimizer
-    attributes = {
-        f"{getattr(owner, 'name', 'layer')}.{name}": _kept(value)
+    found = {
+        f"{getattr(owner, 'name', 'layer')}.{name}": value
         for owner in [*layers, *filter(None, [optimizer])]
         for name, value in vars(owner).items()
         if name[0] != "_" and name not in CHANGING and _is_setting(owner, name, value)
     }
-    attributes |= {f"{layer.name}.dtype_policy": layer.dtype_policy.name for layer in layers}
+    found |= {f"{layer.name}.dtype_policy": layer.dtype_policy.name for layer in layers}
     rate = getattr(optimizer, "_learning_rate", None)
-    schedule = rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
-    attributes |= {"loss": model.loss} if isinstance(model.loss, PLAIN) else {}
-    return attributes | {"the learning rate schedule": _kept(schedule)}
+    is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+    found["the learning rate schedule"] = rate if is_schedule else None
+    found["the optimizer"] = optimizer
+    if isinstance(model.loss, PLAIN):
+        found["loss"] = model.loss
+    # An object is not kept alive, as it may refer to the model.
+    return {
+        key: value if isinstance(value, PLAIN) else (id(value),) for key, value in found.items()
+    }
 
 
 def _is_setting(owner: Any, name: str, value: Any) -> bool:
-    if isinstance(value, PLAIN):
-        return True
     if callable(value):
         return not hasattr(value, "name") and not hasattr(type(owner), name)
-    return bool(keras.ops.is_tensor(value))
-
-
-def _kept(value: Any) -> Any:
-    """A value to compare with later; an object is not kept alive, as it may refer to the model."""
-    return value if isinstance(value, PLAIN) else ref(value)
-
-
-def _is_equal(first: Any, second: Any) -> bool:
-    if isinstance(first, ref) and isinstance(second, ref):
-        return bool(first() is second() is not None)
-    return type(first) is type(second) and bool(first == second)
+    return isinstance(value, PLAIN) or bool(keras.ops.is_tensor(value))
 
 
 def _changed_attributes(model: keras.Model) -> Iterator[str]:
-    before = _traced(model)
-    for name, value in _attributes(model).items() if before is not None else ():
-        if before is None or name not in before or _is_equal(before[name], value):
-            continue
-        shown = isinstance(value, PLAIN) and isinstance(before[name], PLAIN)
-        yield f"{name} from {before[name]} to {value}" if shown else name
+    traced = _traced(model)
+    for name, value in _attributes(model).items() if traced else ():
+        before = traced.get(name, value)
+        if type(before) is not type(value) or before != value:
+            shown = isinstance(value, PLAIN) and isinstance(before, PLAIN)
+            yield f"{name} from {before} to {value}" if shown else name

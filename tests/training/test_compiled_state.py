@@ -86,6 +86,14 @@ def test_settings_that_were_traced_cannot_be_changed():
     assert notes(net, validation_split=0.5) == []
 
 
+def test_another_optimizer_without_compiling_has_no_effect():
+    net = make()
+    fit(net, X, Y)
+    net.optimizer = keras.optimizers.SGD()
+    (note,) = notes(net)
+    assert note.startswith("The change of the optimizer has no effect")
+
+
 def test_data_that_is_adapted_again_is_reported():
     norm = keras.layers.Normalization(name="norm")
     norm.adapt(X)
