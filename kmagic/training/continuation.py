@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from hashlib import blake2b
-from typing import Any, NoReturn
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,9 +20,8 @@ from kmagic.training.run.training_run import TrainingRun
 
 MAX_SAMPLED_ROWS = 256
 """Rows of each part that a record identifies by digest."""
-MAX_VALUES = 1024
+MAX_VALUES = 256
 """Values per row that a digest covers, evenly spread."""
-CHUNK_ROWS = 4096
 SETTINGS = frozenset(option.name for option in fields(FitOptions)) - {
     "name",
     "resume",
@@ -37,12 +35,7 @@ VALIDATION_OPTIONS = frozenset({"validation_data", "validation_split"})
 class FitCall:
     """A model's last fit, as far as a run that continues it needs it.
 
-    Attributes:
-        run: Its record.
-        options: Its options.
-        x: Its inputs.
-        y: Its targets.
-        arguments: The data as Keras got it.
+    ``arguments`` is the data as Keras got it.
     """
 
     run: TrainingRun
@@ -61,10 +54,9 @@ class Continuation:
         y: The targets, likewise.
         options: The options given, and the earlier run's for all others.
         inherited: Names of the options that are the earlier run's.
-        lost: Callbacks of the earlier run that its record does not contain, as text.
+        notes: What the record of the earlier run lacks.
         fingerprint: The earlier run's.
         rows: The rows that the earlier run trained on and held out; None if they are unknown.
-        is_foreign: Whether it is the run of another model, or was loaded.
         keeps_split: Whether the validation options are the earlier run's.
         may_mix: Whether the caller allows training on rows that were held out.
     """
@@ -73,10 +65,9 @@ class Continuation:
     y: Any
     options: FitOptions
     inherited: Sequence[str] = ()
-    lost: str = ""
+    notes: Sequence[str] = ()
     fingerprint: str = ""
     rows: RowSample | None = None
-    is_foreign: bool = False
     keeps_split: bool = True
     may_mix: bool = False
 
@@ -87,30 +78,43 @@ class Continuation:
             TrainingError: Rows that were held out would be trained on.
         """
         if self.inherited:
-            values = [_setting(self.options, name) for name in self.inherited]
+            described = self.options.described()
+            values = [
+                f"{name} ({described[name]})"
+                if name in described
+                else f"{name} {getattr(self.options, name)}".removesuffix(" True")
+                for name in self.inherited
+            ]
             run.add_message(f"Settings of the earlier run: {', '.join(values)}.")
-        if self.is_foreign:
-            run.add_message(
-                "The continued run did not train this model in this process: the weights are used "
-                "as they are."
-            )
-        if self.lost:
-            run.add_message(
-                f"The callbacks of the earlier run are not in its record: {self.lost}. "
-                "Pass them again if they are needed."
-            )
+        for note in self.notes:
+            run.add_message(note)
         is_same = self.fingerprint == run.fingerprint
         if self.fingerprint and not is_same:
             run.add_message("The data differs from that of the earlier epochs.")
         if self.rows is None or (is_same and self.keeps_split):
             return
-        training, validation = split_inputs(arguments)
-        mixed = _count_known(self.rows.held_out, training)
+        training, validation = map(row_digests, split_inputs(arguments))
+        mixed = len(self.rows.held_out.intersection(training))
         if mixed and not self.may_mix:
-            _reject_mixed(mixed, len(self.rows.held_out), "split" if is_same else "data")
+            cause, count = "split" if is_same else "data", len(self.rows.held_out)
+            sampled = " sampled" if count == MAX_SAMPLED_ROWS else ""
+            raise TrainingError(
+                f"The {cause} differs from that of the earlier epochs: {mixed:,} of {count:,}"
+                f"{sampled} rows that were held out for validation would be trained on, and the "
+                "validation metrics would no longer measure new data.",
+                Text(
+                    f"Keep the {cause} of the earlier run, or pass ",
+                    *(Option("checks", False), " to train on them anyway."),
+                ),
+            )
         if mixed:
             run.add_message("Trains on rows that the earlier epochs held out for validation.")
-        if _count_known(self.rows.trained, validation):
+        elif not training:
+            run.add_message(
+                "The earlier epochs held out rows for validation. Whether these batches contain "
+                "them is unknown."
+            )
+        if self.rows.trained.intersection(validation):
             run.add_message(
                 "The validation metrics are too good: the validation data contains rows that the "
                 "earlier epochs were trained on."
@@ -138,49 +142,51 @@ def continue_run(
     folder = None if options.checkpoint is None else Checkpoint(options.checkpoint)
     if last is not None and wanted not in (None, last.run):
         last = None
-    if folder is not None and folder.exists and not (last and _same_folder(last, folder)):
-        return _continue_record(x, y, options, given, folder.record)
-    if last is not None:
-        return _continue_call(x, y, options, given, last)
     run = wanted or record_for(model).run
-    if run is not None:
-        continuation = _continue_record(x, y, options, given, vars(run))
-        return replace(continuation, is_foreign=run is not record_for(model).run)
-    if folder is None:
+    if folder is not None and folder.exists and not (last and _same_folder(last, folder)):
+        found = _from_record(x, given, folder.record)
+    elif last is not None:
+        for callback in [] if "callbacks" in given else keras.tree.flatten(last.options.callbacks):
+            if isinstance(callback, keras.callbacks.CSVLogger):
+                callback.append = True  # or it would overwrite the earlier epochs
+        if x is None:
+            x, y = last.x, last.y
+        rows = RowSample.of(last.arguments)
+        found = Continuation(x, y, last.options, (), (), last.run.fingerprint, rows)
+    elif run is not None:
+        found = _from_record(x, given, vars(run))
+        if run is not record_for(model).run:
+            note = (
+                "The continued run did not train this model in this process: the weights are used "
+                "as they are."
+            )
+            own = replace(found.options, checkpoint=None)  # that folder has other weights
+            found = replace(found, options=own, notes=(note, *found.notes))
+    elif folder is not None:
+        return Continuation(x, y, options)  # a new run in an empty folder
+    else:
         raise TrainingError(
             f"{options.name or model.name} has no earlier run to continue.",
             Text("Train it without ", Option("resume"), " first; ")
             + Text("to continue in another process, use ", Option("checkpoint"), "."),
         )
-    return Continuation(x, y, options)  # a new run in an empty folder
-
-
-def _continue_call(
-    x: Any, y: Any, options: FitOptions, given: Mapping[str, Any], last: FitCall
-) -> Continuation:
-    """Take over the settings of a fit in this process, and its data if none is given."""
-    completed, inherited = _complete(options, given, last.options)
-    if x is None:
-        x, y = last.x, last.y
-    for callback in keras.tree.flatten(completed.callbacks) if "callbacks" in inherited else ():
-        if isinstance(callback, keras.callbacks.CSVLogger):
-            callback.append = True  # or it would overwrite the earlier epochs
-    return Continuation(
-        x,
-        y,
-        completed,
-        inherited,
-        fingerprint=last.run.fingerprint,
-        rows=RowSample.of(last.arguments),
-        keeps_split=not VALIDATION_OPTIONS & given.keys(),
+    changed = found.options.changed()
+    replaced = VALIDATION_OPTIONS if VALIDATION_OPTIONS & given.keys() else frozenset()
+    names = [name for name in changed if name in SETTINGS - replaced and name not in given]
+    completed = {name: changed[name] for name in names}
+    return replace(
+        found,
+        x=x,
+        y=y,
+        options=replace(options, **completed, others={**found.options.others, **options.others}),
+        inherited=tuple(name for name in names if name != "epochs"),
+        keeps_split=not replaced,
         may_mix=given.get("checks") is False,
     )
 
 
-def _continue_record(
-    x: Any, y: Any, options: FitOptions, given: Mapping[str, Any], record: Mapping[str, Any]
-) -> Continuation:
-    """Take over the settings in a run's record, which lacks data and objects.
+def _from_record(x: Any, given: Mapping[str, Any], record: Mapping[str, Any]) -> Continuation:
+    """The settings in a run's record, which lacks data and objects.
 
     Raises:
         TrainingError: Data that the earlier run used is not given.
@@ -200,60 +206,22 @@ def _continue_record(
             "The data of the earlier run is not in its record.", "Pass the same data again."
         )
     validates = VALIDATION_OPTIONS & given.keys()
+    notes = []
     for name, text in described.items():
-        if name == "callbacks" or name in given or (name == "validation_data" and validates):
+        if name in given or (name == "validation_data" and validates):
             continue
-        raise TrainingError(
-            Text(Option(name), f" of the earlier run ({text}) is not in its record."),
-            Text("Pass ", Option(name), " again."),
-            option=name,
+        if name != "callbacks":
+            raise TrainingError(
+                Text(Option(name), f" of the earlier run ({text}) is not in its record."),
+                Text("Pass ", Option(name), " again."),
+                option=name,
+            )
+        notes.append(
+            f"The callbacks of the earlier run are not in its record: {text}. "
+            "Pass them again if they are needed."
         )
-    completed, inherited = _complete(options, given, earlier)
-    return Continuation(
-        x,
-        y,
-        completed,
-        inherited,
-        lost="" if "callbacks" in given else described.get("callbacks", ""),
-        fingerprint=record.get("fingerprint", ""),
-        rows=RowSample.from_dict(record.get("rows")),
-        keeps_split=not VALIDATION_OPTIONS & given.keys(),
-        may_mix=given.get("checks") is False,
-    )
-
-
-def _complete(
-    options: FitOptions, given: Mapping[str, Any], earlier: FitOptions
-) -> tuple[FitOptions, tuple[str, ...]]:
-    """The options given and those of the earlier run, and the names of the latter."""
-    changed = earlier.changed()
-    names = [name for name in changed if name in SETTINGS and name not in given]
-    if VALIDATION_OPTIONS & given.keys():
-        names = [name for name in names if name not in VALIDATION_OPTIONS]
-    others = {**earlier.others, **options.others}
-    completed = replace(options, **{name: changed[name] for name in names}, others=others)
-    return completed, tuple(name for name in names if name != "epochs")
-
-
-def _setting(options: FitOptions, name: str) -> str:
-    text = options.described().get(name)
-    if text is None:
-        value = getattr(options, name)
-        return name if value is True else f"{name} {value}"
-    return f"{name} ({text})"
-
-
-def _reject_mixed(count: int, held_out: int, cause: str) -> NoReturn:
-    sampled = " sampled" if held_out == MAX_SAMPLED_ROWS else ""
-    raise TrainingError(
-        f"The {cause} differs from that of the earlier epochs: {count:,} of {held_out:,}{sampled} "
-        "rows that were held out for validation would be trained on, and the validation metrics "
-        "would no longer measure new data.",
-        Text(
-            f"Keep the {cause} of the earlier run, or pass ",
-            *(Option("checks", False), " to train on them anyway."),
-        ),
-    )
+    rows = RowSample.from_dict(record.get("rows"))
+    return Continuation(None, None, earlier, (), notes, record.get("fingerprint", ""), rows)
 
 
 def _same_folder(last: FitCall, folder: Checkpoint) -> bool:
@@ -268,8 +236,8 @@ def _same_folder(last: FitCall, folder: Checkpoint) -> bool:
 class RowSample:
     """Digests of some rows that a run trained on, and of some that it held out."""
 
-    trained: frozenset[str] = frozenset()
-    held_out: frozenset[str] = frozenset()
+    trained: frozenset[int] = frozenset()
+    held_out: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> RowSample | None:
@@ -277,13 +245,12 @@ class RowSample:
 
         A row that is in both parts is left out.
         """
-        training, validation = (row_digests(part) for part in split_inputs(arguments))
+        training, validation = map(row_digests, split_inputs(arguments))
         if not training or not validation:
             return None
-        trained, held_out = set(training), set(validation)
+        both = set(training).intersection(validation)
         return cls(
-            _sample([row for row in training if row not in held_out]),
-            _sample([row for row in validation if row not in trained]),
+            *(_sample([row for row in part if row not in both]) for part in (training, validation))
         )
 
     @classmethod
@@ -291,10 +258,9 @@ class RowSample:
         """What :meth:`to_dict` returned; None for anything else."""
         if not isinstance(values, Mapping):
             return None
-        parts = (values.get(name) or () for name in ("trained", "held_out"))
-        return cls(*(frozenset(map(str, part)) for part in parts))
+        return cls(*(frozenset(values.get(name) or ()) for name in ("trained", "held_out")))
 
-    def to_dict(self) -> dict[str, list[str]]:
+    def to_dict(self) -> dict[str, list[int]]:
         """The digests, for JSON."""
         return {"trained": sorted(self.trained), "held_out": sorted(self.held_out)}
 
@@ -304,59 +270,51 @@ def split_inputs(arguments: Mapping[str, Any]) -> tuple[Any, Any]:
     x, validation = arguments["x"], arguments["validation_data"]
     if validation is not None:
         return x, validation[0] if isinstance(validation, tuple | list) else None
-    fraction, lengths = arguments["validation_split"], _lengths(x)
-    if not fraction or len(lengths) != 1:
+    fraction, length = arguments["validation_split"], _length(x)
+    if not fraction or length is None:
         return x, None
-    index = split_index(lengths.pop(), fraction)
+    index = split_index(length, fraction)
+    parts = (slice(index), slice(index, None))
+    training, validation = (
+        keras.tree.map_structure(lambda values, part=part: values[part], x) for part in parts
+    )
+    return training, validation
 
-    def part(rows: slice) -> Any:
-        return keras.tree.map_structure(lambda values: values[rows], x)
 
-    return part(slice(index)), part(slice(index, None))
-
-
-def row_digests(x: Any) -> list[str]:
+def row_digests(x: Any) -> list[int]:
     """A digest per row of arrays of one length; [] for anything else.
+
+    Numbers count by their value and not by their type.
 
     Example:
         >>> one, other, again = row_digests(np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]]))
         >>> one == again, one == other
         (True, False)
     """
-    lengths = _lengths(x)
-    if len(lengths) != 1:
+    import pandas as pd  # noqa: PLC0415 - slow, and needed only for a split
+
+    length = _length(x)
+    if length is None:
         return []
-    digests: list[str] = []
-    for start in range(0, lengths.pop(), CHUNK_ROWS):
-        leaves = [_rows(leaf[start : start + CHUNK_ROWS]) for leaf in keras.tree.flatten(x)]
-        rows = map(b"".join, zip(*leaves, strict=True))
-        digests += [blake2b(row, digest_size=8).hexdigest() for row in rows]
-    return digests
+    columns = []
+    for leaf in keras.tree.flatten(x):
+        rows = np.asarray(leaf).reshape(length, -1)
+        rows = rows[:, :: math.ceil(rows.shape[1] / MAX_VALUES) or 1]
+        is_number = rows.dtype.kind in "biuf"
+        columns.append(pd.DataFrame(rows.astype("float32" if is_number else "str")))
+    return pd.util.hash_pandas_object(pd.concat(columns, axis=1), index=False).tolist()
 
 
-def _rows(values: Any) -> list[bytes]:
-    """Each row as bytes; numbers count by their value and not by their type."""
-    array = np.asarray(values)
-    array = array.reshape(len(array), -1)
-    array = array[:, :: math.ceil(array.shape[1] / MAX_VALUES) or 1]
-    if array.dtype.kind in "biuf":
-        return [row.tobytes() for row in np.ascontiguousarray(array, dtype="float32")]
-    return [repr(row.tolist()).encode() for row in array]
-
-
-def _lengths(x: Any) -> set[int]:
-    """The lengths of arrays; empty if anything is not an array."""
+def _length(x: Any) -> int | None:
+    """The length of arrays; None if anything is not an array, or they differ."""
     leaves = [leaf for leaf in keras.tree.flatten(x) if leaf is not None]
     if not all(hasattr(leaf, "__array__") and getattr(leaf, "shape", ()) for leaf in leaves):
-        return set()
-    return {len(leaf) for leaf in leaves}
+        return None
+    lengths = {len(leaf) for leaf in leaves}
+    return lengths.pop() if len(lengths) == 1 else None
 
 
-def _count_known(known: frozenset[str], x: Any) -> int:
-    return len(known & set(row_digests(x))) if known and x is not None else 0
-
-
-def _sample(rows: Sequence[str]) -> frozenset[str]:
+def _sample(rows: Sequence[int]) -> frozenset[int]:
     """Some of the rows, evenly spread; the first and the last are among them."""
     indices = np.linspace(0, len(rows) - 1, min(len(rows), MAX_SAMPLED_ROWS)).astype(int)
     return frozenset(rows[index] for index in indices)

@@ -180,7 +180,7 @@ class TrainingRun(Renderable):
     resumed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
     described: dict[str, str] = field(default_factory=dict)
-    rows: dict[str, list[str]] | None = None
+    rows: dict[str, list[int]] | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     seed: int | None = None
     text: str = ""
