@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kmagic.data.inspection import PART_COUNTS, Inspection, inspect_data, stream_kind
+from kmagic.data.inspection import PART_COUNTS, Inspection, inspect_data, sample_count, stream_kind
 from kmagic.data.preparation.scale_drift import input_spreads
 from kmagic.language import format_spec
 from kmagic.models.build import origin_of
@@ -92,7 +92,8 @@ def train(
         TrainingError: The model does not fit the data, or there is nothing to continue.
     """
     name = options.name or model.name
-    options = _with_class_indices(options, dataset)
+    weights = class_weight_by_index(options.class_weight, getattr(dataset, "classes", None))
+    options = replace(options, class_weight=weights)
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
     training, review = _check(model, name, arguments, options, dataset)
     watched = None if confusion is None else confusion_data(arguments, confusion)
@@ -141,12 +142,6 @@ def train(
         record.dataset = dataset
     record.spreads = input_spreads(model, training.x)
     return run
-
-
-def _with_class_indices(options: FitOptions, dataset: Dataset | None) -> FitOptions:
-    """The options with class weights by index instead of by the names of the data's classes."""
-    weights = class_weight_by_index(options.class_weight, getattr(dataset, "classes", None))
-    return replace(options, class_weight=weights)
 
 
 def _check(
@@ -208,9 +203,8 @@ def _share_memory(values: Any, other: Any) -> bool:
 
 def _report_changes(model: keras.Model, run: TrainingRun) -> None:
     """Add new messages about changes of the model that Keras ignores."""
-    known = {text for _, text in run.messages}
     for note in stale_notes(model):
-        if note not in known:
+        if note not in {text for _, text in run.messages}:
             run.add_message(note)
 
 
@@ -315,17 +309,11 @@ def _model_text(model: keras.Model) -> str:
 
 def _count_samples(x: Any, split: float, validation_data: Any) -> tuple[int | None, int | None]:
     """The numbers of training and validation samples per epoch; None if only Keras knows them."""
-    total = _length(x)
+    total = sample_count(x)
     if validation_data is not None:
         is_pair = isinstance(validation_data, tuple | list)
-        return total, _length(validation_data[0] if is_pair else validation_data)
+        return total, sample_count(validation_data[0] if is_pair else validation_data)
     if split and total is not None:
         training = split_index(total, split)
         return training, total - training
     return total, None if split else 0
-
-
-def _length(x: Any) -> int | None:
-    leaves = keras.tree.flatten(x)
-    shape = getattr(leaves[0], "shape", None) if leaves else None
-    return int(shape[0]) if shape is not None and len(shape) else None
