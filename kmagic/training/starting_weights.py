@@ -122,10 +122,15 @@ def start_again(model: keras.Model) -> str:
     record, start = record_for(model), starting_point(model)
     if start.problem:
         raise _error(model, start.problem)
+    kept = start.weights
+    if kept is not None and [weight.shape for weight in model.weights] != [
+        value.shape for value in kept
+    ]:
+        raise _error(model, "its layers have changed since the first run")
     layers = [layer for layer in nested_layers(model) if not is_model(layer)]
     adapting = [layer for layer in layers if hasattr(layer, "adapt")]
     adapted = {id(variable) for layer in adapting for variable in layer.variables}
-    if start.weights is None:
+    if kept is None:
         origin = "with new weights"
         pairs = [
             pair for layer in layers if layer not in adapting for pair in _new_values(model, layer)
@@ -138,7 +143,7 @@ def start_again(model: keras.Model) -> str:
         origin = "with the weights " + (
             "that were loaded" if record.is_loaded else "from before the first run"
         )
-        values = zip(model.weights, start.weights, strict=True)
+        values = zip(model.weights, kept, strict=True)
         pairs = [(weight, value) for weight, value in values if id(weight) not in adapted]
     for variable, value in [*pairs, *_new_optimizer_values(model)]:
         variable.assign(value)

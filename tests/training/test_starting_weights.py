@@ -121,6 +121,12 @@ def test_fresh_without_known_weights_is_rejected():
     with pytest.raises(TrainingError, match="trained for 1 step before the first run"):
         fit(net, X, Y, fresh=True)
     assert same(net.get_weights(), before)
+    net = plain()
+    fit(net, X, Y)
+    net.add(keras.layers.Dense(1))
+    net.compile("adam", "mse")
+    with pytest.raises(TrainingError, match="its layers have changed since the first run"):
+        fit(net, X, Y, fresh=True)
     with pytest.raises(TrainingError, match="contradict"):
         fit(net, X, Y, fresh=True, resume=True)
 
@@ -152,6 +158,7 @@ class Lazy(keras.Model):
             self.own = self.add_weight(shape=shape[-1:], name="own")
 
     def call(self, x, training=False):
+        x = x * self.own if self.has_own else x
         for part in self.parts:
             x = part(x, training=training) if isinstance(part, keras.layers.Dropout) else part(x)
         return x
