@@ -15,7 +15,7 @@ from typing import Any
 
 import h5py
 
-from kmagic.persistence.formats import FileFormat
+from kmagic.persistence.formats import FileFormat, file_broken
 from kmagic.persistence.safety import ALLOW_CODE
 from kmagic.support.errors import PersistenceError
 from kmagic.support.formatting import format_bytes
@@ -36,8 +36,8 @@ def check_container(path: Path, file_format: FileFormat) -> None:
     """
     try:
         problem = next(_problems(path, file_format), "")
-    except (OSError, RuntimeError, KeyError, ValueError, zipfile.BadZipFile, NotImplementedError):
-        return  # it is damaged, which loading it reports
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise file_broken(path, error) from error  # Keras might read more of it
     if problem:
         raise PersistenceError(f"{show_path(path)} was not loaded: {problem}.", ALLOW_CODE)
 
@@ -70,7 +70,7 @@ def _problems_of_zip(path: Path) -> Iterator[str]:
         yield from _growth(sum(member.file_size for member in members), size)
         for member in members:
             name = PurePosixPath(member.filename.replace("\\", "/"))
-            if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+            if name.is_absolute() or ".." in name.parts or ":" in "".join(name.parts[:1]):
                 yield f"{member.filename} in it would be written outside its folder"
             if stat.S_ISLNK(member.external_attr >> 16):
                 yield f"{member.filename} in it is a link"
@@ -83,30 +83,19 @@ def _problems_of_zip(path: Path) -> Iterator[str]:
 
 
 def _problems_of_hdf5(source: Any, size: int) -> Iterator[str]:
-    total = 0
+    links: dict[str, Any] = {}
+    items: dict[str, Any] = {}
     with h5py.File(source, "r") as file:
-        pending, known = [file], set()
-        while pending:
-            group = pending.pop()
-            for key in group:
-                link = group.get(key, getlink=True)
-                part = f"{group.name.rstrip('/')}/{key}"
-                if isinstance(link, h5py.ExternalLink):
-                    yield f"{part} in it is in another file, {link.filename}"
-                if not isinstance(link, h5py.HardLink):
-                    continue
-                item = group[key]
-                address = h5py.h5o.get_info(item.id).addr
-                if address in known:
-                    continue
-                known.add(address)
-                if isinstance(item, h5py.Group):
-                    pending.append(item)
-                elif isinstance(item, h5py.Dataset):
-                    if item.is_virtual or item.external:
-                        yield f"the values of {part} in it are in other files"
-                    total += item.nbytes
-    yield from _growth(total, size)
+        file.visititems_links(links.__setitem__)
+        for name, link in links.items():
+            if isinstance(link, h5py.ExternalLink):
+                yield f"/{name} in it is in another file, {link.filename}"
+        file.visititems(items.__setitem__)  # each once, and only what is in the file
+        values = {name: item for name, item in items.items() if isinstance(item, h5py.Dataset)}
+        for name, item in values.items():
+            if item.is_virtual or item.external:
+                yield f"the values of /{name} in it are in other files"
+        yield from _growth(sum(item.nbytes for item in values.values()), size)
 
 
 def _growth(total: int, size: int) -> Iterator[str]:

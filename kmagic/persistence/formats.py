@@ -293,8 +293,10 @@ def _text_format(path: Path, start: bytes) -> FileFormat:
 _COPY_AGAIN = "Copy or download it again. If the model is still in a notebook, save it again."
 
 
-def file_damaged(path: Path) -> PersistenceError:
-    """The error for a complete file whose checksum is wrong."""
+def file_broken(path: Path, error: Exception) -> PersistenceError:
+    """The error for a file that cannot be read to its end, or whose checksum is wrong."""
+    if "CRC" not in str(error):
+        return file_truncated(path)
     return PersistenceError(
         f"{show_path(path)} is damaged: its checksum does not match.", _COPY_AGAIN
     )

@@ -16,6 +16,7 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
@@ -26,7 +27,7 @@ import numpy as np
 
 from kmagic.models.model_variables import unchanged_after_error
 from kmagic.persistence.container_checks import check_container
-from kmagic.persistence.formats import FileFormat, detect_format, file_damaged, file_truncated
+from kmagic.persistence.formats import FileFormat, detect_format, file_broken, file_truncated
 from kmagic.persistence.legacy_keras import compile_as_saved, is_legacy_config, updated_config
 from kmagic.persistence.model_metadata import (
     KERAS_METADATA,
@@ -175,7 +176,7 @@ def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> LoadResu
     except KmagicError:
         raise
     except (zipfile.BadZipFile, EOFError) as error:
-        raise (file_damaged if "CRC" in str(error) else file_truncated)(path) from error
+        raise file_broken(path, error) from error
     except Exception as error:
         reason = _load_error(error, loaded)
         if file_format != "keras" or loaded.metadata is None or not loaded.metadata.text:
@@ -303,9 +304,13 @@ def _read_json(loaded: LoadResult, trust: TrustSettings) -> None:
         loaded.add_notes(*notes)
         is_functional = config["class_name"] == "Functional"
         config["module"] = "keras.src.models.functional" if is_functional else "keras"
-    objects = _checked_objects(loaded, config, trust)
+    model_config = deepcopy(config)
+    compile_objects = _compile_objects(loaded, _pop_compile_configs(model_config), trust)
+    objects = _checked_objects(loaded, model_config, trust) | (compile_objects or {})
     loaded.model = keras.saving.deserialize_keras_object(
-        config, custom_objects=objects, safe_mode=trust.safe_mode
+        model_config if compile_objects is None else config,
+        custom_objects=objects,
+        safe_mode=trust.safe_mode,
     )
 
 

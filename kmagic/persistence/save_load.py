@@ -38,7 +38,7 @@ from kmagic.persistence.model_reading import (
     load_weights,
     open_file,
 )
-from kmagic.support.caller_names import LimitedNames
+from kmagic.support.caller_names import LimitedNames, caller_names
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, PersistenceError
 from kmagic.support.file_system import (
@@ -211,7 +211,13 @@ def load(
     Warns:
         LoadWarning: The model differs from the saved one; the message says how.
     """
-    loaded = load_with_details(path, into=model, safe_mode=safe_mode, custom_objects=custom_objects)
+    loaded = load_with_details(
+        path,
+        into=model,
+        safe_mode=safe_mode,
+        custom_objects=custom_objects,
+        notebook=caller_names(),
+    )
     for note in loaded.notes:
         warnings.warn(f"{loaded.name}: {note}", LoadWarning, stacklevel=2)
     return loaded.model
@@ -235,10 +241,13 @@ def load_with_details(
     if loaded.model is None:
         try:
             _build_from_text(loaded, trust)
-        except KmagicError:
-            if loaded.error is not None:
-                raise loaded.error from None
-            raise
+        except KmagicError as error:
+            if loaded.error is None:
+                raise
+            reason = f"{loaded.error.message} Its text was not built either:\n\n{error}"
+            raise PersistenceError(reason, loaded.error.remedy) from None
+        if loaded.error is not None:
+            loaded.add_notes(f"Built from its text: {loaded.error.message}")
     model, metadata = loaded.model, loaded.metadata
     record = record_for(model)
     record.is_loaded = loaded.format not in ("json", "text")
@@ -427,17 +436,14 @@ def _names_for(metadata: ModelMetadata | None, trust: TrustSettings) -> LimitedN
         own = {}
     known = {**own, **trust.given}
     hidden = {name: _not_allowed(name) for name in trust.notebook if name not in known}
-    names = LimitedNames(known, hidden)
-    names.if_missing = (
-        "Pass its value to the file: --custom-objects NAME (in Python custom_objects={...})."
-    )
-    return names
+    if_missing = "Pass it to the file: --custom-objects NAME (in Python custom_objects={...})."
+    return LimitedNames(known, hidden, if_missing)
 
 
 def _not_allowed(name: str) -> tuple[str, str]:
     """Why a file cannot use a notebook variable, and how it can."""
     how = f"--custom-objects {name} (in Python custom_objects={{{name!r}: {name}}})"
-    reason = f"{name} is a notebook variable, which the file may not use unless you name it"
+    reason = f"{name} is your variable, which the file may not use unless you name it"
     return reason, f"If you trust the file, write {how}."
 
 

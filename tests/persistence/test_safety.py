@@ -16,7 +16,7 @@ from keras import layers
 
 import kmagic
 from kmagic.persistence.safety import find_objects, needed_objects, reject_code
-from kmagic.persistence.save_load import load_with_details
+from kmagic.persistence.save_load import LoadWarning, load_with_details
 from kmagic.support.errors import PersistenceError
 from kmagic.support.messages import MagicSpelling
 
@@ -372,6 +372,31 @@ def test_a_text_from_a_file_uses_nothing_of_the_notebook(
             file["kmagic"] = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
     with pytest.raises(kmagic.KmagicError):
         load_with_details(path, notebook=NOTEBOOK)
+
+
+def test_a_refused_text_is_reported_with_the_reason_why_it_was_needed(tmp_path: Path) -> None:
+    broken = crafted_layer("keras.layers", "Dense", units="?")
+    path = crafted(tmp_path / "net.keras", broken, 'input 2\ntfsm_layer "DIR"')
+    with pytest.raises(PersistenceError) as caught:
+        kmagic.load(path)
+    assert "Keras" in caught.value.message.splitlines()[0]
+    assert "Its text was not built either" in caught.value.message
+    assert "tfsm_layer runs a TensorFlow SavedModel" in caught.value.message
+    with pytest.warns(LoadWarning, match="Built from its text"):
+        kmagic.load(crafted(tmp_path / "other.keras", broken, "input 4 / dense 2"))
+
+
+def test_a_file_is_not_given_the_callers_class_but_the_message_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "net.kmagic"
+    path.write_text("input 2 / Scale 3 / dense 2 soft")
+    with pytest.raises(kmagic.KmagicError) as caught:
+        kmagic.load(path)
+    assert "custom_objects={'Scale': Scale}" in str(caught.value)
+    assert "custom_objects={'soft': soft}" in str(caught.value)
+    assert kmagic.load(path, custom_objects={"Scale": Scale, "soft": soft}).built
+    path.write_text("input 2 / Scaled 3")
+    with pytest.raises(kmagic.KmagicError, match="Pass it to the file: --custom-objects NAME"):
+        load_with_details(path)
 
 
 def test_what_is_passed_by_name_is_used(tmp_path: Path) -> None:

@@ -375,7 +375,7 @@ def test_invalid_metadata_is_ignored(tmp_path: Path) -> None:
 def test_values_are_read_as_literals_only(tmp_path: Path) -> None:
     baggage = ModelMetadata("net", "input {n}", {"n": "__import__('os').getpid()"})
     (tmp_path / "net.kmagic").write_text(text_with_metadata(baggage))
-    with pytest.raises(kmagic.KmagicError, match="is not defined in the notebook"):
+    with pytest.raises(kmagic.KmagicError, match="is not defined"):
         kmagic.load(tmp_path / "net.kmagic")
 
 
@@ -728,7 +728,7 @@ OWN: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
 @pytest.mark.parametrize("what", OWN)
 def test_what_is_not_defined_leaves_a_model_uncompiled(
     tmp_path: Path, what: str, suffix: str
@@ -741,7 +741,8 @@ def test_what_is_not_defined_leaves_a_model_uncompiled(
     (note,) = loaded.notes
     assert note.startswith("Not compiled: ")
     assert "%keras_compile" in note
-    assert all(map(np.array_equal, net.get_weights(), loaded.model.get_weights()))
+    if suffix != ".json":
+        assert all(map(np.array_equal, net.get_weights(), loaded.model.get_weights()))
     own = {value.__name__: value for value in (own_loss, OwnMetric, OwnOptimizer, OwnSchedule)}
     given = load_with_details(path, custom_objects=own)
     assert given.model.compiled == (what != "lambda")
