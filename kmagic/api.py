@@ -43,7 +43,7 @@ def build(text: str | ModelSpec, /, **values: Any) -> Any:
     from kmagic.models.build import build_model  # noqa: PLC0415 - as above
 
     with translate_pasted_r():
-        return build_model(text, {**caller_names(), **values})
+        return build_model(text, caller_names(**values))
 
 
 def fit(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from typing import Any
 
-from kmagic.support.caller_names import LimitedNames, what_to_do, why_hidden
+from kmagic.support.caller_names import if_missing, why_hidden
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
 _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
@@ -210,12 +210,10 @@ class _Evaluator:
         if self.refuse is not None and (reason := self.refuse(node.id)):
             raise self._error(reason, node, _OTHER_NAME)
         if node.id not in self.names:
-            if reason := why_hidden(node.id, self.names):
-                raise self._error(reason, node, what_to_do(node.id, self.names))
+            reason, remedy = why_hidden(node.id, self.names)
             own = (name for name in self.names if name[0] != "_" and name not in IPYTHON_NAMES)
-            if_missing = getattr(self.names, "if_missing", LimitedNames.if_missing)
-            remedy = did_you_mean(node.id, own) or if_missing
-            raise self._error("is not defined in the notebook", node, remedy)
+            remedy = remedy or did_you_mean(node.id, own) or if_missing(self.names)
+            raise self._error(reason or "is not defined", node, remedy)
         return self.names[node.id]
 
     def _Attribute(self, node: ast.Attribute) -> Any:

@@ -19,7 +19,7 @@ from kmagic.language.expressions import ExpressionError, evaluate
 from kmagic.language.portable_text import setting_values
 from kmagic.language.tokens import has_colon, top_level
 from kmagic.magics.option_hints import OptionHints
-from kmagic.support.caller_names import what_to_do, why_hidden
+from kmagic.support.caller_names import why_hidden
 from kmagic.support.errors import MagicError, Problem
 from kmagic.support.formatting import safe_repr
 from kmagic.support.messages import MagicSpelling
@@ -296,8 +296,9 @@ class ParsedLine:
             inset = 0 if has_colon(text[1:-1]) else 1  # the braces of a dictionary belong to it
             return self._expression(text[inset : len(text) - inset], text, inset), True
         name = re.split(r"[.\[]", text)[0]
-        if reason := why_hidden(name, self.names):
-            self.fail(reason, text, what_to_do(name, self.names))
+        reason, remedy = why_hidden(name, self.names)
+        if reason:
+            self.fail(reason, text, remedy)
         if _VARIABLE.fullmatch(text) and name in self.names:
             return self._expression(text, text, 0), True
         try:

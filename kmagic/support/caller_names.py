@@ -12,21 +12,26 @@ _OTHER_CODE = ("IPython", "kmagic")
 """Packages whose frames are between a magic or function and the code that calls it."""
 
 USE_IT_HERE = "Assign it here first, or pass it as an argument of the function."
+IN_A_CELL = "Define it in a cell above."
+_AS_ARGUMENT = "Define it before the call, or pass it: kmagic.build(text, name=value)."
 
 
 class LimitedNames(dict[str, Any]):
     """Variables that can be used, and those that cannot.
 
     Attributes:
-        hidden: Why a variable of the notebook cannot be used, and what to do, by its name.
+        hidden: Why a variable cannot be used, and what to do, by its name.
         if_missing: What to do about a name that is not defined at all.
     """
 
-    if_missing = "Define it in a cell above."
-
-    def __init__(self, names: Mapping[str, Any], hidden: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        names: Mapping[str, Any],
+        hidden: Mapping[str, tuple[str, str]],
+        if_missing: str = IN_A_CELL,
+    ) -> None:
         super().__init__(names)
-        self.hidden = dict(hidden)
+        self.hidden, self.if_missing = dict(hidden), if_missing
 
 
 class CallerNames(LimitedNames):
@@ -42,46 +47,53 @@ class CallerNames(LimitedNames):
         local: The names of local variables, and of those of enclosing functions.
     """
 
-    def __init__(self, frame: FrameType, notebook: Mapping[str, Any]) -> None:
+    def __init__(
+        self, frame: FrameType, notebook: Mapping[str, Any], values: Mapping[str, Any], remedy: str
+    ) -> None:
         self.where, self.code = frame.f_code.co_qualname, frame.f_code
         self.is_in_notebook = frame.f_globals is notebook
         own: dict[str, Any] = {}
         for enclosing in reversed([frame, *_enclosing_frames(frame)]):
             own |= _variables(enclosing)
         self.local = frozenset(own)
+        own |= values
         unbound = (item for item in _unbound_names(frame) if item[0] not in own)
         hidden = {name: (reason, USE_IT_HERE) for name, reason in unbound}
         names = {**frame.f_globals, **notebook, **own}
-        super().__init__({name: names[name] for name in names if name not in hidden}, hidden)
+        visible = {name: names[name] for name in names if name not in hidden}
+        super().__init__(visible, hidden, remedy)
 
     def is_assigned_here(self, name: str) -> bool:
         """Whether the calling code has a variable of its own of this name."""
         return name in self.local or name in self.hidden or name in self.code.co_varnames
 
 
-def caller_names(notebook: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+def caller_names(notebook: Mapping[str, Any] | None = None, **values: Any) -> Mapping[str, Any]:
     """The variables of the code that called IPython or kmagic.
 
     Args:
         notebook: The notebook's variables, for a magic; they are returned as they are for the code
             of a cell.
+        values: Values of names, for a function; they come before variables.
     """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as IPython does
     while frame is not None and _is_between(frame):
         frame = frame.f_back
     if frame is None or frame.f_locals is notebook:
-        return notebook or {}
-    return CallerNames(frame, notebook or {})
+        return notebook or values
+    return CallerNames(
+        frame, notebook or {}, values, _AS_ARGUMENT if notebook is None else IN_A_CELL
+    )
 
 
-def why_hidden(name: str, names: Mapping[str, Any]) -> str:
-    """Why a variable of the notebook cannot be used; "" if it can."""
-    return names.hidden.get(name, ("", ""))[0] if isinstance(names, LimitedNames) else ""
+def why_hidden(name: str, names: Mapping[str, Any]) -> tuple[str, str]:
+    """Why a variable cannot be used, and what to do; ("", "") if it can, or does not exist."""
+    return names.hidden.get(name, ("", "")) if isinstance(names, LimitedNames) else ("", "")
 
 
-def what_to_do(name: str, names: Mapping[str, Any]) -> str:
-    """What to do about a variable that cannot be used."""
-    return names.hidden.get(name, ("", ""))[1] if isinstance(names, LimitedNames) else ""
+def if_missing(names: Mapping[str, Any]) -> str:
+    """What to do about a name that is not defined."""
+    return names.if_missing if isinstance(names, LimitedNames) else IN_A_CELL
 
 
 def _is_between(frame: FrameType) -> bool:
@@ -126,8 +138,8 @@ def _path_to(code: CodeType, outer: CodeType) -> list[CodeType]:
 def _unbound_names(frame: FrameType) -> Iterator[tuple[str, str]]:
     """Names that are variables of the calling code or around it, and have no value here."""
     code = frame.f_code
-    for name in (*code.co_varnames, *code.co_cellvars, *code.co_freevars):
-        if code.co_flags & inspect.CO_OPTIMIZED:
+    if code.co_flags & inspect.CO_OPTIMIZED:
+        for name in (*code.co_varnames, *code.co_cellvars, *code.co_freevars):
             yield name, f"{name} is a local variable of {code.co_name} and has no value yet"
     head, is_nested, _ = code.co_qualname.partition(".<locals>.")
     outer: Any = frame.f_globals.get(head.split(".")[0]) if is_nested else None
@@ -136,11 +148,6 @@ def _unbound_names(frame: FrameType) -> Iterator[tuple[str, str]]:
     outer_code = getattr(inspect.unwrap(outer) if callable(outer) else None, "__code__", None)
     for around in _path_to(code, outer_code) if outer_code is not None else ():
         if around.co_flags & inspect.CO_OPTIMIZED:
+            reason = f"of {around.co_name}, which has returned, and {code.co_name} does not use it"
             for name in (*around.co_varnames, *around.co_cellvars):
-                yield (
-                    name,
-                    (
-                        f"{name} is a variable of {around.co_name}, which has returned, and "
-                        f"{code.co_name} does not use it itself"
-                    ),
-                )
+                yield name, f"{name} is a variable {reason} itself"

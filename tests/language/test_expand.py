@@ -288,10 +288,10 @@ def problems(text, **names):
 def test_all_mistakes_are_reported_without_follow_ups():
     text = "input {a}\nh = dense {b}\nadd <- _, h\ndense 2 <- zz\ndense {b}"
     assert problems(text) == [
-        (1, "is not defined in the notebook"),
-        (2, "is not defined in the notebook"),
+        (1, "is not defined"),
+        (2, "is not defined"),
         (4, "no output above is named zz"),
-        (5, "is not defined in the notebook"),
+        (5, "is not defined"),
     ]
 
 

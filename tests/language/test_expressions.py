@@ -113,7 +113,7 @@ def test_new_lines_do_not_matter():
         ("data.shape.count(1)", "calls are not", 0, 19),
         ("data._hidden", "_hidden is private", 0, 12),
         ("n.__class__", "__class__ is private", 0, 11),
-        ("missing", "is not defined in the notebook", 0, 7),
+        ("missing", "is not defined", 0, 7),
         ("n + missing", "is not defined", 4, 7),
         ("data.shpe", "SimpleNamespace has no attribute shpe", 0, 9),
         ("sizes[9]", "raised IndexError", 0, 8),

@@ -116,7 +116,7 @@ def test_values(text, value):
 
 def test_an_unknown_name_is_marked_inside_its_expression():
     message = rejected("{digts.x}", {"digits": 1}, lambda line: line.value("{digts.x}"))
-    assert "    |       ^^^^^ is not defined in the notebook" in message
+    assert "    |       ^^^^^ is not defined" in message
     assert "Did you mean digits?" in message
 
 

@@ -24,6 +24,17 @@ class Ones(keras.initializers.Initializer):
         return self.value * keras.ops.ones(shape, dtype)
 
 
+class Threes(Ones):
+    """An initializer whose default differs from that of Keras's Ones."""
+
+    def __init__(self, value=3.0):
+        super().__init__(value)
+
+
+class MySgd(keras.optimizers.SGD):
+    """An optimizer of the user's."""
+
+
 class Times(keras.layers.Layer):
     """A layer of the user's."""
 
@@ -54,6 +65,7 @@ def double(x, factor=2):
 
 NAMES = {
     "Ones": Ones,
+    "Twos": Ones,
     "Times": Times,
     "Plain": Plain,
     "Popen": subprocess.Popen,
@@ -74,8 +86,8 @@ NAMES = {
 }
 
 CREATED = """
-dense 1 kernel_initializer=Ones(3)
-dense 1 kernel_initializer=Ones
+dense 1 kernel_initializer=Twos(3)
+dense 1 kernel_initializer=Twos
 dense 1 kernel_initializer=instance
 dense 1 kernel_initializer={Ones}(3)
 dense 1 kernel_regularizer=l2(0.1)
@@ -163,9 +175,24 @@ def test_nothing_else_is_created_or_called(line, tmp_path):
     assert folder.is_dir()
 
 
-def test_a_class_of_the_notebook_comes_before_keras_words_in_lower_case():
-    model = build_model("input 2 / dense 1 kernel_initializer=Ones(3)", NAMES)
-    assert float(model.weights[0][0, 0]) == 3
+@pytest.mark.parametrize("word", ["Ones", "Ones()", "Ones(3)"])
+def test_a_name_of_keras_and_of_the_notebook_is_ambiguous(word):
+    text = "input 2 / dense 1 kernel_initializer="
+    with pytest.raises(
+        kmagic.KmagicError, match=r"Write ones for Keras's, {Ones} for the notebook"
+    ):
+        build_model(text + word, {"Ones": Threes})
+    for remedy, value in {"{Ones}": 3, "{Ones}()": 3, "{Ones}(2)": 2, "ones": 1}.items():
+        model = build_model(text + remedy, {"Ones": Threes})
+        assert float(model.weights[0][0, 0]) == value
+    assert build_model(text + "Ones", {"Ones": keras.initializers.Ones}).built
+
+
+def test_a_class_of_the_notebook_is_created_without_arguments():
+    model = build_model("input 2 / dense 1 / compile MySgd loss=mse", {"MySgd": MySgd})
+    assert isinstance(model.optimizer, MySgd)
+    with pytest.raises(kmagic.KmagicError, match=r"Create an object of it: MySgd\(\)"):
+        build_model("input 2 / dense 1 / compile {MySgd} loss=mse", {"MySgd": MySgd})
 
 
 def test_the_remedy_for_a_function_works():

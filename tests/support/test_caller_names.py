@@ -169,12 +169,22 @@ def test_a_local_variable_without_a_value_is_not_the_notebooks(notebook):
     code = "def f():\n    %keras_predict net X -q\n    X = 1\nf()"
     assert "X is a local variable of f and has no value yet" in error_of(notebook, code)
     code = "def f():\n    kmagic.build('input 2 / dense {n}')\n    n = 1\nf()"
-    assert "is not defined" in error_of(notebook, code)
+    assert "n is a local variable of f and has no value yet" in error_of(notebook, code)
 
 
 def test_a_variable_of_a_function_that_has_returned_is_not_the_notebooks(notebook):
     code = "def f(X):\n    def g():\n        %keras_predict net X -q\n    return g\ng = f(1)\ng()"
     assert "X is a variable of f, which has returned" in error_of(notebook, code)
+    code = "def f(n):\n    return lambda: kmagic.build('input 2 / dense {n}')\nf(1)()"
+    assert "n is a variable of f, which has returned" in error_of(notebook, code)
+
+
+def test_the_remedy_for_an_undefined_name_fits_where_it_is_used(notebook):
+    message = error_of(notebook, "kmagic.build('input 2 / dense {missing}')")
+    assert "pass it: kmagic.build(text, name=value)" in message
+    message = error_of(notebook, "%%keras_model other\ninput 2 / dense {missing}")
+    assert "Define it in a cell above." in message
+    assert kmagic.build("input 2 / dense {missing}", missing=3).output_shape == (None, 3)
 
 
 def test_the_current_model_of_a_function_is_its_own(notebook):

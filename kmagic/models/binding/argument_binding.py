@@ -329,6 +329,9 @@ class _ArgumentBinder:
             remedy = f"Write the activation as a layer of its own: `/ {word}`."
             self._report(f"{self.word} {has}", span, remedy)
             return
+        if word not in self.context.params and self.context.report_own_name(word, span):
+            self.bound.valid = False
+            return
         message = f"is not a parameter of {self.word}"
         if has_activation:
             message = f"is neither an activation nor a parameter of {self.word}"

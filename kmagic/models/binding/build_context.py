@@ -13,6 +13,7 @@ from kmagic.language.graph import BlockTrail, Graph, Iterations, NamedOutputs, N
 from kmagic.language.name_lookup import IMPLICIT, ExpansionError, definition_lines
 from kmagic.language.spec import NO_SPAN, ModelSpec, Span, Statement, Value, replace_part
 from kmagic.models.binding.memory_limit import WeightCounter
+from kmagic.support.caller_names import why_hidden
 from kmagic.support.errors import BuildError, DSLError, Problem
 
 END = Span(sys.maxsize, 1)
@@ -114,6 +115,25 @@ class BuildContext:
         )
         return f"is the output named in line {self.editor_line(span.line)}" if is_above else ""
 
+    def report_own_name(self, name: str, span: Span) -> bool:
+        """Report a name that the text defines, or that it must not use; whether it is one."""
+        meaning, remedy = self.own_meaning(name), ""
+        if not meaning:
+            return self.report_hidden(name, span)
+        if name in self.params:
+            remedy = f"For its value, write {{{name}}}."
+        elif name in self.names:
+            remedy = "To use the notebook variable of this name, give one of the two another name."
+        self.report(meaning, span, remedy)
+        return True
+
+    def report_hidden(self, name: str, span: Span) -> bool:
+        """Report a variable that the text must not use; whether it is one."""
+        reason, remedy = why_hidden(name, self.names)
+        if reason:
+            self.report(reason, span, remedy)
+        return bool(reason)
+
     def editor_line(self, line: int) -> int:
         """A line's number in the user's editor."""
         return line + self.first_line - 1
@@ -197,7 +217,9 @@ class BuildContext:
         kind = BuildError if self.rejected.keys() >= set(self.problems) else DSLError
         ordered = sorted(self.problems, key=lambda problem: (problem.line, problem.column))
         ordered = list(map(self._with_verified_remedy, ordered))
-        problems = merge_foreign_problems(ordered, self.source, self.names)
+        problems = ordered
+        if not self.safe_mode:  # nobody pastes Python into a file
+            problems = merge_foreign_problems(ordered, self.source, self.names)
         cause = next(filter(None, self.rejected.values()), None)
         raise kind(problems, self.source, self.where, self.first_line) from cause
 

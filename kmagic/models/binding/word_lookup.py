@@ -11,9 +11,16 @@ from kmagic.language.spec import InnerLayer, NotebookValue, Object, Span, Word
 from kmagic.language.vocabulary import OTHER_LAYER_NAMES, OTHER_LOSS_NAMES, REMOVED_LAYERS
 from kmagic.models import catalogue
 from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
-from kmagic.models.catalogue import OBJECT_ROLES, WEIGHT_ROLES, Role, accepts_string, find_object
+from kmagic.models.catalogue import (
+    OBJECT_ROLES,
+    WEIGHT_ROLES,
+    Role,
+    accepts_string,
+    find_object,
+    is_of_keras,
+)
 from kmagic.models.trust import BASES, can_compute, can_create
-from kmagic.support.caller_names import what_to_do, why_hidden
+from kmagic.support.caller_names import if_missing
 from kmagic.support.keras_import import keras
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
@@ -70,7 +77,7 @@ def word_kind(word: Word, role: Role, context: BuildContext) -> OneOf["text", "n
 
     Returns:
         "text" if Keras takes the word itself, "name" if it is a notebook variable, "object" if it
-        is a class of Keras's to create without arguments; "" after a mistake, which is reported.
+        is a class to create without arguments; "" after a mistake, which is reported.
     """
     text = word.text
     if role == "layer":
@@ -80,14 +87,32 @@ def word_kind(word: Word, role: Role, context: BuildContext) -> OneOf["text", "n
     if role == "shape":
         context.report("is not a shape", word.span, "Write a shape as 28x28x1.")
         return ""
+    if _report_ambiguous(text, find_object(role, text), word.span, context):
+        return ""
     if role != "schedule" and accepts_string(role, text):
         return "text"
     if context.is_variable(text):
-        return "name" if check_value(context.names[text], role, word.span, context) else ""
+        value = context.names[text]
+        if inspect.isclass(value) and role in OBJECT_ROLES and role != "activation":
+            return "object"
+        return "name" if check_value(value, role, word.span, context) else ""
     if role != "activation" and find_object(role, text) is not None:
         return "object"
     _report_unknown(text, role, word.span, context)
     return ""
+
+
+def _report_ambiguous(name: str, known: Any, span: Span, context: BuildContext) -> bool:
+    """Report a name of Keras's that the notebook uses for something else; whether it is one.
+
+    A word in lower case is one of the language.
+    """
+    value = context.names[name] if context.is_variable(name) else None
+    if known is None or name.islower() or not callable(value) or is_of_keras(value):
+        return False
+    remedy = f"Write {catalogue.word_for(known)} for Keras's, {{{name}}} for the notebook's."
+    context.report(f"{name} is a name in Keras and in the notebook", span, remedy)
+    return True
 
 
 def check_value(value: Any, role: Role, span: Span, context: BuildContext) -> bool:
@@ -98,8 +123,8 @@ def check_value(value: Any, role: Role, span: Span, context: BuildContext) -> bo
     if role not in OBJECT_ROLES or not callable(value):
         return True
     is_class = inspect.isclass(value)
-    if is_class and role == "activation":  # Keras would create it with a tensor
-        message = f"{value.__name__} is a class, not an activation"
+    if is_class and role in ("activation", "optimizer"):  # Keras would not create it
+        message = f"{value.__name__} is a class, not {_a(role)}"
         context.report(message, span, f"Create an object of it: {value.__name__}().")
         return False
     if can_create(value if is_class else type(value), role):
@@ -131,7 +156,7 @@ def check_literal(value: Any, role: Role, span: Span, context: BuildContext) -> 
 
 
 def _report_unknown(text: str, role: Role, span: Span, context: BuildContext) -> None:
-    if _report_own_name(text, span, context):
+    if context.report_own_name(text, span):
         return
     remedy = ""
     if role == "loss":
@@ -145,20 +170,6 @@ def _report_unknown(text: str, role: Role, span: Span, context: BuildContext) ->
     other = _other_role(text, role)
     message = f"is {_a(other)}, not {_a(role)}" if other else f"is not {_a(role)}"
     context.report(message, span, remedy or _all_words_remedy(role))
-
-
-def _report_own_name(text: str, span: Span, context: BuildContext) -> bool:
-    """Report a name that the text defines, or that its file may not use; whether it is one."""
-    meaning, remedy = context.own_meaning(text), ""
-    if text in context.params:
-        remedy = f"For its value, write {{{text}}}."
-    elif meaning and text in context.names:
-        remedy = "To use the notebook variable of this name, give one of the two another name."
-    elif not meaning:
-        meaning, remedy = why_hidden(text, context.names), what_to_do(text, context.names)
-    if meaning:
-        context.report(meaning, span, remedy)
-    return bool(meaning)
 
 
 def _create_remedy(role: Role) -> str:
@@ -197,11 +208,7 @@ def find_callable(value: Object | InnerLayer, role: Role, context: BuildContext)
     """
     callee: Any = value.callee
     if isinstance(callee, NotebookValue):
-        if can_create(callee.value, role):
-            return callee.value, callee.source
-        message = f"{{{callee.source}}} cannot be created here"
-        context.report(message, callee.span, _create_remedy(role))
-        return None, ""
+        return _own_class(callee.value, callee.source, role, callee.span, context)
     word = callee.text
     if word in VALUE_FUNCTIONS:
         return VALUE_FUNCTIONS[word], word
@@ -213,26 +220,33 @@ def find_callable(value: Object | InnerLayer, role: Role, context: BuildContext)
     matches = [match for match in (find_object(other, word) for other in roles) if match]
     # A function with arguments (an activation) cannot be created; the class of its name can.
     found = next(filter(inspect.isclass, matches), None)
-    if context.is_variable(word) and (found is None or not word.islower()):
-        found = context.names[word]
-        if not can_create(found, role):
-            message = f"{word} is not a class: a text does not call functions of the notebook"
-            if inspect.isclass(found):
-                message = (
-                    f"{word} is not a class for {_a(role) if role in BASES else 'an argument'}"
-                )
-            context.report(message, value.span, _create_remedy(role))
-            return None, ""
+    if _report_ambiguous(word, next(iter(matches), None), value.span, context):
+        return None, ""
+    if context.is_variable(word) and found is None:
+        return _own_class(context.names[word], word, role, value.span, context)
     if found is not None:
         return found, word
     if matches:
         context.report(f"{word} takes no arguments here", value.span, f"Write {word}.")
     elif role in OBJECT_ROLES:
         _report_unknown(word, role, value.span, context)
-    elif not _report_own_name(word, value.span, context):
+    elif not context.report_own_name(word, value.span):
         words = [known for other in OBJECT_ROLES for known in catalogue.words_for_role(other)]
         remedy = did_you_mean(word, words) or "An object is written as a call: `l2(1e-4)`."
         context.report("is not a known object", value.span, remedy)
+    return None, ""
+
+
+def _own_class(
+    value: Any, name: str, role: Role, span: Span, context: BuildContext
+) -> tuple[Any, str]:
+    """A class of the notebook and its name; None if a text must not create its objects here."""
+    if can_create(value, role):
+        return value, name
+    message = f"{name} is not a class: a text does not call functions of the notebook"
+    if inspect.isclass(value):
+        message = f"{name} is not a class for {_a(role) if role in BASES else 'an argument'}"
+    context.report(message, span, _create_remedy(role))
     return None, ""
 
 
@@ -289,8 +303,8 @@ def _report_unknown_layer(text: str, span: Span, layer: Any, context: BuildConte
     if is_output and layer is None and text not in context.params:
         remedy = f"To continue from it, write an arrow: `dense 4 <- {text}`; to apply its layer "
         context.report(context.own_meaning(text), span, remedy + f"again, `reuse {text}`.")
-    elif why_hidden(text, context.names):
-        _report_own_name(text, span, context)
+    elif context.report_hidden(text, span):
+        pass
     elif text in context.definitions:
         line = context.editor_line(context.definitions[text])
         remedy = "Define a block or model before its first use."
@@ -321,4 +335,4 @@ def _unknown_layer_remedy(text: str, context: BuildContext) -> str:
     if text in ("fit", "train", "evaluate", "predict"):
         magic = "fit" if text == "train" else text
         return f"The text only defines the model. Use %keras_{magic} in another cell."
-    return "List all layers: %keras_layers"
+    return if_missing(context.names) if context.safe_mode else "List all layers: %keras_layers"
