@@ -19,7 +19,8 @@ from kmagic.support.suggestions import nearest
 _PYTHON = re.compile(
     r"""
       ^\s*(?:import|from)\s+[\w.]+
-    | ^\s*(?:def|class|if|elif|else|while|with|try|except|return|async|lambda|assert|del)\b
+    | ^\s*(?:def|class|if|elif|else|while|with|try|except|return|async|assert|del)\b
+    | ^\s*lambda\b(?!\s*\{)
     | ^\s*for\s+\w+\s+in\s+\w+\(
     | \b(?:keras|tf|layers|nn|torch|np|models|optimizers)\.\w
     | \b\w+\.(?:add|compile|fit|evaluate|predict|summary|build|save|append)\(
@@ -41,6 +42,8 @@ _R = re.compile(
     """,
     re.VERBOSE,
 )
+_EXPRESSION = re.compile(r"\{[^{}:]*\}")
+"""Python that the layer language allows."""
 _CAPITALIZED_CALL = re.compile(r"(?<![\w.])([A-Z]\w*)\(")
 _COMMON_LAYERS = r"activation|conv[123]d|dense|dropout|embedding|flatten|gru|input|lstm|maxpool"
 _REMEDIES = (
@@ -123,7 +126,9 @@ def _language_of(row: str, names: Collection[str]) -> str:
     """The language that one line looks like: "R", "Python" or ""."""
     row = row.split("#", maxsplit=1)[0]
     row = _CAPITALIZED_CALL.sub(lambda call: "known(" if nearest(call[1], names) else call[0], row)
-    return "R" if _R.search(row) else "Python" if _PYTHON.search(row) else ""
+    if _R.search(row):
+        return "R"
+    return "Python" if _PYTHON.search(_EXPRESSION.sub("{name}", row)) else ""
 
 
 def _foreign_problem(lines: list[_ForeignLine], text: str) -> Problem:
