@@ -137,10 +137,7 @@ class Session:
 
     def is_callers(self, name: str) -> bool:
         """Whether a function of the notebook that runs the magic has a variable of this name."""
-        names = self.names
-        if not isinstance(names, CallerNames) or not names.is_in_notebook:
-            return False
-        return names.is_assigned_here(name)
+        return isinstance(self.names, CallerNames) and self.names.is_assigned_here(name)
 
     def check_result_name(self, line: ParsedLine, name: str | None) -> None:
         """Refuse to assign to a variable of the notebook that the calling code would not see."""

@@ -64,8 +64,9 @@ class CallerNames(LimitedNames):
         super().__init__(visible, hidden, remedy)
 
     def is_assigned_here(self, name: str) -> bool:
-        """Whether the calling code has a variable of its own of this name."""
-        return name in self.local or name in self.hidden or name in self.code.co_varnames
+        """Whether code of the notebook has a variable of its own of this name."""
+        own = name in self.local or name in self.hidden or name in self.code.co_varnames
+        return self.is_in_notebook and own
 
 
 def caller_names(notebook: Mapping[str, Any] | None = None, **values: Any) -> Mapping[str, Any]:

@@ -174,6 +174,8 @@ def _report_unknown(text: str, role: Role, span: Span, context: BuildContext) ->
 
 def _create_remedy(role: Role) -> str:
     """How to use an object that a text cannot create."""
+    if role == "layer":
+        return "A line applies a layer, a model or a function of tensors."
     base = "keras." + BASES[role] if role in BASES else "Keras's classes"
     return (
         f"A text creates only objects of Keras and of subclasses of {base}. Create others in a "
@@ -287,13 +289,7 @@ def check_step(value: Any, span: Span, context: BuildContext) -> Any:
 
     A class must be one of layers, a function one that computes.
     """
-    if isinstance(value, catalogue.layer_class()) or not callable(value):
-        return value  # what is not callable is reported where it is applied
-    if can_create(value, "layer") if inspect.isclass(value) else can_compute(value):
-        return value
-    name = getattr(value, "__name__", type(value).__name__)
-    remedy = "A line applies a layer, a model or a function of tensors."
-    return context.report(f"{name} is not a layer, nor a function of tensors", span, remedy)
+    return value if check_value(value, "layer", span, context) else UNRESOLVED
 
 
 def _report_unknown_layer(text: str, span: Span, layer: Any, context: BuildContext) -> None:
