@@ -246,8 +246,6 @@ def load_with_details(
                 raise
             reason = f"{loaded.error.message} Its text was not built either:\n\n{error}"
             raise PersistenceError(reason, loaded.error.remedy) from None
-        if loaded.error is not None:
-            loaded.add_notes(f"Built from its text: {loaded.error.message}")
     model, metadata = loaded.model, loaded.metadata
     record = record_for(model)
     record.is_loaded = loaded.format not in ("json", "text")

@@ -16,7 +16,7 @@ from keras import layers
 
 import kmagic
 from kmagic.persistence.safety import find_objects, needed_objects, reject_code
-from kmagic.persistence.save_load import LoadWarning, load_with_details
+from kmagic.persistence.save_load import load_with_details
 from kmagic.support.errors import PersistenceError
 from kmagic.support.messages import MagicSpelling
 
@@ -382,8 +382,6 @@ def test_a_refused_text_is_reported_with_the_reason_why_it_was_needed(tmp_path: 
     assert "Keras" in caught.value.message.splitlines()[0]
     assert "Its text was not built either" in caught.value.message
     assert "tfsm_layer runs a TensorFlow SavedModel" in caught.value.message
-    with pytest.warns(LoadWarning, match="Built from its text"):
-        kmagic.load(crafted(tmp_path / "other.keras", broken, "input 4 / dense 2"))
 
 
 def test_a_file_is_not_given_the_callers_class_but_the_message_names_it(tmp_path: Path) -> None:

@@ -728,7 +728,7 @@ OWN: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("what", OWN)
 def test_what_is_not_defined_leaves_a_model_uncompiled(
     tmp_path: Path, what: str, suffix: str
@@ -741,11 +741,20 @@ def test_what_is_not_defined_leaves_a_model_uncompiled(
     (note,) = loaded.notes
     assert note.startswith("Not compiled: ")
     assert "%keras_compile" in note
-    if suffix != ".json":
-        assert all(map(np.array_equal, net.get_weights(), loaded.model.get_weights()))
+    assert all(map(np.array_equal, net.get_weights(), loaded.model.get_weights()))
     own = {value.__name__: value for value in (own_loss, OwnMetric, OwnOptimizer, OwnSchedule)}
     given = load_with_details(path, custom_objects=own)
     assert given.model.compiled == (what != "lambda")
+
+
+def test_an_architecture_may_be_compiled_with_what_is_not_defined(tmp_path: Path) -> None:
+    net, path = stack(3), tmp_path / "m.json"
+    net.compile("sgd", own_loss)
+    kmagic.save(net, path)
+    loaded = load_with_details(path)
+    assert not loaded.model.compiled
+    assert "own_loss is not part of Keras" in loaded.notes[0]
+    assert load_with_details(path, custom_objects={"own_loss": own_loss}).model.compiled
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
