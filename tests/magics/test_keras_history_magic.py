@@ -262,7 +262,7 @@ def test_every_run_is_listed_with_the_variables_it_used(shell: InteractiveShell)
     kmagic.fit(names["net"], names["x"], names["y"], displays=[])
     names["net"].compile("adam", "sparse_categorical_crossentropy")
     with pytest.raises(KmagicError):
-        shell.run_line_magic("keras_fit", "net x y --no-checks --sample-weight {x} -q")
+        shell.run_line_magic("keras_fit", "net x {y + 9} --no-checks -q")
     history = shell.run_line_magic("keras_history", "-q")
     assert [run.status for run in history.runs.values()] == ["done", "failed", "done", "failed"]
     assert [run.variables for run in history.runs.values()] == [

@@ -36,6 +36,8 @@ export class MatrixView {
     /** The classes in the order shown. */
     this.order = this.state.shown;
     this.matrix = this.state.matrix;
+    /** The cells of the list of confused pairs. */
+    this.worstCells = this.state.worst_cells;
     /** A threshold other than the card's, or null. @type {number | null} */
     this.threshold = null;
     /** @type {Cell[]} */
@@ -83,8 +85,6 @@ export class MatrixView {
     this.on(this.root, "change", (event) => {
       if (event.target?.name === "km-normalize") this.paint();
     });
-    /** The cells of the list of confused pairs. */
-    this.worstCells = state.worst_cells;
     this.bindPairs();
     if (!this.matrix) openLargeMatrix(this).then((largeMatrix) => { this.largeMatrix = largeMatrix; });
     if (state.threshold_steps) new ThresholdSlider(this, state.threshold_steps);
