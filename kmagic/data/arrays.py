@@ -151,7 +151,7 @@ def load_npz(path: Path, options: LoadOptions) -> Dataset:
                 parts = _parts_by_name(arrays, file_name)
         except DataError:
             raise
-        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
             raise DataError(
                 f"{file_name} is damaged or incomplete: {error}.", "Download or write it again."
             ) from error

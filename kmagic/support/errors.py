@@ -15,6 +15,8 @@ from kmagic.support.messages import PYTHON, Option, Spelling, Text, render
 
 MAX_SHOWN = 200
 """Characters of a line in a message."""
+MAX_PROBLEMS = 50
+"""Problems in a message; the others are counted."""
 BOLD, ORANGE, MUTED, RESET = "\x1b[1m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
 
 
@@ -133,11 +135,14 @@ class MarkedError(KmagicError):
         super().__init__(self.problems[0].message, self.problems[0].remedy)
 
     def render(self, *, colour: bool) -> str:
-        """Every mistake with its line, a caret under it, and what to do."""
-        return "\n\n".join(self._mark(problem, colour=colour) for problem in self.problems)
-
-    def _mark(self, problem: Problem, *, colour: bool) -> str:
+        """The mistakes with their lines, a caret under each, and what to do."""
         lines = self.source.splitlines() or [""]
+        shown = [self._mark(problem, lines, colour) for problem in self.problems[:MAX_PROBLEMS]]
+        if (more := len(self.problems) - MAX_PROBLEMS) > 0:
+            shown.append(f"and {more:,} more")
+        return "\n\n".join(shown)
+
+    def _mark(self, problem: Problem, lines: list[str], colour: bool) -> str:
         line = lines[min(problem.line, len(lines)) - 1].replace("\t", " ")
         line, start = _excerpt(line, problem.column - 1)
         text, before, marked = (

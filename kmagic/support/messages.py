@@ -83,9 +83,8 @@ class MagicSpelling(Spelling):
 
     def option(self, option: Option) -> str:
         """Write a parameter as an option of the line."""
-        flag = MAGIC_FLAGS.get((option.name, option.value))
-        if flag is not None:
-            return flag
+        if option.value is False and option.name in NEGATIVE_FLAGS:
+            return NEGATIVE_FLAGS[option.name]
         dashed = option.name.replace("_", "-")
         if option.value is False:
             return f"--no-{dashed}"
@@ -121,12 +120,8 @@ MAGIC_OF = {
 }
 """Public function -> the magic that calls it."""
 
-MAGIC_FLAGS = {
-    ("checks", False): "--no-checks",
-    ("safe_mode", False): "--unsafe",
-    ("shuffle", False): "--no-shuffle",
-}
-"""A parameter with its value -> the option of another name that sets it."""
+NEGATIVE_FLAGS = {"safe_mode": "--unsafe"}
+"""A parameter -> the option of another name that sets it to False."""
 
 PYTHON = Spelling()
 

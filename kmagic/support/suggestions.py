@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
+from functools import lru_cache
 
 MIN_PREFIX = 5
 """From this length on, a word is taken for the shortest known word that it is a prefix of."""
@@ -18,7 +19,12 @@ def nearest(word: str, known: Iterable[str], *, count: int = 1) -> list[str]:
         >>> nearest("rleu", ["relu", "elu", "tanh"]), nearest("boston", ["boston_housing", "mnist"])
         (['relu'], ['boston_housing'])
     """
-    pool = sorted(set(known) - {""})
+    return list(_nearest(word, frozenset(known), count))
+
+
+@lru_cache(1000)
+def _nearest(word: str, known: frozenset[str], count: int) -> list[str]:
+    pool = sorted(known - {""})
     wanted = _squeeze(word)
     by_form = {_squeeze(name): name for name in reversed(pool)}
     if wanted in by_form:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,7 @@ def test_damaged_npz_files(tmp_path: Path, x: Any, y: Any) -> None:
         (b"no archive", "is not an .npz file, or is incomplete"),
         (whole[: len(whole) // 2], "is not an .npz file, or is incomplete"),
         (spoiled, "is damaged or incomplete"),
+        (re.sub(rb"PK\x01\x02....", b"PK\x01\x02nnnn", whole), "is damaged or incomplete"),
     ):
         path.write_bytes(content)
         with pytest.raises(DataError, match=message):

@@ -104,7 +104,9 @@ def _edited_archive(random: Random, content: bytes) -> bytes:
         case 0:
             members.pop(name)
         case 1:
-            members[random.choice(("../x", "/etc/x", "a" * 300, "", "config.json"))] = members[name]
+            members[random.choice(("../x", "/etc/x", "a" * 300, " ", "config.json"))] = members[
+                name
+            ]
         case 2:
             members[name] = random.choice(
                 (b"", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b"{" * 9)

@@ -20,6 +20,7 @@ from kmagic.support.errors import (
     MarkedError,
     Problem,
 )
+from kmagic.support.messages import MagicSpelling, Option, Text
 
 TEXT = "input 4\ndense 2 rleu"
 
@@ -48,6 +49,21 @@ def test_several_mistakes_in_their_order():
     shown = str(marked(Problem("one", 1, 1), Problem("two", 2, 1)))
     assert shown.index("one") < shown.index("two")
     assert shown.count("line ") == 2
+
+
+def test_only_the_first_of_many_mistakes_are_shown():
+    text = "input 4\n" + "densse 4\n" * 10_000
+    with pytest.raises(DSLError) as caught:
+        build(text)
+    shown = str(caught.value)
+    assert shown.count("Did you mean dense?") == errors.MAX_PROBLEMS
+    assert shown.endswith(f"\n\nand {10_000 - errors.MAX_PROBLEMS:,} more")
+
+
+def test_an_option_may_have_any_value():
+    error = KmagicError(Text("Leave out ", Option("class_names", {"a": 1}), "."))
+    assert "class_names={'a': 1}" in str(error)
+    assert MagicSpelling().option(Option("class_names", {"a": 1})) == "--class-names \"{'a': 1}\""
 
 
 def test_the_way_that_led_there():

@@ -264,7 +264,9 @@ def test_a_full_disk_leaves_the_old_files(tmp_path: Path) -> None:
 def test_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert to_path("~/cnn.keras") == tmp_path / "cnn.keras"
-    with pytest.raises(PersistenceError, match="must be the home folder of a user; there is no such user"):
+    with pytest.raises(
+        PersistenceError, match="must be the home folder of a user; there is no such user"
+    ):
         to_path("~nobody-of-that-name/cnn.keras")
 
 

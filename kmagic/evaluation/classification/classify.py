@@ -140,7 +140,8 @@ def classify(
             Text("Pass ", Option("app", "MobileNetV2"), ", or a model: ", Function("classify"),
                  "(images, model)."),
         )  # fmt: skip
-    class_names = class_names or getattr(images, "class_names", None)
+    if class_names is None:
+        class_names = getattr(images, "class_names", None)
     images, y_true = _read_stream(images, y_true)
     data, note = dataset_for(model), ""
     if application is None and data is None and scaling is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -264,6 +264,8 @@ def parse_class_names(
         if len(listed) > MAX_CLASS_NAMES:
             many = f"at most {MAX_CLASS_NAMES:,} names"
             raise EvaluationError(option="class_names", expected=many)
+        if any(isinstance(item, Sized) and not isinstance(item, str | bytes) for item in listed):
+            raise unsuitable  # rows of an array, for example
         numbers = [int(item) for item in listed if isinstance(item, int | np.integer)]
         ids = tuple(numbers if len(numbers) == len(listed) else range(len(listed)))
         names = tuple(map(str, listed))

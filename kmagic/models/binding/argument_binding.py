@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from kmagic.language import format_value
 from kmagic.language.formatter import format_arg
 from kmagic.language.spec import (
@@ -294,13 +296,13 @@ class _ArgumentBinder:
             return False
         if (
             param.is_flag
-            or not isinstance(arg.value, LiteralValue)
+            or not isinstance(arg.value, LiteralValue | NotebookValue)
             or not is_of_keras(self.function)
         ):
             return True
         wants_object = param.role in catalogue.OBJECT_ROLES
         wants_number = param.required or isinstance(param.default, int | float)
-        if isinstance(arg.value.value, bool) and (wants_object or wants_number):
+        if isinstance(arg.value.value, bool | np.bool_) and (wants_object or wants_number):
             remedy = f"For none, write {param.name}=none." * (param.default is None)
             self._report(f"{param.name} must not be true or false", arg.value.span, remedy)
             return False

@@ -85,6 +85,7 @@ class BuildContext:
     is_trial: bool = False
     safe_mode: bool = False
     _model_outputs: NamedOutputs = field(default_factory=dict)
+    _reported: set[tuple[int, int, str]] = field(default_factory=set)
 
     def enter(self, node: Node) -> None:
         """From here on, problems belong to this step."""
@@ -192,10 +193,15 @@ class BuildContext:
     def _add(self, message: str, span: Span, remedy: str, trail: tuple[str, ...]) -> Problem:
         line, column = max(span.line, 1), max(span.column, 1)
         problem = Problem(message, line, column, span.width, remedy, trail)
-        known = {(other.line, other.column, other.message) for other in self.problems}
-        if (line, column, message) not in known:
+        if (line, column, message) not in self._reported:
+            self._reported.add((line, column, message))
             self.problems.append(problem)
         return problem
+
+    def forget_problems(self) -> None:
+        """Remove all problems, before the text is read in another way."""
+        self.problems.clear()
+        self._reported.clear()
 
     def reject(
         self, message: str, span: Span, remedy: str = "", cause: BaseException | None = None
@@ -216,7 +222,8 @@ class BuildContext:
     def _raise(self) -> NoReturn:
         kind = BuildError if self.rejected.keys() >= set(self.problems) else DSLError
         ordered = sorted(self.problems, key=lambda problem: (problem.line, problem.column))
-        ordered = list(map(self._with_verified_remedy, ordered))
+        tried = [problem for problem in self.problems if self.fixes.get(problem)][:_MAX_VERIFIED]
+        ordered = [self._with_verified_remedy(p) if p in tried else p for p in ordered]
         problems = ordered
         if not self.safe_mode:  # nobody pastes Python into a file
             problems = merge_foreign_problems(ordered, self.source, self.names)
@@ -229,8 +236,7 @@ class BuildContext:
         Best is a fix without a new problem elsewhere, which may have been hidden by this one.
         """
         fixes = self.fixes.get(problem, ())
-        tried = [other for other in self.problems if self.fixes.get(other)][:_MAX_VERIFIED]
-        if self.try_spec is None or self.spec is None or problem not in tried:
+        if self.try_spec is None or self.spec is None:
             return problem
         known = {other.message for other in self.problems}
         second = problem

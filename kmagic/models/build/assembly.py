@@ -679,7 +679,8 @@ def _shape_of(output: Any) -> Any:
         return {key: _shape_of(item) for key, item in output.items()}
     if isinstance(output, list | tuple):
         return [_shape_of(item) for item in output]
-    return getattr(output, "shape", None)
+    shape = getattr(output, "shape", None)
+    return None if callable(shape) else shape  # NumPy itself has a function of this name
 
 
 def _word_of(node: Node) -> str:

@@ -201,10 +201,10 @@ def _compile(
 
 
 def _check_no_data(arguments: Mapping[str, Any]) -> None:
-    """Reject arrays as losses or metrics, which Keras would notice in training only."""
+    """Reject data as losses or metrics, which Keras would notice in training only."""
     for name in ("loss", "metrics", "weighted_metrics"):
         for item in keras.tree.flatten(arguments.get(name)):
-            if hasattr(item, "shape") and not callable(item):
+            if not (isinstance(item, str | int | float | None) or callable(item)):
                 found = type(item).__name__
                 raise TypeError(f"{name} must be words, functions or objects; got {found}")
 

@@ -99,7 +99,7 @@ def keras_program(
         state = _written(spec.statements, graph, context, free, name)
     except Unstructured:
         context.leave()
-        context.problems.clear()
+        context.forget_problems()
         _check_loop_values(spec, context)
         statements = FlatStatements(context).write(graph)
         state = _written(statements, graph, context, free, name, is_flat=True)

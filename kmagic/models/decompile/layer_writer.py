@@ -271,6 +271,8 @@ class LayerWriter:
             return self.value(value)
         if param.is_flag and isinstance(value, int | float):
             value = bool(value)  # Keras accepts return_sequences=1
+        elif isinstance(value, bool) and (param.required or type(param.default) in (int, float)):
+            raise UnwritableError(f"{param.name} must not be true or false; got {value}")
         written = self.value(value, param.role)
         if param.role == "shape" and isinstance(written, SequenceValue) and len(written.items) == 1:
             return Shape((None,)) if written.items[0] == LiteralValue(None) else written.items[0]

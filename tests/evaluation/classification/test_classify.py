@@ -42,7 +42,7 @@ def grey(value, shape=(8, 8), dtype="float32"):
 
 def test_arrays_of_floats_are_the_models_own_input():
     model, x = Light(8, 8, 1), np.stack([grey(0.25), grey(1.0)])
-    found = classify(x, model, class_names=NAMES, y_true=[0, 0])
+    found = classify(x, model, class_names=np.array(NAMES), y_true=[0, 0])
     np.testing.assert_array_equal(model.seen[0], x[..., None])
     assert [p.top_classes[0].label for p in found.images] == ["dark", "bright"]
     assert [p.right for p in found.images] == [True, False]

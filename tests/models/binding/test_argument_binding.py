@@ -223,3 +223,9 @@ def test_layers_adapt_to_data_from_the_notebook() -> None:
     assert len(found.layers[0].bin_boundaries) == 1
     found = build("integer_lookup adapt={data}", data=np.array([5, 5, 9]))
     assert list(found.layers[0].get_vocabulary()) == [-1, 5, 9]
+
+
+@pytest.mark.parametrize("value", [True, np.True_])
+def test_a_boolean_of_the_notebook_is_no_number(value):
+    with pytest.raises(DSLError, match="rate must not be true or false"):
+        build("input 4 / dropout {value}", value=value)

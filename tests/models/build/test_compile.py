@@ -165,7 +165,9 @@ def test_a_learning_rate_of_another_type_is_refused_in_a_whole_sentence():
 @pytest.mark.parametrize(
     "argument", ["loss={x}", "loss=mse metrics={x}", "loss=mse metrics=[mae, {x}]"]
 )
-@pytest.mark.parametrize("x", [np.zeros((2, 3)), keras.Input((3,))], ids=["array", "symbolic"])
+@pytest.mark.parametrize(
+    "x", [np.zeros((2, 3)), keras.Input((3,)), object()], ids=["array", "symbolic", "object"]
+)
 def test_data_is_neither_a_loss_nor_a_metric(argument, x):
     with pytest.raises(DSLError, match="must be words, functions or objects; got"):
         compiled(f"sgd {argument}", x=x)

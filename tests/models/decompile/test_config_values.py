@@ -7,7 +7,9 @@ from typing import NamedTuple
 import keras
 import pytest
 
+from kmagic.models.decompile import to_dsl
 from kmagic.models.decompile.config_values import comparable
+from kmagic.support.errors import DecompileError
 
 
 @pytest.fixture
@@ -31,3 +33,9 @@ class Size(NamedTuple):
 
 def test_named_tuples_equal_plain_ones():
     assert comparable([Size(2, 3)]) == comparable([(2, 3)])
+
+
+def test_a_boolean_for_a_number_cannot_be_written():
+    config = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(True)]).get_config()
+    with pytest.raises(DecompileError, match="rate must not be true or false; got True"):
+        to_dsl(keras.Sequential.from_config(config))
