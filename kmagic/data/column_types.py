@@ -17,6 +17,7 @@ from pandas.api import types
 from kmagic.data.load_options import LoadOptions
 from kmagic.data.paths import looks_like_files
 from kmagic.data.preparation.cell_format import (
+    MAX_EVIDENCE,
     MISSING_WORDS,
     CellFormat,
     DecimalEvidence,
@@ -31,7 +32,6 @@ from kmagic.support.messages import Option, Part, Text
 
 ALWAYS_CATEGORIES = 20  # different words up to which a column is always a category
 MIN_SHARE = 0.8  # of numbers in a column, for a few unknown words to stand for no value
-MAX_EVIDENCE = 2000  # words that show the decimal sign
 WORDS_PER_TEXT = 3  # on average, for cells to be texts
 _OTHER = {".": ",", ",": "."}
 _SIGN_NAMES = {".": "point", ",": "comma"}

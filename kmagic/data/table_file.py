@@ -30,6 +30,7 @@ from kmagic.data.paths import (
     table_suffix,
 )
 from kmagic.data.preparation.cell_format import (
+    MAX_EVIDENCE,
     MISSING_WORDS,
     clean_name,
     decimal_evidence,
@@ -50,7 +51,6 @@ SAMPLE_ROWS = 200  # that show the delimiter and the header
 MAX_BEGINNING = 100_000  # bytes that show the names of the columns
 MAX_CELLS, MIN_ROWS = 40_000, 20  # that show the header and the decimal sign
 MAX_COLUMNS = 500  # that show the header
-MAX_EVIDENCE = 2000  # words that show the decimal sign
 MAX_FOOTER = 10  # lines after a table
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

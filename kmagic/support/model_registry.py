@@ -114,7 +114,7 @@ def steps_trained(model: Any) -> int:
         return 0
     import keras  # noqa: PLC0415 - there is a model, so Keras is loaded
 
-    # A variable of several replicas is no number for int().
+    # int() does not accept a variable of several replicas.
     return int(keras.ops.convert_to_numpy(optimizer.iterations))
 
 

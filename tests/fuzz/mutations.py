@@ -69,16 +69,23 @@ def edit_text(
     return text
 
 
+def _move(edit: int, items: list[str], at: int, other: int) -> None:
+    """Delete an item, repeat another one before it, or swap the two."""
+    match edit:
+        case 0:
+            del items[at]
+        case 1:
+            items.insert(at, items[other])
+        case _:
+            items[at], items[other] = items[other], items[at]
+
+
 def _edit_token(random: Random, text: str, words: list[str]) -> str:
     tokens = TOKEN.findall(text) or [""]
     at, other = random.randrange(len(tokens)), random.randrange(len(tokens))
     match random.randrange(6):
-        case 0:
-            del tokens[at]
-        case 1:
-            tokens.insert(at, tokens[other])
-        case 2:
-            tokens[at], tokens[other] = tokens[other], tokens[at]
+        case 0 | 1 | 2 as edit:
+            _move(edit, tokens, at, other)
         case 3:
             tokens[at] = random.choice(words or tokens)
         case 4:
@@ -100,12 +107,8 @@ def _edit_line(random: Random, text: str, words: list[str]) -> str:
     lines = text.split("\n")
     at, other = random.randrange(len(lines)), random.randrange(len(lines))
     match random.randrange(5):
-        case 0:
-            del lines[at]
-        case 1:
-            lines.insert(at, lines[other])
-        case 2:
-            lines[at], lines[other] = lines[other], lines[at]
+        case 0 | 1 | 2 as edit:
+            _move(edit, lines, at, other)
         case 3:
             lines[at] = random.choice(("  ", "\t", "    ", " ")) + lines[at]
         case _:

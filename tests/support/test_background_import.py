@@ -96,7 +96,7 @@ def test_an_import_waits_for_the_background_import(packages, statement):
         names = {}
         try:
             exec(statement.replace("{name}", packages.name), names)  # noqa: S102 - of this file
-        except ModuleNotFoundError:  # of find_spec, because it is no package
+        except ModuleNotFoundError:  # from find_spec: it is not a package
             assert "find_spec" in statement
         return packages.load("two").value
 

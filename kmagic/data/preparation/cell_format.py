@@ -33,6 +33,8 @@ MISSING_WORDS = frozenset(
     ]
 )
 """Cells, in lower case, that have no value in a column of numbers."""
+MAX_EVIDENCE = 2000
+"""Words of a column that are examined for its decimal sign."""
 _SPACES = " \u00a0\u2009\u202f"
 _GROUPS = _SPACES + "'\u2019_"
 """Characters that only ever separate thousands."""

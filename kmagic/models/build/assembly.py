@@ -200,7 +200,7 @@ class ValueResolver:
 
 
 def _check_configuration(value: Any, span: Span, context: BuildContext) -> bool:
-    """Whether a value is no configuration of Keras in the text of a file; if it is, report it."""
+    """Whether a value may be used in the text of a file; report a configuration of Keras."""
     if not context.safe_mode or next(objects_in(value), None) is None:
         return True
     message = "the text of a file must not contain a configuration of Keras"

@@ -182,7 +182,7 @@ def check_batches(model: keras.Model, stream: Inspection, subject: str | Option)
     """Check the number of parts of a stream's batches.
 
     Raises:
-        TrainingError: They are no tuples of x, y and perhaps weights.
+        TrainingError: They are not tuples of x, y and perhaps weights.
     """
     counts = sorted(stream.part_counts)
     if len(counts) > 1 or not set(counts) <= set(PART_COUNTS):

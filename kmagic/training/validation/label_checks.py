@@ -39,7 +39,7 @@ ROUNDING = 1e-4
 """How far probabilities may lie outside of 0 to 1."""
 MAX_CLASSES, MAX_CLASSES_SHOWN = 1000, 5
 MIN_ORDERED = 10
-"""Validation samples from which on it is no coincidence that all targets are larger."""
+"""Minimum number of validation samples for a report that all targets are larger."""
 
 
 class OutputLabels(NamedTuple):
@@ -52,7 +52,7 @@ class OutputLabels(NamedTuple):
     end: LayerCall  # the call that computes the output
     output: Shape  # the shape of the output, with the batch
     data: Inspection
-    is_trained: bool  # the model is evaluated: another one is no remedy
+    is_trained: bool  # the model is evaluated, so a remedy must not change it
 
     @property
     def label(self) -> str:

@@ -226,6 +226,6 @@ def test_layers_adapt_to_data_from_the_notebook() -> None:
 
 
 @pytest.mark.parametrize("value", [True, np.True_])
-def test_a_boolean_of_the_notebook_is_no_number(value):
+def test_a_boolean_of_the_notebook_is_not_a_number(value):
     with pytest.raises(DSLError, match="rate must not be true or false"):
         build("input 4 / dropout {value}", value=value)

@@ -63,7 +63,7 @@ def set_epoch(model: keras.Model, epoch: int) -> None:
 
 
 def loss(epoch: int) -> float:
-    """The loss after an epoch; every third one is no progress."""
+    """The loss after an epoch; every third one is not lower."""
     return 1 / epoch if epoch % 3 else 2.0
 
 
