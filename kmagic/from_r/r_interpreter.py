@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -149,7 +150,9 @@ class Interpreter:
         if isinstance(value, UnknownValue | None):
             create = f"Create {variable} in a Python cell or with %keras_data."
             text = create if variable else "Do this in a Python cell."
-            self._others.setdefault(statement.range, getattr(value, "replacement", "") or text)
+            text = getattr(value, "replacement", "") or text
+            text = text.replace(unsupported.VARIABLE, variable or self._calls.model_name)
+            self._others.setdefault(statement.range, text)
 
     # --- values -------------------------------------------------------------------------------
 
@@ -209,12 +212,14 @@ class Interpreter:
         operators = [node]
         while isinstance(left := operators[-1].syntax[1], RCall) and _is_operator(left):
             operators.append(left)
-        is_pipe = operators[-1].syntax[0] == "%>%"
+        is_pipe = operators[-1].syntax[0] in ("%>%", "%T>%")
         value = self._model_value(left) if is_pipe else self.value(left)
         for operator in reversed(operators):
             match operator.syntax:
                 case "%>%", left, step:
                     value = self._piped(CallArg(value, None, left.range), step)
+                case "%T>%", left, step:
+                    self._piped(CallArg(value, None, left.range), step)
                 case "[", *_:
                     value = self._index(value, operator)
                 case "$", _, RConstant(value=str(name)):
@@ -416,8 +421,12 @@ class Interpreter:
         self._steps += 10
         args = self._args(node.args, piped)
         value = self._result(node, args)
+        closures = [arg.value for arg in args if isinstance(arg.value, RClosure)]
+        self._used += closures
         if isinstance(value, UnknownValue):
             self._used += (arg.value for arg in args)  # what is said of the call is said of these
+            for closure in closures:
+                self._check_unknown_call(closure)
         return value
 
     def _result(self, node: RCall, args: list[CallArg]) -> Any:
@@ -430,7 +439,9 @@ class Interpreter:
             if not is_model:
                 return UnknownValue()
             value = self._calls.method(owner, method.value, args, span)
-            return self._replaced(method.value, args) if value is None else value
+            if value is not None:
+                return value
+            return self._replaced(method.value, [CallArg(owner, None, of.range), *args])
         if isinstance(function, RName) and function.text not in self._names:
             return self._named_call(function, args, span)
         called = self.value(function)
@@ -449,6 +460,8 @@ class Interpreter:
             return True
         if name in BASE_FUNCTIONS:
             return call_base_function(name, args, span)
+        if name in _MAPS or name == "do.call":
+            return self._functional_call(name, args)
         value = self._calls.call(name, args, span)
         if value is not None:
             return value
@@ -471,6 +484,52 @@ class Interpreter:
             raise RMistake("is not a function that accepts a layer", function.range, remedy)
         return UnknownValue("", "", name)
 
+    def _functional_call(self, name: str, args: list[CallArg]) -> Any:
+        """``lapply(values, f)`` and ``do.call(f, arguments)``, as far as both are known."""
+        nothing = CallArg(None, None, TextRange())
+        first, second, *_ = [*args, nothing, nothing]
+        if name == "do.call":
+            known = second.value.items if isinstance(second.value, RVector) else ()
+            given = [CallArg(value, key, second.range) for key, value in known]
+            return self._function_value(first, given) if given else UnknownValue()
+        if not isinstance(first.value, RVector | int | float | str):
+            return UnknownValue()
+        items = first.value if isinstance(first.value, RVector) else [first.value]
+        calls = ([CallArg(value, None, first.range), *args[2:]] for value in items)
+        values = [self._function_value(second, each) for each in calls]
+        if values and all(isinstance(value, UnknownValue) for value in values):
+            return UnknownValue("", values[0].replacement)
+        return vector((None, value) for value in values)
+
+    def _function_value(self, function: CallArg, args: list[CallArg]) -> Any:
+        """The result of a function that is passed as an argument."""
+        if isinstance(function.value, RClosure):
+            return self._call_closure(function.value, args)
+        value = function.value
+        name = getattr(value, "name", "") or getattr(value, "python", "") or value
+        if isinstance(name, str):
+            return self._named_call(RName(name, range=function.range), args, function.range)
+        return UnknownValue()
+
+    def _check_unknown_call(self, closure: RClosure) -> None:
+        """Check that a function adds no layer to a model: only R knows whether it is called.
+
+        Raises:
+            RMistake: It does.
+        """
+        models, others, created = list(self.models), dict(self._others), list(self._calls.created)
+        sizes = [len(model.layers) for model in models]
+        params = [param for param in closure.node.params if not param.name]
+        with suppress(RMistake, _AlreadyReported, ReturnedValue, LoopControl):
+            self._call_closure(closure, [CallArg(UnknownValue(), None, p.range) for p in params])
+        added = sizes != [len(model.layers) for model in models]
+        for model, size in zip(models, sizes, strict=True):
+            del model.layers[size:]
+        if added:
+            message = "adds layers, and only R knows how often it is called"
+            raise RMistake(message, closure.node.range, "Write a loop: for (units in c(64, 32)).")
+        self.models[:], self._others, self._calls.created[:] = models, others, created
+
     def _replaced(self, name: str, args: list[CallArg]) -> UnknownValue:
         """The result of a call that something of kmagic replaces."""
         replacement = unsupported.replacement(name, args, self._calls.model_name)
@@ -486,8 +545,8 @@ class Interpreter:
             if piped and arg.value in (RName("."), RName("_")):
                 given.append(CallArg(piped[0].value, arg.name, arg.range))
                 before = []
-            elif arg.value == _DOTS and isinstance(self._names.get("..."), RVector):
-                given += (CallArg(item, name, arg.range) for name, item in self._names["..."].items)
+            elif arg.value == _DOTS:
+                given += self._names.get("...", ())
             elif arg.value is not None:
                 given.append(CallArg(self.value(arg.value), arg.name, arg.range))
         return [*before, *given]
@@ -504,7 +563,7 @@ class Interpreter:
         defaults = self._args([param for param in closure.node.params if param.name], [])
         names = closure.names | {str(arg.name): arg.value for arg in defaults}
         names |= {name: arg.value for name, arg in bound.items()}
-        names["..."] = RVector([(arg.name, arg.value) for arg in more])
+        names["..."] = more
         outer, self._exit = self._exit, None
         try:
             value = self._value_with(names, closure.node.body)
@@ -522,6 +581,7 @@ class Interpreter:
 
 
 _DOTS = RName("...")
+_MAPS = ("lapply", "sapply", "walk", "map")
 _UNUSED = {
     RClosure: "Not called. Define it in a Python cell if you need it.",
     RLayerCall: "Not connected to an output of a model.",

@@ -127,7 +127,8 @@ _TOKEN = re.compile(
       (?P<blank>   [^\S\n]+ | \#[^\n]* )
     | (?P<newline> \n | ; )
     | (?P<number>  0[xX][0-9a-fA-F]+L? | (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[Li]? )
-    | (?P<raw>     [rR](?P<quote>["'])(?P<dashes>-*)\((?P<inside>.*?)\)(?P=dashes)(?P=quote) )
+    | (?P<raw>     [rR](?P<quote>["'])(?P<dashes>-*)\(
+                   (?:(?P<inside>.*?)\)(?P=dashes)(?P=quote))? )
     | (?P<string>  "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' )
     | (?P<quoted>  `[^`\n]+` )
     | (?P<name>    (?:[^\W\d_]|\.(?!\d))[\w.]* )
@@ -173,6 +174,8 @@ def tokenize_r(text: str) -> list[RToken]:
         start, end = match.span()
         kind, content = str(match.lastgroup), match[0]
         if kind == "raw":
+            if match["inside"] is None:
+                raise _invalid_character(text, start + 1)
             kind, content = "string", match["inside"]
         elif kind == "string":
             content = _ESCAPE.sub(_unescaped, content[1:-1])
@@ -248,7 +251,7 @@ _PREFIX |= dict.fromkeys("-+", _LEVEL["(-)"])
 """Sign before its operand -> the level of the weakest operator within the operand."""
 _LOWEST, _BODY, _ARGUMENT, _POSTFIX = 0, _LEVEL["="], _LEVEL["<-"], _LEVEL["$"]
 PIPES = frozenset({"%>%", "|>", "%T>%", "%$%"})
-_SAME_SIGN = {**dict.fromkeys(PIPES, "%>%"), **dict.fromkeys(("<<-", "=", ":="), "<-")}
+_SAME_SIGN = {"|>": "%>%", **dict.fromkeys(("<<-", "=", ":="), "<-")}
 """Sign -> the sign of the same meaning that the tree contains."""
 _SYNTAX = frozenset({*_LEVEL, *_PREFIX, "{", "if", "for", "while", "break", "next"})
 """Names of calls that are written with an operator or a keyword, besides ``%operators%``."""
@@ -397,6 +400,10 @@ class _RParser:
                 return _operation("{", token.start, self._end, *body_statements)
             case "sign", sign if sign in _PREFIX:
                 operand = self.expression(_PREFIX[sign])
+                if sign == "~":  # a formula, which purrr takes as a function
+                    span = TextRange(token.start, operand.range.end)
+                    params = (RArg(RName(".x")), RArg(RName("...")))
+                    return RFunction(params, operand, range=span)
                 return _operation(sign, token.start, operand.range.end, operand)
             case "end", _:
                 before = reversed(self._tokens[: self._next])

@@ -310,7 +310,11 @@ _ELEMENTWISE: dict[str, Callable[..., Any]] = {
 }
 _REDUCTIONS: dict[str, Callable[[list[Any]], Any]]
 _REDUCTIONS = {"prod": math.prod, "sum": sum, "max": max, "min": min}
-_IDENTITIES = frozenset({"invisible", "identity", "print", "suppressWarnings", "suppressMessages"})
+_IDENTITIES = frozenset(
+    {"invisible", "identity", "local", "print", "suppressWarnings", "suppressMessages", "try"}
+    | {"tryCatch", "with", "withCallingHandlers"}
+)
+"""Functions that return their first argument; ``with`` its second."""
 _LISTS = frozenset({"c", "list", "tuple", "shape"})
 _SHAPE_PARTS = {"dim": "", "nrow": "[0]", "ncol": "[1]"}
 _PARAMETERS: dict[str, tuple[str, ...]] = {
@@ -369,7 +373,7 @@ def call_base_function(name: str, args: list[CallArg], span: TextRange) -> Any:
 def _result(name: str, values: list[Any], sep: Any = " ", collapse: Any = None) -> Any:
     first = values[0] if values else None
     if name in _IDENTITIES:
-        return first
+        return values[1] if name == "with" and len(values) > 1 else first
     if any(isinstance(value, UnknownValue) for value in values[1:]):
         return UnknownValue()
     if name == "is.null":

@@ -188,10 +188,14 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
         spec=spec,
         notes=tuple(sorted(notes.values(), key=lambda remark: remark.line)),
         left_out=tuple(
-            _remark(text, *other) for other in sorted(others, key=lambda other: other[0].start)
+            dict.fromkeys(_remark(text, *other) for other in sorted(others, key=_start))
         ),
         spans=tuple(_spans(body)),
     )
+
+
+def _start(other: tuple[TextRange, str]) -> int:
+    return other[0].start
 
 
 def _remark(text: str, span: TextRange, message: str) -> Remark:

@@ -11,6 +11,7 @@ from kmagic.from_r.r_parser import TextRange
 from kmagic.from_r.r_values import CallArg, KerasObject, RModel, RVector, UnknownValue, bind_args
 from kmagic.models.catalogue import parameters
 from kmagic.support.keras_import import keras
+from kmagic.support.messages import MagicSpelling, Option
 
 _DATA = {
     "boston_housing": "boston_housing --scale standard",
@@ -21,6 +22,8 @@ _DATA = {
     "cifar100": "cifar100 --scale 255",
     "reuters": "reuters",
 }
+VARIABLE = "VARIABLE"
+"""In a replacement, stands for the variable that the statement assigns."""
 _SAVED = ("save", "save_weights", "model_to_json")
 _LOADED = ("load", "load_weights", "model_from_json")
 _DATA_CALLS = {
@@ -37,9 +40,9 @@ _REPLACEMENTS: dict[str, str] = {
     **dict.fromkeys(("library", "require"), "Not needed here: nothing to load."),
     **dict.fromkeys(_SETUP, "Not needed here: nothing to set up."),
     "source": "Copy the model code of that file into this cell.",
-    **dict.fromkeys(_SEEDS, "%keras_fit ... --seed 1"),
+    **dict.fromkeys(_SEEDS, "%keras_fit ... --seed <N>"),
     "to_categorical": "%keras_data ... --onehot, or use the labels with a sparse loss",
-    "pad_sequences": "%keras_data imdb --maxlen 100, or keras.utils.pad_sequences",
+    "pad_sequences": "%keras_data imdb --maxlen <N>, or keras.utils.pad_sequences",
     "normalize": "%keras_data ... --scale standard, fitted on the training data only",
     "scale": "%keras_data ... --scale standard, fitted on the training data only",
     "array_reshape": "%keras_data ... --flatten, or x.reshape(...)",
@@ -50,10 +53,11 @@ _REPLACEMENTS: dict[str, str] = {
     "decode_predictions": "%keras_classify, which names the classes",
     "table": "%keras_confusion",
     "get_layer": "model.get_layer(name) in a Python cell",
-    "summary": "%keras_summary MODEL",
-    **dict.fromkeys(("plot", "plot_model"), "%keras_plot MODEL"),
+    "plot_model": "%keras_plot MODEL",
     "unfreeze_weights": "MODEL.trainable = True in a Python cell",
 }
+_GENERIC = {"summary": "%keras_summary MODEL", "plot": "%keras_plot MODEL"}
+"""Functions of R that have a replacement for a model only."""
 
 
 @dataclass(slots=True)
@@ -90,6 +94,15 @@ class _Arguments:
         is_known = arg is not None and isinstance(arg.value, types)
         return getattr(self.take(name), "value", None) if is_known else None
 
+    def take_option(self, option: str, name: str, *types: type) -> list[str]:
+        """An argument as an option of a magic; [] without it, or if it has no expression."""
+        source = _source(self._bound.get(name))
+        value = source or self.take_value(name, *types)
+        if source:
+            self.take(name)
+            value = source if source[0] == "{" else f"{{{source}}}"
+        return [] if value is None else [f"{option} {_quoted(value)}"]
+
     def drop_if(self, name: str, *defaults: Any) -> None:
         """Leave an argument out where its value is what the replacement does anyway."""
         arg = self._bound.get(name)
@@ -100,7 +113,7 @@ class _Arguments:
         """The arguments that nothing took."""
         for arg in self._left:
             name = next((key for key, value in self._bound.items() if value is arg), arg.name)
-            if isinstance(arg.value, RModel) or arg.value is None:
+            if arg.value is None:
                 continue
             if name in _DISPLAY:
                 yield arg.range, f"Not needed here: {name}, because the view is live."
@@ -111,21 +124,31 @@ class _Arguments:
 
 def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> Replacement:
     """What to use here instead of a function of R."""
+    if name in _GENERIC:
+        first = args[0].value if args else None
+        if not args or isinstance(first, RModel):
+            return Replacement(_GENERIC[name].replace("MODEL", model))
+        is_run = getattr(first, "replacement", "").startswith("%keras_fit")
+        return Replacement("%keras_history" if is_run else "")
     if name in _REPLACEMENTS:
-        return Replacement(_REPLACEMENTS[name].replace("MODEL", model))
+        number = next((str(arg.value) for arg in args if type(arg.value) is int), "N")
+        return Replacement(_REPLACEMENTS[name].replace("MODEL", model).replace("<N>", number))
     kind, _, dataset = name.partition("_")
     if (kind == "dataset" and dataset) or (kind == "load" and dataset in _DATA):
         given = _Arguments(name, ("path", "num_words", "maxlen"), args)
-        values = {option: given.take_value(option, int) for option in ("num_words", "maxlen")}
-        options = [f"--{key.replace('_', '-')} {value}" for key, value in values.items() if value]
-        text = " ".join(["%keras_data", _DATA.get(dataset, dataset), *options])
-        return Replacement(text, list(given.lost()))
+        words = ["%keras_data", _DATA.get(dataset, dataset)]
+        words += given.take_option("--num-words", "num_words", int)
+        words += given.take_option("--maxlen", "maxlen", int)
+        return Replacement(" ".join(words), list(given.lost()))
     # keras_save, save_model_hdf5, save_model_tf: all are save
     plain = re.sub(
         r"^(save|load)_model(_weights)?(_hdf5|_tf)?$", r"\1\2", name.removeprefix("keras_")
     )
     plain = "fit" if plain == "fit_generator" else plain
-    args = [arg for arg in args if not isinstance(arg.value, RModel)]
+    if plain in (*_SAVED, *_DATA_CALLS, "fit", "load_weights"):
+        owner = next((arg for arg in args if arg.name in (None, "object", "model")), None)
+        args = [arg for arg in args if arg is not owner]
+        model = getattr(owner and owner.value, "python", "") or model
     if plain in (*_SAVED, *_LOADED):
         given = _Arguments(name, ("filepath", "path", "overwrite"), args)
         magic = "%keras_load" if plain in _LOADED else "%keras_save"
@@ -133,16 +156,18 @@ def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> Rep
         path = given.take_value("filepath", str) or given.take_value("path", str) or default
         if "weights" in plain and not path.endswith(".weights.h5"):
             path = re.sub(r"\.\w+$", "", path) + ".weights.h5"
-        words = [magic, model, path]
+        words = [magic, model, _quoted(path)]
+        if plain in _LOADED:
+            words = [magic, _quoted(path), model if "weights" in plain else VARIABLE]
         words += ["--force"] if given.take_value("overwrite", bool) else []
     elif plain == "fit":
         return _fit(name, args, model)
     elif plain in _DATA_CALLS:
         magic, params, *flags = _DATA_CALLS[plain].split()
-        given = _Arguments(name, [*params, "batch_size"], args)
+        given = _Arguments(name, [*params, "batch_size", "verbose", "steps"], args)
         words = [magic, model, *(_source(given.take(param)) for param in params)]
-        size = given.take_value("batch_size", int)
-        words += [f"--batch-size {size}"] if size else []
+        words += given.take_option("--batch-size", "batch_size", int)
+        words += given.take_option("--steps", "steps", int)
         words += flags
     else:
         return Replacement()
@@ -152,6 +177,11 @@ def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> Rep
 def is_callback(name: str) -> bool:
     """Whether a name is that of a callback."""
     return _callback(name) in _CALLBACKS or name.startswith("callback_")
+
+
+def _quoted(value: object) -> str:
+    """A value as one word of a magic's line."""
+    return MagicSpelling().option(Option("", value)).removeprefix("-- ")
 
 
 def _source(arg: CallArg | None) -> str:
@@ -170,6 +200,7 @@ _DISPLAY = ("verbose", "view_metrics")
 _FIT = (
     *("x", "y", "batch_size", "epochs", "verbose", "callbacks", "view_metrics"),
     *("validation_split", "validation_data", "shuffle", "class_weight", "sample_weight"),
+    *("initial_epoch", "steps_per_epoch", "validation_steps"),
 )
 """The parameters of R's ``fit`` in their order."""
 _CALLBACKS: dict[str, tuple[str, str, str, object]] = {
@@ -185,11 +216,14 @@ _CALLBACKS: dict[str, tuple[str, str, str, object]] = {
 def _fit(name: str, args: Sequence[CallArg], model: str) -> Replacement:
     given = _Arguments(name, _FIT, args)
     data = list(filter(None, (_source(given.take(param)) for param in ("x", "y"))))
-    epochs = given.take_value("epochs", int, float) or 10  # the default of R keras and kerasR
-    words = ["%keras_fit", model, *(data or ["--data DATA"]), f"--epochs {epochs}"]
-    for param, option in (("batch_size", "--batch-size"), ("validation_split", "--val")):
-        value = given.take_value(param, int, float)
-        words += [f"{option} {value}"] if value else []
+    given.drop_if("validation_split", 0)
+    epochs = given.take_option("--epochs", "epochs", int, float)
+    words = ["%keras_fit", model, *(data or ["--data DATA"])]
+    words += epochs or ["--epochs 10"]  # the default of R keras and kerasR
+    words += given.take_option("--batch-size", "batch_size", int, float)
+    words += given.take_option("--val", "validation_split", float)
+    words += given.take_option("--steps-per-epoch", "steps_per_epoch", int)
+    words += given.take_option("--validation-steps", "validation_steps", int)
     validation = given.take("validation_data")
     if validation is not None:
         sources = [_source(CallArg(item, None, validation.range)) for item in _items(validation)]
@@ -233,7 +267,7 @@ def _callback_options(
         given.drop_if(each.name, each.default)
     given.drop_if("monitor", monitored)
     given.drop_if("mode", "min")
-    options = [f"{option} {given.take_value(param, int, str) or default}"]
+    options = given.take_option(option, param, int, str) or [f"{option} {default}"]
     options += ["--restore-best"] if given.take_value("restore_best_weights", bool) else []
     lost += given.lost()
     return options

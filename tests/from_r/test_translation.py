@@ -300,6 +300,80 @@ def test_arguments_without_an_option_are_listed(call: str, argument: str) -> Non
     assert f"Not translated: {argument}" in left_out(call)[-1]
 
 
+def test_replacements_are_valid_lines() -> None:
+    code = """
+set.seed(123)
+x <- pad_sequences(x, maxlen = 80)
+history <- mod %>% fit(x, y, epochs = n, steps_per_epoch = 5, validation_split = 0,
+  callbacks = list(callback_csv_logger("my log.csv"), callback_early_stopping(patience = p)))
+plot(history)
+plot(cars)
+mod %>% predict(x, steps = 4)
+save_model_hdf5(mod, "my model.h5")
+mod %>% summary
+if (is.null(x)) stop("no data")
+do.call(fit, list(mod, x, y, epochs = 3))
+other <- load_model_hdf5("other.h5")
+load_model_weights_hdf5(other, "w.h5")
+other %>% fit(x, y, epochs = 2)
+"""
+    assert left_out(code) == [
+        "%keras_fit ... --seed 123",
+        "%keras_data imdb --maxlen 80, or keras.utils.pad_sequences",
+        "%keras_fit model x y --epochs {n} --steps-per-epoch 5 --csv 'my log.csv' --patience {p}",
+        "%keras_history",
+        "Do this in a Python cell.",
+        "%keras_predict model x --steps 4",
+        "%keras_save model 'my model.h5'",
+        "%keras_summary model",
+        "Do this in a Python cell.",
+        "%keras_fit model x y --epochs 3",
+        "%keras_load other.h5 other",
+        "%keras_load w.weights.h5 other",
+        "%keras_fit other x y --epochs 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "lapply(c(8, 4), function(units) model %>% layer_dense(units))",
+        "invisible(sapply(c(8, 4), function(units) model$add(Dense(units))))",
+        "purrr::walk(c(8, 4), ~ model %>% layer_dense(.x))",
+        "walk(c(8, 4), layer_dense, object = model)",
+        "with(strategy$scope(), { model %>% layer_dense(8); model %>% layer_dense(4) })",
+        "tryCatch({ model %>% layer_dense(8) %T>% print() %>% layer_dense(4) }, error = stop)",
+        "add <- function(...) layer_dense(model, ...)\ndo.call(add, list(8))\nadd(units = 4)",
+        "do.call('layer_dense', list(model, units = 8))\nlocal(layer_dense(model, 4))",
+    ],
+)
+def test_functions_that_call_functions_are_followed(code: str) -> None:
+    translation = from_r(f"model <- keras_model_sequential(input_shape = 3)\n{code}")
+    assert str(translation) == "input 3\ndense 8\ndense 4"
+    assert not [remark for remark in translation.left_out if "strategy" not in remark.text]
+
+
+def test_layers_of_a_function_that_only_r_may_call_are_refused() -> None:
+    with pytest.raises(RCodeError, match="only R knows how often it is called") as caught:
+        from_r(MODEL + "future_walk(sizes, function(units) mod %>% layer_dense(units))")
+    assert len(caught.value.problems) == 1
+    assert left_out("m <- custom_metric('m', function(t, p) k_mean(k_abs(t - p)))") == [
+        "Create m in a Python cell or with %keras_data."
+    ]
+
+
+def test_an_argument_passed_on_is_marked_where_it_is_written() -> None:
+    code = "block <- function(x, ...) x %>% layer_dense(8, ...)\nmod %>% block(foo = 3)"
+    with pytest.raises(RCodeError, match="is not an argument of dense") as caught:
+        from_r(MODEL + code)
+    assert "block(foo = 3)" in str(caught.value)
+
+
+def test_raw_strings_without_an_end_take_linear_time() -> None:
+    with pytest.raises(RCodeError, match="has no closing quote"):
+        from_r('r"(' * 100_000)
+
+
 def test_statements_in_functions_loops_and_branches_are_listed() -> None:
     code = "train <- function(m) { m %>% fit(x, y); m }\ntrain(mod)\nfor (i in 1:2) plot(mod)\n"
     code += "if (TRUE) { summary(mod); n <- 3 }\nf <- function() 3\nlayer_dense(4)"
