@@ -216,7 +216,18 @@ class LineParser(argparse.ArgumentParser):
         model = (models[0], parsed.names[models[0]]) if models else ("MODEL", None)
         others = {parser.name: parser.options for parser in LineParser.all_parsers}
         usages = {name: _value_text(action) for name, action in self.options.items()}
-        hints = OptionHints(self.name, usages, others, *model)
+        arguments = next((str(a.metavar) for a in self._actions if a.dest == "arguments"), "")
+
+        def accepts(option: str, value: str) -> bool:
+            """Whether a line with this option and value is valid."""
+            try:
+                line = self.parse(f"X {option} {value}", parsed.names)
+                getattr(line, self.options[option].dest)
+            except MagicError:
+                return False
+            return bool(value) and "`" not in value
+
+        hints = OptionHints(self.name, usages, others, accepts, arguments, *model)
         return hints.remedy(flag, value)
 
     def _check_option(
@@ -340,7 +351,7 @@ class ParsedLine:
             found = safe_repr(value)
             self.fail(f"{flag} must be {wanted} of at least {minimum:g}; got {found}", text)
         if value > MAX_NUMBER:
-            self.fail(f"{flag} must be at most {MAX_NUMBER:,}; got {value!r}", text)
+            self.fail(f"{flag} must be at most {MAX_NUMBER:,}; got {safe_repr(value)}", text)
         return value
 
     def _class_names(self, text: str) -> Any:
@@ -370,14 +381,16 @@ class ParsedLine:
         part = (word.column + word.text.find(text) for word in words if text in word.text)
         return next(whole, next(part, len(self.text)))
 
-    def fail_unexpected(self, text: str) -> NoReturn:
+    def fail_unexpected(self, text: str, remedy: str = "") -> NoReturn:
         """Reject a word that no option and no position takes."""
         name, equals, value = text.partition("=")
         words = pairwise(self.all_words)
         if any(one.text.endswith(",") and two.text == text for one, two in words):
             remedy = "Write a pair without a space: X,Y."
-        elif equals and f"--{name}" in self.parser.options:
-            remedy = f"Did you mean --{name} {value}?"
+        elif f"--{name.replace('_', '-')}" in self.parser.options:
+            remedy = f"Did you mean --{name.replace('_', '-')}{equals and ' '}{value}?"
+        elif text.endswith(","):
+            remedy = "Separate words by spaces, without commas."
         else:
-            remedy = f"Help: {self.magic} -h"
+            remedy = remedy or f"Help: {self.magic} -h"
         self.fail("unexpected argument", text, remedy)

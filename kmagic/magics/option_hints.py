@@ -6,7 +6,7 @@ The names are those of Keras, scikit-learn and common command lines.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,22 +15,29 @@ from kmagic.support.suggestions import nearest
 
 _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "--batch-size": ("batch", "batchsize", "bs", "minibatch"),
+    "--as": ("dsl", "format", "language", "python"),
     "--budget": ("max-time", "time", "time-limit", "timeout"),
     "--checkpoint": ("ckpt", "checkpoint-dir", "checkpoints", "model-checkpoint", "save-best-only"),
+    "--chronological": ("no-shuffle", "time-series"),
     "--class-names": ("classes", "labels", "label-names", "names", "target-names"),
     "--class-weight": ("class-weights", "balanced"),
+    "--classes": ("argmax", "class", "predict-classes"),
     "--csv": ("csv-log", "csv-logger", "log", "log-file"),
     "--decimal": ("decimal-sep",),
     "--drop": ("drop-columns", "exclude", "ignore"),
     "--epochs": ("iterations", "max-epochs", "n-epochs", "nb-epoch", "num-epochs"),
     "--features": ("columns", "cols", "inputs", "x-columns"),
+    "--force": ("exist-ok", "overwrite", "replace"),
+    "--maxlen": ("max-len", "max-length", "sequence-length"),
     "--multilabel": ("multi-label", "multioutput"),
     "--no-checks": ("force", "no-check", "skip-checks"),
     "--no-shuffle": ("noshuffle",),
     "--normalize": ("norm", "normalise", "normalized"),
+    "--num-words": ("max-features", "max-words", "vocab-size"),
     "--out": ("output", "result", "save-as", "to"),
-    "--patience": ("early-stop", "early-stopping", "earlystopping", "stop-after"),
+    "--patience": ("early-stop", "early-stopping", "earlystopping", "es", "stop-after"),
     "--pred": ("predictions", "preds", "y-pred", "y-score"),
+    "--proba": ("predict-proba", "prob", "probabilities"),
     "--quiet": ("silent",),
     "--reduce-lr": ("lr-patience", "plateau", "reduce-lr-on-plateau"),
     "--restore-best": ("best", "best-weights", "restore-best-weights"),
@@ -47,20 +54,50 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "--threshold": ("cutoff", "thresh"),
     "--top": ("k", "n", "top-k", "topk"),
     "--true": ("truth", "y-true"),
+    "--unsafe": ("no-safe-mode", "safe-mode", "trust"),
     "--val": (
-        *("holdout", "split", "test-size", "val-data", "val-split", "valid", "validation"),
-        *("validation-data", "validation-size", "validation-split"),
+        *("holdout", "split", "test-size", "val-data", "val-size", "val-split", "valid"),
+        *("valid-split", "validation", "validation-data", "validation-size", "validation-split"),
     ),
     "--vs": ("baseline", "compare", "versus"),
 }
 """Option -> its names elsewhere; only magics that have the option suggest it."""
+_COMPILED_BY = ("%keras_fit", "%keras_compile", "%keras_evaluate", "%%keras_model")
 _COMPILING = frozenset(
     {"learning-rate", "loss", "losses", "lr", "metric", "metrics", "momentum", "opt", "optim"}
     | {"optimizer", "weight-decay"}
 )
-_DEVICES = ("cpu", "cuda", "device", "devices", "gpu", "gpus", "num-gpus")
-_VERBOSITY = ("progress", "v", "verbose", "verbosity")
-_NUMBER = re.compile(r"\d*\.?\d+(?:[eE][-+]?\d+)?")
+_REMEDIES: dict[tuple[str, ...], tuple[str, str]] = {
+    ("cpu", "cuda", "device", "devices", "gpu", "gpus", "num-gpus"): (
+        "",
+        "Remove it: TensorFlow uses a GPU if there is one.",
+    ),
+    ("progress", "v", "verbose", "verbosity"): ("-q", "Remove it. `-q` shows nothing."),
+    ("shuffle",): (
+        "--no-shuffle",
+        "Remove it: samples are shuffled unless `--no-shuffle` is given.",
+    ),
+    ("callback", "lr-schedule", "lr-scheduler", "min-delta", "monitor", "scheduler"): (
+        "--callbacks",
+        "Create a Keras callback in a cell above, and pass it: `--callbacks C`.",
+    ),
+    ("amp", "bf16", "fp16", "mixed-precision", "precision"): (
+        "--epochs",
+        'Set it before the model is built: `keras.config.set_dtype_policy("mixed_float16")`.',
+    ),
+    ("max-queue-size", "num-workers", "use-multiprocessing", "workers"): (
+        "--epochs",
+        "Remove it: in Keras 3 it is an argument of `keras.utils.PyDataset`.",
+    ),
+    ("save", "save-model", "save-path"): (
+        "--epochs",
+        "Save the model afterwards: `%keras_save MODEL FILE.keras`.",
+    ),
+}
+"""Names -> what to do about them in a magic that has a certain option."""
+_WITHOUT_OPTION = ("inputs", "labels", "model", "source", "targets", "train", "x", "y")
+_NUMBER = re.compile(r"\d*\.?\d+(?:[eE][-+]?\d+)?|\{[^`]+\}")
+_WORD = re.compile(r"[^\W\d]\w*(?:\([^`]*\))?|\{[^`]+\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +108,8 @@ class OptionHints:
         magic: The magic.
         options: Its options, each with its value as the help shows it; "" for a flag.
         others: The options of all magics.
+        accepts: Whether an option of the magic accepts a value.
+        arguments: What is written without an option, as the help shows it.
         variable: The model's variable, if the line names one; else "MODEL".
         model: The model, or None.
     """
@@ -78,6 +117,8 @@ class OptionHints:
     magic: str
     options: Mapping[str, str]
     others: Mapping[str, Collection[str]]
+    accepts: Callable[[str, str], bool] = lambda option, value: bool(value)  # noqa: ARG005
+    arguments: str = ""
     variable: str = "MODEL"
     model: Any = None
 
@@ -96,54 +137,59 @@ class OptionHints:
         name = flag.lstrip("-").replace("_", "-").lower()
         for option, names in _OTHER_NAMES.items():
             if name in names and option in self.options:
-                shown = value if _is_value(value) else self.options[option]
+                shown = value if self.accepts(option, value) else self.options[option]
                 return f"Write `{option}{f' {shown}' if self.options[option] else ''}`."
-        if name in _COMPILING:
+        if name in _COMPILING and self.magic in _COMPILED_BY:
             line = _compile_line(name, value, self.model)
             if self.magic == "%%keras_model":
                 return f"Add a line to the cell: `compile {line}`."
             return f"Set it when the model is compiled: `%keras_compile {self.variable} {line}`."
-        if name in _DEVICES:
-            return "Remove it: TensorFlow uses a GPU if there is one."
-        if name in _VERBOSITY:
-            return "Remove it." + " `-q` shows nothing." * ("-q" in self.options)
-        if name == "shuffle" and "--no-shuffle" in self.options:
-            return "Remove it: samples are shuffled unless `--no-shuffle` is given."
+        for others, (option, text) in _REMEDIES.items():
+            if name in others and (not option or option in self.options):
+                return text.replace("MODEL", self.variable)
+        if name in _WITHOUT_OPTION and self.arguments:
+            return f"Write the value without `{flag}`: `{self.magic} {self.arguments}`."
         known = {option.lstrip("-"): option for option in self.options if option[:2] == "--"}
         longer = [word for word in known if word.startswith(f"{name}-")]
         if similar := longer or nearest(name, known):
             return f"Did you mean {known[similar[0]]}?"
         every = f"All options: {self.magic} -h"
-        here = {option for option, names in _OTHER_NAMES.items() if name in names}
-        here.add(f"--{name}")
-        elsewhere = [magic for magic, options in self.others.items() if here & {*options}]
-        if elsewhere:
+        same = [magic for magic, options in self.others.items() if f"--{name}" in options]
+        synonyms = {option for option, names in _OTHER_NAMES.items() if name in names}
+        elsewhere = same or [m for m, options in self.others.items() if synonyms & {*options}]
+        if elsewhere and len(name) > 1:
             return f"It is an option of {' and '.join(elsewhere[:2])}. {every}"
         return every
 
 
-def _is_value(text: str) -> bool:
-    return bool(text) and not text.startswith("-") and not {*"`\n"} & {*text}
-
-
 def _compile_line(name: str, value: str, model: Any) -> str:
     """How to compile a model with an option's value, and otherwise as it is compiled now."""
-    optimizer, loss, metrics = "adam", getattr(model, "loss", None), ""
+    optimizer, loss, metrics = "adam", getattr(model, "loss", None), _metrics(model)
     if getattr(model, "optimizer", None) is not None:
         kind = type(model.optimizer).__name__
         optimizer = PREFERRED.get(kind) or snake_case(kind)
     loss = loss if isinstance(loss, str) else "mse"
-    word = value if value.isidentifier() else ""
+    word = value if _WORD.fullmatch(value) else ""
+    number = value if _NUMBER.fullmatch(value) else ""
     if name in ("opt", "optim", "optimizer"):
         optimizer = word or optimizer
     elif name in ("loss", "losses"):
         loss = word or loss
     elif name in ("metric", "metrics"):
-        metrics = f" metrics={word or 'accuracy'}"
-    elif name in ("weight-decay", "momentum"):
-        number = value if _NUMBER.fullmatch(value) else "0.9" if name == "momentum" else "1e-4"
-        setting = f"{name.replace('-', '_')}={number}"
-        optimizer = f"{'sgd' if name == 'momentum' else 'adamw'}({setting})"
+        metrics = [text for text in value.split(",") if _WORD.fullmatch(text)] or ["accuracy"]
+    elif name == "momentum":
+        optimizer = f"sgd(momentum={number or '0.9'})"
+    elif name == "weight-decay":
+        optimizer = f"adamw(weight_decay={number or '1e-4'})"
     else:
-        optimizer = f"{optimizer}({value if _NUMBER.fullmatch(value) else '1e-3'})"
-    return f"{optimizer} loss={loss}{metrics}"
+        optimizer = f"{optimizer}({number or '1e-3'})"
+    listed = f"[{', '.join(metrics)}]" if len(metrics) > 1 else "".join(metrics)
+    return f"{optimizer} loss={loss}" + f" metrics={listed}" * bool(metrics)
+
+
+def _metrics(model: Any) -> list[str]:
+    """The metrics that a model is compiled with, if they are words."""
+    config = model.get_compile_config() if hasattr(model, "get_compile_config") else None
+    metrics = (config or {}).get("metrics") or []
+    is_list = isinstance(metrics, list) and all(isinstance(metric, str) for metric in metrics)
+    return list(metrics) if is_list else []
