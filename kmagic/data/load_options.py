@@ -247,7 +247,7 @@ def _parse_size(value: Any) -> tuple[int, int] | None:
         return None
     sides = value
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:x\s*(\d+)\s*)?", value)
+        match = re.fullmatch(r"\s*(\d{1,9})\s*(?:x\s*(\d{1,9})\s*)?", value)
         sides = [int(side) for side in match.groups() if side] if match else []
     elif type(value) is int:
         sides = [value]

@@ -41,7 +41,7 @@ def keras_history(session: Session, line: ParsedLine) -> Any:
 def _run(session: Session, line: ParsedLine, word: str, known: dict[str, Any]) -> Any:
     """A run by its number in the table, or by its variable."""
     runs = session.runs
-    number = re.fullmatch(r"#?(\d+)", word)
+    number = re.fullmatch(r"#?(\d{1,9})", word)
     if number:
         if not 1 <= int(number[1]) <= len(runs):
             remedy = f"There are {len(runs)}: see `%keras_history`."

@@ -152,6 +152,8 @@ def _only_model(session: Session, line: ParsedLine) -> tuple[str, Any]:
     """The model of a line that names nothing else."""
     name, model = session.take_model(line)
     if line.arguments:
+        if len(line.options.arguments) == 1:
+            line.fail("is not a model", line.arguments[0], session.list_models())
         line.fail_unexpected(line.arguments[0])
     return name, model
 

@@ -121,7 +121,7 @@ class Session:
             code, last = self._last_local or (None, "")
             if code is names.code and last in own:
                 return last, models[last]
-            if own:
+            if own or self.last_model in names.local:
                 return (own[0], models[own[0]]) if len(own) == 1 else None
         if self.last_model in models:
             return self.last_model, models[self.last_model]
@@ -190,7 +190,7 @@ class Session:
                     self.set_current_model(name)
                 return name.strip("{}"), value
             if not known and words[0].isidentifier():
-                remedy = did_you_mean(words[0], self.models()) or self._list_models()
+                remedy = did_you_mean(words[0], self.models()) or self.list_models()
                 line.fail("is not a model of this notebook", words[0], remedy)
         current = self.current_model()
         if current is None and (models := self.models()):
@@ -201,7 +201,8 @@ class Session:
             line.fail(message, words[0] if words else "", BUILD_ONE)
         return current
 
-    def _list_models(self) -> str:
+    def list_models(self) -> str:
+        """The remedy that names all models."""
         names = ", ".join(self.models())
         return f"Available: {names}." if names else BUILD_ONE
 
@@ -226,9 +227,11 @@ class Session:
             remedy = f"Name a dataset, `--data digits`, or arrays, `{arrays}`."
             line.fail("expected data", "", remedy)
         if len(words) > MAX_ARRAYS:
+            if words[0].endswith(","):
+                line.fail_unexpected(words[0])
             if len(line.options.arguments) == MAX_ARRAYS + 1:
-                line.fail("is not a model", words[0], self._list_models())
-            line.fail("unexpected argument", words[MAX_ARRAYS], "Expected: MODEL X Y.")
+                line.fail("is not a model", words[0], self.list_models())
+            line.fail_unexpected(words[MAX_ARRAYS], "Expected: MODEL X Y.")
         x, *targets = (line.value(word) for word in words)
         if test and not targets and hasattr(x, "x_test"):
             return x.x_test, x.y_test, x

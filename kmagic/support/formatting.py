@@ -11,6 +11,8 @@ from os.path import commonprefix
 from typing import Any
 
 MINUTE, HOUR = 60, 3600
+MAX_REPR = 200
+"""Characters of a value in a message."""
 UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
@@ -208,9 +210,14 @@ def to_single_line(text: str) -> str:
 
 
 def safe_repr(value: object) -> str:
-    """The ``repr`` of a value of the user, whose class may raise anything."""
+    """The ``repr`` of a value of the user, shortened; its class may raise anything.
+
+    Example:
+        >>> len(safe_repr("a" * 5000))
+        200
+    """
     try:
-        return repr(value)
+        return shorten_name(repr(value), MAX_REPR)
     except Exception:  # noqa: BLE001 - an error message must not fail
         return f"<{type(value).__name__} object>"
 
@@ -385,5 +392,8 @@ def natural_sort_key(name: object) -> list[tuple[bool, int, str]]:
         >>> sorted(["b10", "b9"], key=natural_sort_key)
         ['b9', 'b10']
     """
-    parts = re.split(r"(\d+)", str(name).casefold())
-    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
+    key = []
+    for part in re.split(r"(\d+)", str(name).casefold()):
+        digits = part.lstrip("0") if part.isdecimal() else ""  # of any length, unlike an int
+        key.append((part.isdecimal(), len(digits), digits or part))
+    return key

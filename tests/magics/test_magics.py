@@ -181,6 +181,11 @@ def test_a_model_at_a_cells_end_is_its_card(shell, cnn):
         ("%keras_fit cnn --data digits --val 2", "must be between 0 and 1; got 2"),
         ("%keras_fit cnn --data digits --val 0,1", "a fraction with a point"),
         ("%keras_fit cnn --data digits epochs=2", "Did you mean --epochs 2?"),
+        ("%keras_fit cnn x y epochs 3", "Did you mean --epochs?"),
+        ("%keras_fit cnn x y batch_size=3", "Did you mean --batch-size 3?"),
+        ("%keras_fit cnn, x, y", "Separate words by spaces"),
+        ("%keras_fit cnn --data digits --class-weight balanced", "compute_class_weight"),
+        ("%keras_summary digits", "is not a model"),
         ("%keras_fit cnn --data cnn", "must be a dataset"),
         ("%keras_classify cnn digits", "{digits.x_test[:8]}"),
         ("%keras_confusion cnn --true x", "--pred is missing"),
@@ -311,12 +316,18 @@ LONG = "a" * 300
         "%keras_fit net x y -e 99999999999999999999",
         "%keras_predict net x -b 99999999999999999999",
         "%%keras_model m --seed 4294967296\ninput 4 / dense 2",
+        f"%keras_history {'9' * 5000}",
+        f"%keras_data x y --size {'9' * 5000}x3",
+        "%keras_fit net x y -e {huge}",
+        "%keras_confusion net x y --threshold {huge}",
+        "%keras_fit net x y --class-weight {{0: x}}",
     ],
-    ids=range(15),
+    ids=range(20),
 )
 def test_names_and_numbers_beyond_the_limits_are_refused(shell, line):
     shell.user_ns["x"] = np.zeros((4, 8, 8, 1), "float32")
     shell.user_ns["y"] = np.zeros(4, int)
+    shell.user_ns["huge"] = 10**5000
     shell.user_ns["frame"] = pd.DataFrame({"a": [0.5, 1.0]})
     text = (
         "input 8x8x1 / flatten / dense 2 softmax\ncompile sgd loss=sparse_categorical_crossentropy"

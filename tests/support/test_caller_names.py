@@ -197,6 +197,11 @@ def f():
     assert run(notebook, code + "f()").shape == (3, 4)
     two = code.replace("own =", "other = kmagic.build('input 2 / dense 3')\n    own =")
     assert "several models can be meant" in error_of(notebook, two + "f()")
+    shadowed = (
+        "def f(net=None):\n    %keras_predict X -q\nother = kmagic.build('input 2 / dense 3')\n"
+    )
+    run(notebook, "%keras_predict net X -q")
+    assert "several models can be meant" in error_of(notebook, shadowed + "f()")
     both = two.replace("r = %", "%keras_predict other X -q\n    r = %")
     assert run(notebook, both + "f()").shape == (3, 3)
     assert run(notebook, "%keras_predict X -q").shape == (3, 1)

@@ -294,7 +294,7 @@ def _check_threshold(value: ArrayLike | None) -> float | None:
         return None
     try:
         number = float(value)  # type: ignore[arg-type] # anything else is rejected here
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if not np.isfinite(number):
         raise EvaluationError(option="threshold", expected="a number", actual=value)
