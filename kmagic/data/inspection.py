@@ -22,6 +22,7 @@ import numpy as np
 
 from kmagic.models.model_arrays import as_array
 from kmagic.support.keras_import import keras
+from kmagic.support.nesting import reject_deep_nesting
 
 MAX_FIRST_BATCHES, MAX_SECONDS = 4, 0.3
 """Batches of a stream that are read, at least one, and the time after which no further one is."""
@@ -126,6 +127,7 @@ def stream_kind(x: Any) -> str:
 # --- arrays -------------------------------------------------------------------------------------
 
 
+@reject_deep_nesting()
 def _inspect_arrays(x: Any, y: Any, sample_weight: Any) -> Inspection:
     arrays = [_to_arrays(part) for part in (x, y, sample_weight)]
     is_known = bool(_shape_of(x)) or isinstance(x, list | tuple | Mapping) or x is None

@@ -147,7 +147,8 @@ def _objects_as_numbers(array: Any) -> Any:
 
     cells = array.reshape(-1).tolist()
     if isinstance(cells[0], np.ndarray):
-        return np.stack(cells) if len({cell.shape for cell in cells}) == array.ndim == 1 else array
+        shapes = {getattr(cell, "shape", None) for cell in cells}
+        return np.stack(cells) if len(shapes) == array.ndim == 1 else array
     if not all(map(is_number_or_missing, cells)) or all(map(is_missing, cells)):
         return array
     try:

@@ -13,6 +13,7 @@ import numpy as np
 from kmagic.data.inspection import stream_kind
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.models.model_arrays import as_array, dense_rows, model_tensors, sparse_rows
+from kmagic.support.nesting import reject_deep_nesting
 from kmagic.support.sentences import as_sentences
 from kmagic.training.retracing import with_axes_of
 
@@ -22,6 +23,7 @@ def split_index(samples: int, fraction: float) -> int:
     return math.floor(samples * (1.0 - fraction))
 
 
+@reject_deep_nesting()
 def convert_arguments(model: keras.Model, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of ``model.fit``, with lists of numbers, texts or arrays as arrays.
 

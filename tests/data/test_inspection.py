@@ -15,9 +15,11 @@ import pytest
 import scipy.sparse
 import tensorflow as tf
 
+from kmagic.api import build, fit
 from kmagic.data.dataset import Dataset
 from kmagic.data.inspection import inspect_data, sample_count, stream_kind
 from kmagic.models.model_arrays import as_array
+from kmagic.support.errors import DataError
 
 X, Y = np.arange(40.0).reshape(10, 4), np.arange(10) % 3
 
@@ -200,3 +202,21 @@ def test_reading_a_pydataset_changes_no_state() -> None:
     inspect_data(data)
     assert states == (random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002
     assert data.epochs == 0
+
+
+def test_containers_that_contain_themselves() -> None:
+    loop: dict[str, Any] = {}
+    loop["a"] = loop
+    deep: Any = (np.ones(3),)
+    for _ in range(5000):
+        deep = (deep, np.ones(3))
+    for values in (loop, deep):
+        with pytest.raises(DataError, match="nested too deeply, or contains itself"):
+            inspect_data(values)
+        with pytest.raises(DataError, match="nested too deeply, or contains itself"):
+            fit(build("input 3\ndense 1\ncompile sgd loss=mse"), values, np.ones(3))
+
+
+def test_an_array_of_arrays_and_numbers() -> None:
+    mixed = np.array([np.ones(2), 1], dtype=object)
+    assert inspect_data(mixed).x.dtype == object

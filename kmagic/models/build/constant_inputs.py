@@ -63,6 +63,8 @@ def check_constant(value: Any, ndim: int | None) -> None:
     check_array(getattr(value, "shape", ()), getattr(value, "dtype", ""))
     try:
         array = np.asarray(value)
+    except MemoryError:
+        raise StepError("does not fit into memory", "Pass a smaller array.") from None
     except (TypeError, ValueError) as error:
         raise StepError(f"is not an array of numbers: {error}", "Pass an array.") from None
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
