@@ -52,6 +52,7 @@ MAX_BEGINNING = 100_000  # bytes that show the names of the columns
 MAX_CELLS, MIN_ROWS = 40_000, 20  # that show the header and the decimal sign
 MAX_COLUMNS = 500  # that show the header
 MAX_FOOTER = 10  # lines after a table
+MAX_HEADER = 4  # lines
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -59,6 +60,11 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _ENCODINGS = ("utf-8", "cp1252")
+_OTHER_FILES = {
+    b"PK": "an Excel file (.xlsx) or a zip archive",
+    b"\x1f\x8b": "compressed (.gz)",
+    b"PAR1": "a parquet file (.parquet)",
+}
 _EXCEL_LINE = re.compile(r'"?sep=(.)"?;*\n+', re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
 _QUOTES = "Check it for a quotation mark that is never closed."
@@ -360,9 +366,18 @@ def _decode(content: bytes, file_name: str, options: LoadOptions) -> tuple[str, 
         line = text.count("\n", 0, control.start()) + 1
         raise DataError(
             f"{file_name} is not a text file: line {line:,} contains the character {control[0]!r}.",
-            Text("A text in another encoding needs e.g. ", Option("encoding", "utf-16-le"), "."),
+            _kind_remedy(content),
         )
     return text, encoding.lower().replace("utf-8-sig", "UTF-8").replace("utf-", "UTF-")
+
+
+def _kind_remedy(content: bytes) -> Text:
+    """What to do with a file that is no text in the usual encodings."""
+    for beginning, kind in _OTHER_FILES.items():
+        if content.startswith(beginning):
+            return Text(f"It is {kind}, whatever its name says: rename it.")
+    encoding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
+    return Text("A text in another encoding needs e.g. ", Option("encoding", encoding), ".")
 
 
 def _without_comments(text: str) -> tuple[str, int]:
@@ -435,6 +450,9 @@ def _are_spaced_numbers(
     if share < _CONSISTENT or not (width > best or other < _CONSISTENT):
         return False
     cells = [cell for row in rows for cell in row][:MAX_CELLS]
+    others = tuple(d for d in scores if scores[d][0] >= _CONSISTENT)
+    if any(cell.endswith(others) for cell in cells):  # spaces around another delimiter
+        return False
     numbers = sum(split_unit(cell) is not None or cell in MISSING_WORDS for cell in cells)
     return numbers > len(cells) / 2
 
@@ -586,17 +604,28 @@ class _Header:
     """Whether the first rows of a table name its columns.
 
     Attributes:
-        lines: How many rows belong to the header: 0, 1, or 2 if units follow the names.
+        lines: How many rows belong to the header: 0, 1, or more if groups or units are named, too.
         note: What was guessed.
     """
 
     def __init__(self, rows: Sequence[Sequence[str]], options: LoadOptions) -> None:
-        self._first, self._second = list(rows[0]), list(rows[1]) if len(rows) > 1 else []
-        self._below = rows[1:]
+        self._rows = rows
         self.note: str | Text = ""
-        shown = f"{list_names(self._first, 4)}"
+        shown = f"{list_names(rows[0], 4)}"
         if options.header is not None:
             self.lines = int(options.header)
+            return
+        self.lines = _count_header_lines(rows)
+        if self.lines > 1:
+            second = list_names(filter(None, rows[1]), 4)
+            lines = f"The second line ({second}) was"
+            if self.lines > 2:  # noqa: PLR2004 - one line more
+                lines = f"The next {self.lines - 1} lines ({second} ...) were"
+            self.note = Text(
+                f"{lines} taken as a part of the header; ",
+                Option("header", True),
+                f" takes {'it' if self.lines == 2 else 'them'} as data.",  # noqa: PLR2004 - as above
+            )
         elif _is_data(rows):
             self.lines = 0
             self.note = Text(
@@ -605,35 +634,37 @@ class _Header:
                 Option("header", True),
                 " takes it as names.",
             )
-        else:
-            self.lines = 1
-            if any(map(_is_value, self._first)):
-                text = f"The first line ({shown}) was taken as names of columns; "
-                self.note = Text(text, Option("header", False), " takes it as data.")
-            if len(rows) > 3 and _is_second_line(rows):  # noqa: PLR2004 - two rows of data at least
-                self.lines = 2
-                second = list_names(filter(None, self._second), 4)
-                text = f"The second line ({second}) was taken as a part of the header; "
-                self.note = Text(text, Option("header", True), " takes it as data.")
+        elif any(map(_is_value, rows[0])):
+            text = f"The first line ({shown}) was taken as names of columns; "
+            self.note = Text(text, Option("header", False), " takes it as data.")
 
     def describe(self, lines_before: int) -> str:
         """Where the header is."""
-        return f"header in line {lines_before + 1:,}" if self.lines else "no header"
+        if not self.lines:
+            return "no header"
+        first, last = lines_before + 1, lines_before + self.lines
+        return (
+            f"header in line {first:,}"
+            if self.lines == 1
+            else f"header in lines {first:,} to {last:,}"
+        )
 
     def names(self, width: int, file_name: str) -> list[str]:
         """The names of the columns."""
         if not self.lines:
             return [str(index) for index in range(width)]
-        first = [clean_name(name) for name in self._first]
-        is_trailing = all(len(row) < width or not row[width - 1] for row in self._below)
-        if len(first) == width - 1 and all(first) and not is_trailing:
-            first = ["", *first]  # R: the names of the rows have no name
-        first = (first + [""] * width)[:width]
-        if self.lines > 1 and ("" in first[: len(self._second)] or len(set(first)) < len(first)):
-            group, pairs = "", zip_longest(first, self._second, fillvalue="")
-            first = [clean_name(f"{(group := name or group)} {unit}") for name, unit in pairs]
-        check_unique(first, file_name)
-        return [name or f"Unnamed: {index}" for index, name in enumerate(first)]
+        names = [clean_name(name) for name in self._rows[0]]
+        is_trailing = all(len(row) < width or not row[width - 1] for row in self._rows[1:])
+        if len(names) == width - 1 and all(names) and not is_trailing:
+            names = ["", *names]  # R: the names of the rows have no name
+        names = (names + [""] * width)[:width]
+        for row in self._rows[1 : self.lines]:
+            if all(names) and len(set(names)) == len(names):
+                break  # what follows are units
+            group, pairs = "", zip_longest(names, row[:width], fillvalue="")
+            names = [clean_name(f"{(group := name or group)} {below}") for name, below in pairs]
+        check_unique(names, file_name)
+        return [name or f"Unnamed: {index}" for index, name in enumerate(names)]
 
 
 def check_unique(names: Sequence[str], table: str) -> None:
@@ -689,13 +720,23 @@ def _is_range(row: Sequence[str]) -> bool:
     return len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def _is_second_line(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the second row names units, or more of the columns, above columns of numbers."""
-    second = rows[1]
-    below = list(_columns([second, *rows[2:]]))
-    numeric = [first for first, cells in below if all(map(_is_value, cells))]
-    is_named = not any(map(_is_value, rows[0])) and not any(map(_is_value, second))
-    is_like_the_others = any(
-        first in cells or first.casefold() in MISSING_WORDS for first, cells in below
-    )
-    return bool(numeric) and is_named and not is_like_the_others
+def _count_header_lines(rows: Sequence[Sequence[str]]) -> int:
+    """Number of rows at the beginning that are names or units above columns of numbers, or 1."""
+    for count in range(min(MAX_HEADER, len(rows) - 2), 1, -1):  # two rows of data at least
+        is_group = len(set(rows[0])) < len(rows[0]) or _is_range(rows[0])  # such as years
+        is_group = is_group or not any(map(_is_value, rows[0]))
+        if is_group and all(_is_above_numbers(row, rows[count:]) for row in rows[1:count]):
+            return count
+    return 1
+
+
+def _is_above_numbers(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Whether a row consists of names above columns of numbers, and is unlike the rows below."""
+    named = missing = 0  # a dash can be the unit of a column
+    for first, cells in _columns([row, *below]):
+        if _is_value(first) or first in cells:
+            return False
+        if all(map(_is_value, cells)):
+            is_missing = first.casefold() in MISSING_WORDS - {"x"}
+            named, missing = named + (not is_missing), missing + is_missing
+    return named > missing

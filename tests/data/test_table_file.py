@@ -110,9 +110,30 @@ def test_units_below_the_names_are_no_data(write: Any, second: str, names: list[
     assert list(table.frame.columns) == names
 
 
-def test_two_lines_of_names_are_joined(write: Any) -> None:
-    table = read(write(f"body,,y\nsize,weight,class\n{lines()}"))
-    assert list(table.frame.columns) == ["body size", "body weight", "y class"]
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        ("body,,y\nsize,weight,class", ["body size", "body weight", "y class"]),
+        ("body,,y\nsize,weight,class\ncm,kg,-", ["body size", "body weight", "y class"]),
+        ("size,weight,y\nm,kg,-\nfloat,int,int", ["size", "weight", "y"]),
+        ("2019,2019,2020\nsize,weight,y", ["2019 size", "2019 weight", "2020 y"]),
+        ("2019,2020,2021\nEUR,EUR,EUR", ["2019", "2020", "2021"]),
+        (",a,b\n,x,x\nid,,", ["id", "a x", "b x"]),  # as pandas writes it
+    ],
+)
+def test_lines_of_names_are_joined_until_they_differ(
+    write: Any, header: str, names: list[str]
+) -> None:
+    table = read(write(f"{header}\n{lines()}"))
+    assert list(table.frame.columns) == names
+    assert len(table.frame) == ROWS
+    assert f"header in lines 1 to {header.count(chr(10)) + 1}" in table.layout
+    assert "taken as a part of the header" in str(table.note)
+
+
+def test_a_row_of_missing_values_is_no_header(write: Any) -> None:
+    table = read(write(f"{HEADER}\n?,unknown,-\n{lines()}"))
+    assert len(table.frame) == ROWS + 1
 
 
 # --- delimiter ------------------------------------------------------------------------------------
@@ -125,6 +146,13 @@ def test_the_delimiter_is_found(write: Any, delimiter: str, name: str) -> None:
     table = read(write(text, name))
     assert list(table.frame.columns) == ["size", "weight", "y"]
     assert table.delimiter == delimiter
+
+
+@pytest.mark.parametrize("delimiter", [" , ", " ,", " ; ", " | "])
+def test_spaces_around_a_delimiter(write: Any, delimiter: str) -> None:
+    table = read(write(f"{HEADER}\n{lines()}".replace(",", delimiter)))
+    assert table.delimiter == delimiter.strip()
+    assert list(table.frame.columns) == ["size", "weight", "y"]
 
 
 def test_decimal_commas_do_not_separate_cells(write: Any) -> None:
@@ -185,6 +213,23 @@ def test_a_given_encoding(write: Any) -> None:
         read(path, encoding="klingon")
     with pytest.raises(DataError, match="is not a text in utf-8"):
         read(path, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("beginning", "remedy"),
+    [
+        ("size,y\n1,2\n".encode("utf-16-le"), "encoding='utf-16-le'"),
+        ("size,y\n1,2\n".encode("utf-16-be"), "encoding='utf-16-be'"),
+        (b"PK\3\4\0", r"Excel file \(.xlsx\) or a zip archive, whatever its name says: rename it"),
+        (b"\x1f\x8b\x08\0", "compressed"),
+    ],
+)
+def test_the_remedy_for_files_that_are_no_text(
+    tmp_path: Path, beginning: bytes, remedy: str
+) -> None:
+    (tmp_path / "table.csv").write_bytes(beginning)
+    with pytest.raises(DataError, match=remedy):
+        read(tmp_path / "table.csv")
 
 
 def test_random_bytes_are_rejected(tmp_path: Path) -> None:
