@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mimetypes
 import os
 import re
 from collections import Counter
@@ -26,7 +27,8 @@ COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz")
 MAX_FILE_NAME = 300  # characters of a path
 MAX_NAMES = 500  # values that show whether all are names
 MAX_NAME_WORDS = 5  # of a file name with spaces, which is not a sentence
-_FILE = re.compile(r"\S*[/\\]\S*\.([A-Za-z][A-Za-z0-9]{0,4})")
+_FILE = re.compile(r"\S*?([/\\]?)[^/\\\s]*\.([A-Za-z][A-Za-z0-9]{0,4})")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def table_suffix(path: Path) -> str:
@@ -67,27 +69,37 @@ def looks_like_files(values: Sequence[Any]) -> bool:
     certain = [name for name in images if not re.search(r"\s", name) or re.search(r"[/\\]", name)]
     if 2 * len(certain) >= len(names) or len(images) == len(names):
         return True
-    suffixes = Counter(
-        match[1].lower()
-        for name in names
-        if not is_url(name) and (match := _FILE.fullmatch(os.fspath(name)))
-    )
+    suffixes: Counter[str] = Counter()
+    for name in names:
+        text = os.fspath(name)
+        match = _FILE.fullmatch(text[: MAX_FILE_NAME + 1])
+        if match and not _ADDRESS.match(text) and (match[1] or _is_media(match[2])):
+            suffixes[match[2].lower()] += 1
     return bool(suffixes) and suffixes.most_common(1)[0][1] == len(names)
 
 
 def _is_image_name(name: str | os.PathLike[str]) -> bool:
     text = os.fspath(name)
-    is_short = len(text) <= MAX_FILE_NAME and len(text.split()) <= MAX_NAME_WORDS
-    return is_short and "\n" not in text and is_image_file(Path(text))
+    words = text.split()
+    is_short = len(text) <= MAX_FILE_NAME and len(words) <= MAX_NAME_WORDS
+    names_address = any(map(_ADDRESS.match, words[1:]))  # in a sentence
+    return is_short and "\n" not in text and not names_address and is_image_file(Path(text))
+
+
+def _is_media(suffix: str) -> bool:
+    """Whether it is the suffix of a recording, an image or a text, not of an internet domain."""
+    kind, _ = mimetypes.guess_type(f"file.{suffix}")
+    return kind is not None and kind.startswith(("audio/", "video/", "image/", "text/"))
 
 
 def existing_files(names: Sequence[Any], label: str) -> list[Path]:
     """The files of these names; an error names those that do not exist."""
-    urls = [name for name in names if is_url(name)]
+    urls = [name for name in names if isinstance(name, str) and _ADDRESS.match(name)]
     if urls:
+        example = ", e.g. keras.utils.get_file(origin=url)," if is_url(urls[0]) else ""
         raise DataError(
             f"{label} contains addresses such as {urls[0]}, which are not downloaded.",
-            "Download them first, e.g. keras.utils.get_file(origin=url), and pass their paths.",
+            f"Download them first{example} and pass their paths.",
         )
     files = [local_path(name) for name in names]
     are_there = [file is not None and _is_file(file) for file in files]

@@ -54,6 +54,27 @@ def test_backslashes_of_windows(folder: Path) -> None:
     assert load_data((names("train\\{}.png"), LABELS)).image_shape == (4, 4, 3)
 
 
+@pytest.mark.parametrize("address", ["https://a.org/{}.png", "s3://bucket/{}.png", "gs://b/{}.jpg"])
+def test_addresses_are_not_searched_on_disk(address: str) -> None:
+    with pytest.raises(DataError, match=r"x contains addresses such as .* not downloaded"):
+        load_data((names(address), LABELS))
+
+
+@pytest.mark.parametrize(
+    ("template", "are_files"),
+    [
+        ("{}.wav", True),
+        ("{}.txt", True),
+        ("word{}.com", False),
+        ("look at this http://t.co/{}.jpg", False),
+        ("my photos/cat {}.jpg", True),
+        ("https://example.org/{}.html", False),
+    ],
+)
+def test_names_of_files_and_words_with_dots(template: str, are_files: bool) -> None:
+    assert looks_like_files(names(template)) is are_files
+
+
 def test_files_named_in_a_table(folder: Path) -> None:
     frame = pd.DataFrame({"file": names("train/{}.png"), "n": [1.5, 2, 7, 3, 4, 9], "y": LABELS})
     assert load_data(frame, target="y", features="file").image_shape == (4, 4, 3)
