@@ -33,6 +33,7 @@ MISSING_WORDS = frozenset(
     ]
 )
 """Cells, in lower case, that have no value in a column of numbers."""
+BOOLEANS = {"true": True, "false": False}
 MAX_EVIDENCE = 2000
 """Words of a column that are examined for its decimal sign."""
 _SPACES = " \u00a0\u2009\u202f"
@@ -122,6 +123,8 @@ class CellFormat:
             values = np.array(cells.to_numpy(dtype=np.float64, na_value=np.nan))
             wrong = np.zeros(len(values), dtype=bool)
         else:
+            if not pd.api.types.is_string_dtype(cells):
+                cells = cells.astype(object)  # pandas takes dates as numbers
             plain = cells  # most cells are written as in Python, except for the decimal sign
             if self.decimal == ",":
                 texts = cells.astype(str)
@@ -241,10 +244,9 @@ def read_booleans(cells: Any) -> Any | None:
     """
     if is_numeric(cells) or not len(cells):
         return None
-    known = {"true": True, "false": False}
     words: dict[Any, bool] = {}
     for cell in cells.unique():
-        value = known.get(str(cell).strip().casefold())
+        value = BOOLEANS.get(str(cell).strip().casefold())
         if value is None:
             return None
         words[cell] = value

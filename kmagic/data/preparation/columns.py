@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.data.preparation.cell_format import CellFormat, clean_name, is_numeric, read_booleans
+from kmagic.data.preparation.cell_format import BOOLEANS, CellFormat, clean_name, is_numeric
 from kmagic.support.errors import DataError, InputWarning
 from kmagic.support.formatting import list_names
 from kmagic.support.messages import Option, Text
@@ -95,8 +95,9 @@ class TableColumn:
             )
 
     def _encode_numbers(self, cells: Any) -> NDArray[np.float32]:
-        booleans = read_booleans(cells)
-        values, wrong = self.format.read_numbers(cells if booleans is None else booleans)
+        if not is_numeric(cells):
+            cells = cells.map(lambda cell: BOOLEANS.get(str(cell).strip().casefold(), cell))
+        values, wrong = self.format.read_numbers(cells)
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise DataError(
@@ -159,6 +160,12 @@ class Columns:
         if not set(self.wanted) <= set(names):  # with line breaks or outer spaces
             names = [clean_name(name) for name in names]
         frame = frame.set_axis(names, axis=1)
+        repeated = [name for name in self.wanted if names.count(name) > 1]
+        if repeated:
+            raise DataError(
+                f"The table has more than one column named {repeated[0]}.",
+                "Leave one of them out, or give each column its own name.",
+            )
         missing = [name for name in self.wanted if name not in frame.columns]
         if missing:
             noun = "column" if len(missing) == 1 else "columns"
@@ -225,8 +232,13 @@ class Columns:
         if isinstance(raw, pd.Series):
             raw = raw.to_dict() if set(map(str, raw.index)) & set(self.wanted) else raw.tolist()
         if isinstance(raw, Mapping):
-            is_one_row = not any(np.ndim(value) for value in raw.values())
-            return pd.DataFrame([raw] if is_one_row else raw)
+            rows = {name: len(value) for name, value in raw.items() if np.ndim(value)}
+            if len(set(rows.values())) > 1:
+                listed = list_names(f"{name} {count:,}" for name, count in rows.items())
+                raise DataError(
+                    f"Columns must have the same length; got {listed}.", "Pass one value per row."
+                )
+            return pd.DataFrame(raw if rows else [raw])
         if not isinstance(raw, np.ndarray):
             raw = list(raw) if hasattr(raw, "__iter__") and not isinstance(raw, str | bytes) else []
             if raw and all(isinstance(row, Mapping) for row in raw):

@@ -59,6 +59,26 @@ def test_an_unknown_word_becomes_zeros(frame: pd.DataFrame) -> None:
     assert x.tolist() == [[30, 0, 0, 0, 0, 0]]
 
 
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"size": [1, 2], "town": ["Ulm"], "garden": True, "floor": 1}, "got town 1, size 2"),
+        (pd.DataFrame([[1, 2]], columns=["size", "size"]), "more than one column named size"),
+        ({"size": pd.Timestamp("2020-01-01")}, "size, row 0 .* must be a number; got Timestamp"),
+        ({"size": [pd.Timestamp("2020-01-01")]}, "size, row 0 .* must be a number"),
+        ({"size": [pd.Timedelta("1s")]}, "size, row 0 .* must be a number"),
+        ({"size": 1, "garden": "yes"}, "garden, row 0 .* must be a number; got 'yes'"),
+        ({"size": [1, 2], "garden": ["True", None]}, "garden has no value in 1 of 2"),
+    ],
+)
+def test_values_that_do_not_match_are_rejected(
+    frame: pd.DataFrame, raw: object, message: str
+) -> None:
+    row = {"town": "Ulm", "garden": True, "floor": 1}
+    with pytest.raises(DataError, match=message):
+        learn_columns(frame).apply({**row, **raw} if isinstance(raw, dict) else raw)
+
+
 def test_no_rows_give_no_rows(frame: pd.DataFrame) -> None:
     assert learn_columns(frame).apply(frame.iloc[:0]).shape == (0, 6)
 
