@@ -60,6 +60,7 @@ _READ_LESS = "Take a part, stream.take(n), or fit the model on the stream itself
 
 def load_arrays(parts: Parts, options: LoadOptions, name: str, source: str) -> Dataset:
     """Load arrays, or lists of numbers, of texts or of word indices."""
+    parts = parts._replace(y_train=_to_dense(parts.y_train), y_test=_to_dense(parts.y_test))
     x, y = [_to_input_array(parts.x_train, "x")], parts.y_train
     has_parts = parts.x_test is not None
     check_lengths(x[0], y, *(("x_train", "y_train") if has_parts else ("x", "y")))
@@ -98,6 +99,10 @@ def load_arrays(parts: Parts, options: LoadOptions, name: str, source: str) -> D
         encoding_problem=encoding_problem,
     )
     return apply_options(data, options)
+
+
+def _to_dense(y: Any) -> Any:
+    return dense_rows(sparse_rows(y))
 
 
 def _window_order(
@@ -227,6 +232,11 @@ def _match_inputs(x: NDArray[Any], x_test: NDArray[Any]) -> list[NDArray[Any]]:
 def _to_input_array(x: Any, name: str) -> NDArray[Any]:
     """Inputs as an array of numbers, of texts, or of lists of word indices."""
     check_has_values(x)
+    if np.ma.is_masked(x):
+        raise DataError(
+            f"{name} is a masked array with {np.ma.getmaskarray(x).sum():,} masked values.",
+            "Leave out these rows, or pass x.filled(value).",
+        )
     x = sparse_rows(x)
     if hasattr(x, "tocsr"):
         size = math.prod(x.shape) * x.dtype.itemsize
@@ -259,13 +269,19 @@ def _convert_objects(array: NDArray[Any], name: str) -> NDArray[Any]:
     first = array.reshape(-1)[0]
     if isinstance(first, str | bytes):
         return array
-    if array.ndim > 1 or np.ndim(first) == 0:
+    if hasattr(first, "tocsr"):
+        remedy = "Join them to one: scipy.sparse.vstack(x)."
+        raise DataError(f"{name} is a list of {len(array):,} sparse matrices.", remedy)
+    try:
+        shapes = {np.shape(row) for row in array}
+    except ValueError:
+        _fail_type(name, "lists of lists of different lengths")
+    if array.ndim > 1 or () in shapes:
         try:
             return array.astype(np.float64)
         except (TypeError, ValueError):
             types = sorted({type(item).__name__ for item in array.reshape(-1).tolist()})
             _fail_type(name, ", ".join(types))
-    shapes = {np.shape(row) for row in array}
     if len(shapes) == 1:
         return np.stack([np.asarray(row) for row in array])
     if any(len(shape) != 1 for shape in shapes):
@@ -297,7 +313,7 @@ def _reject_file_options(options: LoadOptions, subject: str) -> None:
 
 
 def _parts_by_name(arrays: Mapping[str, Any], subject: str) -> Parts:
-    for names in (Parts._fields, Parts._fields[:2], ("x", "y"), ("X", "y")):
+    for names in (Parts._fields, Parts._fields[:2], ("x", "y"), ("X", "y"), ("data", "target")):
         if all(name in arrays for name in names):
             try:
                 return Parts(*(arrays[name] for name in names))
@@ -314,9 +330,8 @@ def _parts_by_name(arrays: Mapping[str, Any], subject: str) -> Parts:
 
 def _is_column(value: Any) -> bool:
     """Whether it can be the inputs or the targets of many samples."""
-    return not isinstance(value, str | bytes | Mapping) and (
-        hasattr(value, "shape") or isinstance(value, Sequence)
-    )
+    is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    return is_list or hasattr(value, "shape")
 
 
 def _kind_of(x: NDArray[Any]) -> DataKind:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from sklearn.datasets import load_iris
 
 from kmagic.data import Dataset, arrays, load_data
 from kmagic.data.load_options import LoadOptions
@@ -449,3 +450,33 @@ def test_a_sparse_matrix_is_loaded_if_it_fits_into_memory(monkeypatch) -> None:
     monkeypatch.setattr("kmagic.support.memory.available_memory", lambda: 10)
     with pytest.raises(DataError, match="Keep x sparse"):
         load_data((rows, [0, 1] * 2))
+
+
+def test_sparse_matrices_of_every_kind() -> None:
+    rows = csr_array(np.eye(4, dtype="float32"))
+    for kind in ("csr", "coo", "dok", "lil"):
+        assert load_data((rows.asformat(kind), [0, 1] * 2), split=0.5).x_train.shape == (2, 4)
+    data = load_data((rows, csr_array([[0], [1], [0], [1]])), split=0.5)
+    assert data.classes == ("0", "1")
+    with pytest.raises(DataError, match="x is a list of 4 sparse matrices"):
+        load_data(([rows[[row]] for row in range(4)], [0, 1] * 2))
+
+
+def test_values_that_are_not_there() -> None:
+    masked = np.ma.masked_less(np.eye(4), 1)
+    with pytest.raises(DataError, match="x is a masked array with 12 masked values"):
+        load_data((masked, [0, 1] * 2))
+    missing = np.where(np.eye(4) > 0, np.nan, 1)
+    with pytest.raises(DataError, match=r"no value \(nan\), or infinity, in"):
+        load_data((missing, [0, 1] * 2), scale="standard", split=0.5)
+
+
+def test_a_dataset_of_scikit_learn() -> None:
+    assert load_data(load_iris()).x_train.shape == (120, 4)
+
+
+def test_lists_that_contain_themselves() -> None:
+    loop: list[Any] = [1.0]
+    loop.append(loop)
+    with pytest.raises(DataError, match="x must contain numbers or texts; got lists of lists"):
+        load_data((loop, [0, 1]))

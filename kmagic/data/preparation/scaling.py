@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kmagic.support.errors import DataError
+from kmagic.support.formatting import pluralize
 from kmagic.support.suggestions import did_you_mean
 
 ScalingKind: TypeAlias = Literal["none", "255", "standard"]
@@ -175,6 +176,12 @@ def learn_scaling(kind: ScalingKind, x: NDArray[Any], *, images: bool = False) -
         return Scaling(kind)
     width = 1 if images and x.ndim <= _GREY_AXES else x.shape[-1]
     mean, deviation = _mean_and_deviation(x.reshape(-1, width))
+    if not np.isfinite(deviation).all():
+        raise DataError(
+            "The training data has no value (nan), or infinity, in "
+            f"{pluralize((~np.isfinite(deviation)).sum(), 'column')}, so it has no mean.",
+            "Leave these rows out, or replace the values, e.g. with numpy.nan_to_num(x).",
+        )
     deviation[deviation == 0] = 1
     return Scaling("standard", mean.astype(np.float32), deviation.astype(np.float32), images)
 
