@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from kmagic.data.load_options import LoadOptions
+from kmagic.data.load_options import LoadOptions, leave_out
 from kmagic.data.paths import looks_like_files
 from kmagic.data.preparation.cell_format import (
     MAX_EVIDENCE,
@@ -110,8 +110,7 @@ def type_columns(frames: Sequence[Any], options: LoadOptions, delimiter: str = "
     words_of: dict[str, Any] = {
         name: whole[name]
         for name, dtype in whole.dtypes.items()
-        if name not in lowest
-        and not (types.is_bool_dtype(dtype) or types.is_datetime64_any_dtype(dtype))
+        if name not in lowest and not (types.is_bool_dtype(dtype) or _is_date_type(dtype))
     }
     written = {name: _written(cells) for name, cells in words_of.items()}
     evidence = {name: decimal_evidence(words) for name, words in written.items()}
@@ -122,7 +121,7 @@ def type_columns(frames: Sequence[Any], options: LoadOptions, delimiter: str = "
         column = _Column(name, table, options)
         if name in words_of:
             column.read_text(words_of[name], written[name], evidence[name], usual, delimiter)
-        elif types.is_datetime64_any_dtype(whole[name].dtype):
+        elif _is_date_type(whole[name].dtype):
             table.dates.append(name)
         else:
             column.read_numbers(lowest.get(name))
@@ -131,6 +130,10 @@ def type_columns(frames: Sequence[Any], options: LoadOptions, delimiter: str = "
         for columns, frame in zip(table.frames, frames, strict=True)
     ]
     return table
+
+
+def _is_date_type(dtype: Any) -> bool:
+    return types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype)
 
 
 def _written(cells: Any) -> list[str]:
@@ -225,8 +228,13 @@ class _Column:
             self._convert(lambda _: _to_integers(next(parts)))
             self._note_numbers()
             return
+        other = evidence.comma if decimal == "." else evidence.point
         if numbers:
             self._note_mixture(others, numbers, len(set(filled)), unit)
+        elif self.options.decimal and other:
+            sign = _SIGN_NAMES[_OTHER[decimal]]
+            reason = f"contains numbers with a decimal {sign}, such as {other!r}"
+            self.table.problems[self.name] = reason, leave_out("decimal")
         self._read_words(cells, filled)
 
     def _convert(self, read: Any) -> None:
@@ -408,12 +416,13 @@ def _rows(words: Counter[str]) -> str:
 
 
 def _date_unit(values: NDArray[np.float64]) -> Literal["", "s", "ms"] | None:
-    """Integers as dates: "" for 20200131, else their unit since 1970; None if they are none."""
-    if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+    """Numbers as dates: "" for 20200131, else their unit since 1970; None if they are none."""
+    if not np.isfinite(values).all():
         return None
     low, high = (year * 10_000 for year in _YEARS)
     if ((values > low) & (values < high)).all():
-        return None if _to_dates(pd.Series(values), "").isna().any() else ""
+        is_whole = (values == np.rint(values)).all()
+        return None if not is_whole or _to_dates(pd.Series(values), "").isna().any() else ""
     if ((values > 3e8) & (values < 4.1e9)).all():  # noqa: PLR2004 - 1979 to 2099
         return "s"
     return "ms" if ((values > 3e11) & (values < 4.1e12)).all() else None  # noqa: PLR2004 - as above

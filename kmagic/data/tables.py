@@ -30,6 +30,7 @@ from kmagic.data.images.image_folder import load_image_list
 from kmagic.data.load_options import OPTIONS_OF_KIND, LoadOptions, check_applies, inapplicable
 from kmagic.data.paths import looks_like_files
 from kmagic.data.preparation.cell_format import (
+    EMPTY_WORDS,
     category_name,
     check_encodable,
     clean_name,
@@ -38,7 +39,7 @@ from kmagic.data.preparation.cell_format import (
 from kmagic.data.preparation.columns import UnknownCategoryWarning, learn_columns
 from kmagic.data.table_file import TableFile, check_unique, read_table
 from kmagic.data.target_kind import decide_target
-from kmagic.data.time_order import time_order
+from kmagic.data.time_order import find_lag, time_order
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.keras_cache import show_path
@@ -179,6 +180,9 @@ def _load(
     elif dates and (len(frames) == 1 or options.split is not None):
         text = f"{list_names(dates)} contains dates, but the rows are split at random; "
         order_note = Text(text, Option("chronological", True), " tests on the latest rows.")
+    elif (len(frames) == 1 or options.split is not None) and (lag := find_lag(frames[0])):
+        text = f"{lag}, but the rows are split at random; "
+        order_note = Text(text, Option("chronological", True), " tests on the last rows.")
     first = frames[0][features[0]]
     if len(features) == 1 and looks_like_files(first.tolist()):
         return _load_files(frames[0].columns, frames, options, name, source)
@@ -263,6 +267,10 @@ def _with_text_names(frame: Any, name: str) -> Any:
             "Give each column one name: frame.columns = "
             'frame.columns.map(lambda names: "_".join(map(str, names))).',
         )
+    if isinstance(frame.index, pd.DatetimeIndex | pd.PeriodIndex):
+        index_name = str(frame.index.name or "index")
+        if index_name not in frame.columns:
+            frame = frame.reset_index(names=index_name)
     names = [clean_name(column) for column in frame.columns]
     if len(set(names)) < len(names):
         names = [str(column) for column in frame.columns]
@@ -361,7 +369,9 @@ def _handle_missing(
 ) -> tuple[list[Any], str]:
     """Drop rows with empty cells if requested, reject those that remain, and note what was done."""
     *features, target = frames[0].columns
-    empty = sum(frame.isna().sum() for frame in frames)
+    empty = dict(sum(frame.isna().sum() for frame in frames))
+    if options.missing != "drop":  # a missing date cannot be filled
+        empty |= dict.fromkeys(set(features) & set(table.dates), 0)
     with_words = (
         f"{column} in {count:,}{table.missing_words(column)}"
         for column, count in empty.items()
@@ -396,18 +406,24 @@ def _handle_missing(
             Text("Leave it out: ", Option("drop", ",".join(without_values)), "."),
         )
     if counts and options.missing is None:
-        raise DataError(
-            f"{name} has empty cells: {counts} of {rows:,} rows.",
-            Text(
-                fill,
-                " fills them with the mean of the training part (of words: the most frequent "
-                "one); ",
-                drop_rows,
-                " leaves these rows out; ",
-                Option("drop"),
-                " leaves out a column.",
-            ),
+        remedy = Text(
+            fill,
+            " fills them with the mean of the training part (of words: the most frequent one); ",
+            drop_rows,
+            " leaves these rows out; ",
+            Option("drop"),
+            " leaves out a column.",
         )
+        words = [
+            word
+            for column in features
+            if not is_numeric(frames[0][column])
+            for word in table.missing.get(column, ())
+            if word in EMPTY_WORDS - {""}
+        ]
+        if words:
+            remedy += Text(" ", Option("na_values", "none"), f" keeps the word {words[0]!r}.")
+        raise DataError(f"{name} has empty cells: {counts} of {rows:,} rows.", remedy)
     filled = "the mean or the most frequent word of the training part"
     return frames, f"Empty cells were filled with {filled}: {counts} rows." if counts else ""
 
@@ -467,8 +483,11 @@ def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str] | None:
     words = [category_name(value) for value in values]
     distinct = len(set(words))
     if distinct > ALWAYS_CATEGORIES and are_measurements(words):
+        if all(":" in word for word in words):
+            hours = 'pandas.to_datetime(frame[column], format="mixed").dt.hour'
+            return f"contains times, such as {words[0]!r}", f"Convert them first, e.g. {hours}."
         return (
-            f"contains numbers with units, or times, such as {words[0]!r}",
+            f"contains numbers with units, such as {words[0]!r}",
             "Convert them first, e.g. frame[column].str.removesuffix(...).astype(float).",
         )
     if distinct > MAX_CATEGORIES or (distinct > ALWAYS_CATEGORIES and distinct > len(words) / 2):

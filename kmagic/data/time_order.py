@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice, permutations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.support.errors import DataError
+from kmagic.support.formatting import pluralize
 from kmagic.support.messages import Option, Text
 
 _TIME = r"(?:[ T]\d{1,2}:\d{2}.*)?"
@@ -25,6 +28,7 @@ ANCHORS = 8  # windows that are searched for in the others
 MIN_WINDOWS = 4
 MAX_DISTANCE = 32  # rows between two windows of which one continues the other
 MAX_VALUES = 2**23  # that are searched
+MAX_LAG, MAX_LAG_ROWS, MAX_PAIRS = 14, 1000, 1000  # that show whether columns are lags
 _MOST = 0.9  # share of the windows, where several series follow one another
 _CHANCE = 0.01  # probability that equal steps are a coincidence
 
@@ -51,7 +55,8 @@ def parse_dates(cells: Any, column: str) -> Any:
     import pandas as pd  # noqa: PLC0415 - half a second to import
 
     if not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
-        return pd.to_datetime(cells)
+        is_period = isinstance(cells.dtype, pd.PeriodDtype)
+        return cells.dt.to_timestamp() if is_period else pd.to_datetime(cells)
     words = cells.dropna().astype(str).str.strip()
     pairs = [match for word in words.unique() if (match := _DAY_OR_MONTH.match(word))]
     can_be = {  # day first or not
@@ -133,8 +138,12 @@ def find_overlap(x: NDArray[Any]) -> Overlap | None:
                 return Overlap(-(-steps * distance // shift) - 1, in_order=True)
     windows = windows[: max(MAX_VALUES // 8 // windows[0].size, MIN_WINDOWS)]
     anchors = np.unique(np.linspace(0, len(windows) - 1, ANCHORS).astype(int)).tolist()
-    found = sum(_has_continuation(windows, row) for row in anchors)
-    return Overlap(0, in_order=False) if 2 * found >= len(anchors) else None
+    rates = [rate for row in anchors if (rate := _steps_per_window(windows, row))]
+    if 2 * len(rates) < len(anchors):
+        return None
+    if len(set(rates)) == 1:  # perhaps with the latest window or the latest step first
+        return Overlap(math.ceil(steps / abs(rates[0])) - 1, in_order=True)
+    return Overlap(0, in_order=False)
 
 
 def _continues(earlier: NDArray[Any], later: NDArray[Any], shift: int) -> bool:
@@ -151,8 +160,11 @@ def _continues(earlier: NDArray[Any], later: NDArray[Any], shift: int) -> bool:
     return bool(counts.max() <= len(shared) / 2)
 
 
-def _has_continuation(windows: NDArray[Any], row: int) -> bool:
-    """Whether another window has the last steps of this one, more of them than chance explains."""
+def _steps_per_window(windows: NDArray[Any], row: int) -> float | None:
+    """Steps from this window to the next; None if no other one has its last steps.
+
+    They must be more steps than chance explains.
+    """
     window, steps = windows[row], windows.shape[1]
     matches = (windows == window[-1]).all(axis=2)
     matches[row] = False
@@ -166,8 +178,31 @@ def _has_continuation(windows: NDArray[Any], row: int) -> bool:
         for part in (slice(0, 1), slice(step // 2, step), slice(0, step)):  # cheap ones first
             rows = rows[(windows[rows, part] == shared[part]).all(axis=(1, 2))]
         if rows.size:
-            return True
-    return False
+            distances = rows - row
+            return float((steps - 1 - step) / distances[np.abs(distances).argmin()])
+    return None
+
+
+def find_lag(frame: Any) -> str:
+    """Which column of a data frame has the values of another one some rows later; "" if none has.
+
+    Example:
+        >>> import pandas as pd
+        >>> sales = pd.Series([3.0, 9.0, 4.0, 7.0, 1.0, 8.0])
+        >>> find_lag(pd.DataFrame({"sales": sales, "before": sales.shift(2)}))
+        'before is sales of 2 rows before'
+    """
+    columns = {}
+    for name, cells in frame[:MAX_LAG_ROWS].select_dtypes("number").items():
+        values = cells.to_numpy(dtype=float, na_value=np.nan)
+        is_other = np.isinf(values).any() or len(np.unique(np.diff(values))) == 1
+        if not is_other and len(np.unique(values)) > len(values) / 2:
+            columns[name] = values
+    for (name, later), (other, earlier) in islice(permutations(columns.items(), 2), MAX_PAIRS):
+        for lag in range(1, min(MAX_LAG, len(later) // 2) + 1):
+            if (later[lag:] == earlier[:-lag]).mean() >= _MOST:
+                return f"{name} is {other} of {pluralize(lag, 'row')} before"
+    return ""
 
 
 # --- split ----------------------------------------------------------------------------------------

@@ -275,8 +275,37 @@ def test_dates_are_reported_and_not_learned(load: Any, write: Callable[[int], st
 
 @pytest.mark.parametrize("write", ["{}.5K", "{} N", "{:02d}:30", "{:02d}:30:15 pm"])
 def test_measurements_in_an_unknown_notation_are_rejected(load: Any, write: str) -> None:
-    with pytest.raises(DataError, match="a contains numbers with units, or times, such as"):
+    kind = "times" if ":" in write else "numbers with units"
+    with pytest.raises(DataError, match=f"a contains {kind}, such as"):
         load(table(write.format), target="y")
+
+
+@pytest.mark.parametrize(("decimal", "write"), [(".", "{},5"), (",", "{}.5")])
+def test_a_decimal_sign_that_the_numbers_do_not_have(load: Any, decimal: str, write: str) -> None:
+    frame = table(write.format)
+    sign = "comma" if decimal == "." else "point"
+    with pytest.raises(DataError, match=rf"a contains numbers with a decimal {sign}") as caught:
+        load(frame, target="y", decimal=decimal)
+    assert caught.value.remedy.startswith("Leave out decimal=.")
+    assert load(frame, target="y").columns == ("a", "size")
+
+
+def test_words_such_as_na_can_be_kept(load: Any) -> None:
+    frame = table(lambda row: ("NA", "DE", "US")[row % 3], "country")
+    with pytest.raises(DataError, match="country in 14 ") as caught:
+        load(frame, target="y")
+    assert caught.value.remedy.endswith("na_values='none' keeps the word 'NA'.")
+    kept = load(frame, target="y", na_values="none")
+    assert kept.columns[:3] == ("country=DE", "country=NA", "country=US")
+    with pytest.raises(DataError) as caught:
+        load(table(lambda row: "NA" if row == 3 else row * 1.5), target="y")
+    assert "none" not in caught.value.remedy
+
+
+def test_times_are_dates_and_fractions_of_seconds_too(load: Any) -> None:
+    data = load(table(lambda row: 1.6e9 + row * 3600 + 0.5, "timestamp"), target="y")
+    assert data.columns == ("size",)
+    assert "timestamp contains dates" in data.note
 
 
 def test_a_column_of_marks_has_no_values(load: Any) -> None:

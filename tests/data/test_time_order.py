@@ -10,7 +10,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from kmagic.data import load_data
-from kmagic.data.time_order import find_overlap, looks_like_date, parse_dates
+from kmagic.data.time_order import Overlap, find_lag, find_overlap, looks_like_date, parse_dates
 from kmagic.support.errors import DataError
 
 SERIES = np.random.default_rng(0).random((120, 2))
@@ -96,6 +96,16 @@ def test_periodic_and_discrete_series() -> None:
         assert overlap.gap == 11
 
 
+def test_windows_with_the_latest_first_or_scaled_one_by_one() -> None:
+    walk = np.random.default_rng(0).normal(size=500).cumsum()
+    windows = sliding_window_view(walk, 20)
+    low, high = windows.min(axis=1, keepdims=True), windows.max(axis=1, keepdims=True)
+    for x in (windows[:, ::-1], windows[::-1], (windows - low) / (high - low)):
+        assert find_overlap(x) == Overlap(gap=19, in_order=True)
+    shuffled = windows[np.random.default_rng(0).permutation(len(windows))]
+    assert find_overlap(shuffled) == Overlap(gap=0, in_order=False)
+
+
 # --- tables ---------------------------------------------------------------------------------------
 
 
@@ -108,6 +118,25 @@ def test_a_table_is_sorted_by_its_dates() -> None:
     np.testing.assert_array_equal(data.y_test, np.arange(40, 50) * 1.5)
     assert "The test part contains the last rows by the dates in day" in data.note
     assert "chronological" not in data.note
+
+
+def test_a_table_whose_index_contains_dates() -> None:
+    days = pd.date_range("2020-01-01", periods=50)
+    frame = pd.DataFrame({"size": np.arange(50) ** 2, "y": np.arange(50) * 1.5}, index=days)
+    for dated in (frame, frame.to_period("D"), frame.rename_axis("day").reset_index()):
+        assert "dates, but the rows are split at random" in load_data(dated, target="y").note
+        data = load_data(dated.sample(frac=1, random_state=1), target="y", chronological=True)
+        assert data.y_test.tolist() == [row * 1.5 for row in range(40, 50)]
+
+
+def test_a_column_of_values_some_rows_before_is_reported() -> None:
+    series = pd.Series(SERIES[:, 0])
+    frame = pd.DataFrame({"lag": series.shift(3), "size": SERIES[:, 1], "y": series})[3:]
+    assert "lag is y of 3 rows before, but the rows are split at random" in load_data(frame).note
+    assert "lag is" not in load_data(frame, chronological=True).note
+    assert not find_lag(frame.sample(frac=1, random_state=0))
+    counters = pd.DataFrame({"a": np.arange(50), "b": np.arange(50) + 3, "c": np.arange(50) % 5})
+    assert not find_lag(counters)
 
 
 def test_a_table_with_several_or_missing_dates() -> None:
@@ -124,7 +153,7 @@ def test_a_table_with_several_or_missing_dates() -> None:
     assert "drop='due'" in caught.value.remedy
     assert load_data(frame, target="y", chronological=True, drop="due").columns == ("size",)
     frame.loc[3, "day"] = None
-    with pytest.raises(DataError, match="day in 1 of 30 rows"):
+    with pytest.raises(DataError, match="Column day has no date in 1 rows"):
         load_data(frame, target="y", chronological=True, drop="due")
     dropped = load_data(frame, target="y", chronological=True, drop="due", missing="drop")
     assert len(dropped.x_train) + len(dropped.x_test) == 29
