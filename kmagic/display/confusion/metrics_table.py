@@ -34,8 +34,8 @@ THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9)
 AXIS_NAME = 12  # characters of a class name at an axis
 WIDTH, HEIGHT = 214, 206
 METHOD = (
-    "Intervals: Wilson's for shares; averages over classes combine those of the classes; kappa, "
-    "MCC and averages of precision and F1 by resampling."
+    "Intervals: Wilson's for shares; kappa and MCC follow from that of the accuracy; averages "
+    "combine those of the classes."
 )
 LEFT, RIGHT, TOP, BOTTOM = 34, 10, 22, 34
 TICKS = (0.0, 0.5, 1.0)

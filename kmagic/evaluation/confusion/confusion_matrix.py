@@ -11,7 +11,6 @@ import numpy as np
 from kmagic.evaluation.confusion.comparison import Comparison
 from kmagic.evaluation.confusion.confusion_metrics import (
     LEVEL,
-    RESAMPLES,
     Calibration,
     ClassMetrics,
     Intervals,
@@ -208,26 +207,16 @@ class ConfusionMatrix(Renderable):
         hits = scores.ranks(self.predictions.true) < k
         return float(np.average(hits, weights=self.sample_weight))
 
-    def intervals(
-        self, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
-    ) -> Intervals:
+    def intervals(self, *, level: float = LEVEL) -> Intervals:
         """Intervals of all metrics (``metric_intervals``); the default ones are computed once.
 
         Args:
             level: Coverage probability of an interval.
-            resamples: Number of resamples, for the metrics that are resampled.
-            seed: The same seed gives the same intervals.
         """
-        if (level, resamples, seed) == (LEVEL, RESAMPLES, 0):
+        if level == LEVEL:
             return self._intervals
-        return metric_intervals(
-            self.predictions,
-            self.sample_weight,
-            hits=self._top_k_hits(),
-            level=level,
-            resamples=resamples,
-            seed=seed,
-        )
+        hits = self._top_k_hits()
+        return metric_intervals(self.predictions, self.sample_weight, hits=hits, level=level)
 
     @cached_property
     def _intervals(self) -> Intervals:
@@ -458,7 +447,8 @@ class ConfusionMatrix(Renderable):
 
     def _facts(self) -> list[str]:
         wrong = f"{self.wrong:,} wrong" if self.wrong else "none wrong"
-        return [f"{self.samples:,} {self.unit}", wrong, f"accuracy {self.accuracy:.4f}"]
+        samples = f"{self.samples:,} {isolate_direction(self.unit)}"
+        return [samples, wrong, f"accuracy {self.accuracy:.4f}"]
 
     def plot(self) -> Figure:
         """The matrix as a matplotlib figure, for a paper or a file.

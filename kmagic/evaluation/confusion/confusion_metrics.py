@@ -1,8 +1,8 @@
 """Metrics of a confusion matrix, as scikit-learn defines them, and the effects of a threshold.
 
 The metrics of classes follow from three sums per class. They are computed from these sums for any
-number of matrices at once, which resampling needs and scikit-learn does not offer. The tests
-compare every metric with scikit-learn.
+number of matrices at once, which a threshold slider needs and scikit-learn does not offer. The
+tests compare every metric with scikit-learn.
 """
 
 from __future__ import annotations
@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 
 LEVEL = 0.95
-RESAMPLES = 1000
-GROUPS = 1000  # units that are drawn, which bounds the time
-CHUNK_VALUES = 2_000_000  # class sums held in memory at once
 BINS = 10  # of the calibration
-RESAMPLED = (*("kappa", "MCC", "macro precision", "macro F1", "weighted precision", "weighted F1"),)
+EPSILON = 1e-12  # below which a difference of shares is a rounding error
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,19 +176,17 @@ def metric_intervals(
     *,
     hits: Mapping[str, NDArray[np.bool_]] | None = None,
     level: float = LEVEL,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> Intervals:
     """Intervals of all metrics, and of further ones that are shares of ``hits``.
 
     Shares (accuracy, precision, recall) have Wilson's score interval, which is valid for few
     samples and for 0 or 100 percent. F1 increases with the share of true positives among the
-    samples that are of the class or predicted as it, so it has the interval of that share. Averages
-    over classes combine the intervals of the classes (MOVER, Zou and Donner 2008); those of
-    precision and F1 also include the interval by resampling. Kappa and MCC are resampled; where all
-    resamples agree, as without any mistake, kappa follows from the interval of the accuracy, and
-    MCC, which is then nearly the same, has the interval of kappa. With weights the effective number
-    of samples counts (Kish 1965).
+    samples that are of the class or predicted as it, so it has the interval of that share. Kappa
+    and MCC follow from the interval of the accuracy, as in Cohen (1960): how often each class
+    occurs and is predicted counts as given. Averages over classes have the wider one of two
+    intervals: that of the classes combined (MOVER, Zou and Donner 2008), and that of the delta
+    method, since a mistake counts for two classes. With weights the effective number of samples
+    counts (Kish 1965).
 
     Example:
         >>> from kmagic.evaluation.confusion.label_arrays import read_labels_and_predictions
@@ -202,6 +197,7 @@ def metric_intervals(
     true, predicted, classes = predictions.true, predictions.predicted, len(predictions.class_names)
     weight = np.ones(len(true)) if weights is None else weights
     correct = true == predicted
+    total = weight.sum()
 
     def sums(index: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.bincount(index, values, minlength=classes), dtype=np.float64)
@@ -213,53 +209,57 @@ def metric_intervals(
     metrics = ClassMetrics(
         sums(true, weight * correct), sums(true, weight), sums(predicted, weight)
     )
-    support, of_predicted, of_either = (
-        divide(total**2, squares)
-        for total, squares in zip(sizes(weight), sizes(weight**2), strict=True)
+    of_true, of_predicted, of_either = (
+        divide(whole**2, squares)
+        for whole, squares in zip(sizes(weight), sizes(weight**2), strict=True)
     )
-    size = float(weight.sum() ** 2 / (weight**2).sum())
+    size = float(total**2 / (weight**2).sum())
     share = divide(metrics.f1, 2 - metrics.f1)  # f1 = 2 share / (1 + share)
     share = wilson_interval(share, of_either, level)
+    rates = {"precision": metrics.precision, "recall": metrics.recall, "F1": metrics.f1}
     limits = {
         "precision": wilson_interval(metrics.precision, of_predicted, level),
-        "recall": wilson_interval(metrics.recall, support, level),
+        "recall": wilson_interval(metrics.recall, of_true, level),
         "F1": 2 * share / (1 + share),
     }
-    values = metrics.overall()
-    overall = {"accuracy": _pair(wilson_interval(values["accuracy"], size, level))}
+    counted = {"precision": (predicted,), "recall": (true,), "F1": (true, predicted)}
     occurs = metrics.support > 0
-    means = {
-        "macro": np.full(classes, 1 / classes),
-        "weighted": metrics.support / metrics.support.sum(),
-    }
-    overall["balanced accuracy"] = _mean_interval(
-        metrics.recall, limits["recall"], occurs / occurs.sum()
-    )
-    resampled = _resampled_intervals(predictions, weights, level, resamples, seed)
-    overall |= {name: resampled[name] for name in ("kappa", "MCC")}
-    if overall["kappa"][0] == overall["kappa"][1]:
-        chance = 1 - divide(1 - values["accuracy"], 1 - values["kappa"], undefined=np.nan)
-        if not np.isfinite(chance):  # no mistake
-            chance = (metrics.support * metrics.predicted).sum() / metrics.support.sum() ** 2
-        overall["kappa"] = _pair((np.array(overall["accuracy"]) - chance) / (1 - chance))
-    if overall["MCC"][0] == overall["MCC"][1] and values["MCC"]:
-        overall["MCC"] = overall["kappa"]
-    for mean, shares in means.items():
-        for name, rates in (
-            ("precision", metrics.precision), ("recall", metrics.recall), ("F1", metrics.f1)
-        ):  # fmt: skip
-            limits_of_mean = _mean_interval(rates, limits[name], shares)
-            # A mistake counts for two classes in precision and F1, so those are resampled as well.
-            others = resampled.get(f"{mean} {name}", limits_of_mean)
-            pairs = zip((min, max), limits_of_mean, others, strict=True)
-            low, high = (choose(one, other) for choose, one, other in pairs)
-            overall[f"{mean} {name}"] = low, high
-    overall["weighted recall"] = overall["accuracy"]
+
+    def of_mean(name: str, shares: NDArray[np.float64], *, by_support: bool = False) -> Any:
+        """The interval of a mean over classes, weighted by ``shares``."""
+        rate, sides = rates[name], counted[name]
+        # Nothing is known about the precision of a class that is never predicted.
+        is_unknown = occurs & np.isnan(limits[name])
+        own = np.where(is_unknown, [[0.0], [1.0]], limits[name])
+        mean = (shares * rate).sum()
+        squares = np.nansum((shares * (own - rate)) ** 2, axis=1)
+        change = divide(shares, np.sum([sums(side, weight) for side in sides], axis=0))
+        effect = len(sides) * change[true] * correct - sum((change * rate)[k] for k in sides)
+        if by_support:
+            effect = effect + (rate[true] - mean) / total
+        delta = _quantile(level) ** 2 * ((weight * effect) ** 2).sum()
+        low, high = np.sqrt(np.maximum(squares, delta))
+        return np.clip([mean - low, mean + high], 0, 1)
+
+    values = metrics.overall()
+    accuracy = wilson_interval(values["accuracy"], size, level)
+    row_shares, column_shares = metrics.support / total, metrics.predicted / total
+    chance = (row_shares * column_shares).sum()
+    variety = (1 - (row_shares**2).sum()) * (1 - (column_shares**2).sum())
+    overall = {"accuracy": accuracy}
+    overall["balanced accuracy"] = of_mean("recall", occurs / occurs.sum())
+    for name, most in (("kappa", 1 - chance), ("MCC", np.sqrt(max(variety, 0.0)))):
+        beyond_chance = (accuracy - chance) / (most if most > EPSILON else np.nan)
+        overall[name] = beyond_chance.clip(-1, 1)
+    for name in rates:
+        overall[f"macro {name}"] = of_mean(name, np.full(classes, 1 / classes))
+        overall[f"weighted {name}"] = of_mean(name, row_shares, by_support=True)
+    overall["weighted recall"] = accuracy
     for name, hit in (hits or {}).items():
-        rate = np.average(hit, weights=weights)
-        overall[name] = _pair(wilson_interval(rate, size, level))
-    ordered = {name: overall[name] for name in (*values, *(hits or {}))}
-    return Intervals(level, ordered, *limits.values())
+        overall[name] = wilson_interval(np.average(hit, weights=weights), size, level)
+    pairs = {name: overall[name].tolist() for name in (*values, *(hits or {}))}
+    overall_pairs = {name: (low, high) for name, (low, high) in pairs.items()}
+    return Intervals(level, overall_pairs, *limits.values())
 
 
 def wilson_interval(share: Any, samples: Any, level: float = LEVEL) -> NDArray[np.float64]:
@@ -272,81 +272,18 @@ def wilson_interval(share: Any, samples: Any, level: float = LEVEL) -> NDArray[n
         >>> wilson_interval(1.0, 120).round(3).tolist()
         [0.969, 1.0]
     """
-    from scipy.special import ndtri  # noqa: PLC0415 - not before it is needed
-
     share, samples = np.asarray(share, dtype=float), np.asarray(samples, dtype=float)
-    z2 = ndtri((1 + level) / 2) ** 2
+    z2 = _quantile(level) ** 2
     centre = (share * samples + z2 / 2) / (samples + z2)
     half = np.sqrt(z2 * (samples * share * (1 - share) + z2 / 4)) / (samples + z2)
     return np.where(samples > 0, np.clip([centre - half, centre + half], 0, 1), np.nan)
 
 
-def _mean_interval(
-    rates: NDArray[np.float64], limits: NDArray[np.float64], shares: NDArray[np.float64]
-) -> tuple[float, float]:
-    """The interval of a weighted mean of rates, from the intervals of those that are defined."""
-    mean = (shares * rates).sum()
-    low, high = np.sqrt(np.nansum((shares * (limits - rates)) ** 2, axis=1))
-    return float(max(mean - low, 0.0)), float(min(mean + high, 1.0))
+def _quantile(level: float) -> float:
+    """The quantile of the normal distribution for a two-sided interval."""
+    from scipy.special import ndtri  # noqa: PLC0415 - not before it is needed
 
-
-def _pair(limits: NDArray[np.float64]) -> tuple[float, float]:
-    return float(limits[0]), float(limits[1])
-
-
-def _resampled_intervals(
-    predictions: LabeledPredictions,
-    weights: NDArray[np.float64] | None,
-    level: float,
-    resamples: int,
-    seed: int,
-) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of metrics whose terms depend on each other.
-
-    ``scipy.stats.bootstrap`` would draw every sample of every resample. Samples in the same cell of
-    the matrix are interchangeable, so counts of cells are drawn instead. With weights, or with more
-    than 1,000 different cells, the samples are divided at random into 1,000 groups of equal size,
-    and whole groups are drawn.
-    """
-    samples, classes = len(predictions.true), len(predictions.class_names)
-    rng = np.random.default_rng(seed)
-    cell = predictions.true * classes + predictions.predicted
-    _, rows, counts = np.unique(cell, return_index=True, return_counts=True)
-    if weights is None and len(rows) <= GROUPS:
-        unit, units, draws, shares = np.arange(len(rows)), len(rows), samples, counts / samples
-    else:
-        rows, units = np.arange(samples), min(samples, GROUPS)
-        unit, draws, shares = rng.permutation(samples) % units, units, np.full(units, 1 / units)
-    weight = np.ones(len(rows)) if weights is None else weights
-    true, predicted = predictions.true[rows], predictions.predicted[rows]
-
-    def unit_sums(index: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float32]:
-        sums = np.bincount(unit * classes + index, values, minlength=units * classes)
-        return sums.reshape(units, classes).astype(np.float32)
-
-    per_unit = (
-        unit_sums(true, weight * (true == predicted)),
-        unit_sums(true, weight),
-        unit_sums(predicted, weight),
-    )
-    drawn: dict[str, list[NDArray[np.float64]]] = {name: [] for name in RESAMPLED}
-    step = max(1, CHUNK_VALUES // (3 * classes))
-    for start in range(0, resamples, step):
-        times = rng.multinomial(draws, shares, size=min(step, resamples - start))
-        times = times.astype(np.float32)
-        metrics = ClassMetrics(*((times @ part).astype(np.float64) for part in per_unit)).overall()
-        for name in RESAMPLED:
-            drawn[name].append(metrics[name])
-    edges = np.array([(1 - level) / 2, (1 + level) / 2])
-    return {name: _quantiles(np.concatenate(chunks), edges) for name, chunks in drawn.items()}
-
-
-def _quantiles(values: NDArray[np.float64], edges: NDArray[np.float64]) -> tuple[float, float]:
-    """Quantiles of the resamples in which the metric is defined."""
-    defined = values[np.isfinite(values)]
-    if len(defined) < 2:  # noqa: PLR2004 - one value has no spread
-        return float("nan"), float("nan")
-    return _pair(np.quantile(defined, edges))
+    return float(ndtri((1 + level) / 2))
 
 
 # --- thresholds and probabilities ----------------------------------------------------------------
