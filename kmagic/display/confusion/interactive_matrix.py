@@ -18,7 +18,7 @@ import numpy as np
 
 from kmagic.display.kit.assets import js_module, read_static
 from kmagic.display.kit.samples import Sample, collect_samples, encode_samples, sample_caption
-from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics
+from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics, ThresholdCurve
 from kmagic.support.display_mode import display_mode
 from kmagic.support.errors import KmagicError
 from kmagic.support.formatting import (
@@ -212,9 +212,13 @@ class InteractiveConfusion:
         steps = np.linspace(low, high, THRESHOLD_STEPS + 1).round(6)
         thresholds = np.unique(np.append(steps, current))
         counts = np.array([sweep.counts(threshold) for threshold in thresholds])
+        samples = ThresholdCurve.of(self._matrix.predictions)  # without weights
+        assert samples is not None  # noqa: S101 - there is one with weights
+        wrong = [sum(samples.counts(threshold)[1:3]) for threshold in thresholds]
         return {
             "thresholds": thresholds.tolist(),
             "counts": counts.tolist(),
+            "wrong": wrong,
             "metrics": _metrics_at_steps(counts.reshape(-1, 2, 2)),
             "current": current,
             "samples": self._matrix.samples,

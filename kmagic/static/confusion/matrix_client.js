@@ -4,7 +4,7 @@
  *
  * @typedef {[number, number]} Cell  positions of the true and of the predicted class
  * @typedef {{thresholds: number[], counts: number[][], metrics: StepMetrics, current: number,
- *     samples: number, unit: string}} ThresholdSteps
+ *     wrong: number[], samples: number, unit: string}} ThresholdSteps
  * @typedef {number | null} Score  null if it is undefined
  * @typedef {Record<"precision" | "recall" | "f1", Score[][]>} ClassScores
  * @typedef {ClassScores & {overall: Record<string, Score[]>}} StepMetrics  at each step; for classes,

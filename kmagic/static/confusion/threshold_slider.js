@@ -23,6 +23,7 @@ export class ThresholdSlider {
     this.original = steps.thresholds.indexOf(steps.current);
     this.header = view.root.querySelector(".km-header .km-muted");
     this.originalHeader = this.header?.textContent ?? "";
+    this.title = view.root.querySelector(".km-title")?.textContent ?? "";
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
     this.slider = /** @type {HTMLInputElement} */ (element("input"));
@@ -43,6 +44,7 @@ export class ThresholdSlider {
       view.panel.refresh();
       this.metricsBelow.restore();
       if (this.header) this.header.textContent = this.originalHeader;
+      view.root.setAttribute("aria-label", `${this.title}: ${this.originalHeader}`);
       this.moveMarkers(steps.counts[this.original]);
       if (!view.table || !originalTable) return;
       view.table.table.replaceWith(originalTable);
@@ -77,9 +79,8 @@ export class ThresholdSlider {
     const [trueNegatives, falsePositives, falseNegatives, truePositives] = steps.counts[step];
     view.threshold = moved ? threshold : null;
     view.matrix = [[trueNegatives, falsePositives], [falseNegatives, truePositives]];
-    const wrong = falsePositives + falseNegatives;
-    const correct = trueNegatives + truePositives;
-    const accuracy = ratio(correct, correct + wrong).toFixed(4);
+    const wrong = steps.wrong[step]; // samples, also if the counts are weights
+    const accuracy = ratio(trueNegatives + truePositives, steps.counts[step].reduce((a, b) => a + b)).toFixed(4);
     const precision = ratio(truePositives, truePositives + falsePositives).toFixed(4);
     const recall = ratio(truePositives, truePositives + falseNegatives).toFixed(4);
     const text = threshold.toFixed(3).replace(/0+$/, "").replace(/\.$/, "");
@@ -91,6 +92,7 @@ export class ThresholdSlider {
       this.header.textContent = !moved ? this.originalHeader
         : `${formatCount(steps.samples)} ${steps.unit} \u00b7 ${wrong ? formatCount(wrong) : "none"} wrong \u00b7 ` +
           `accuracy ${accuracy} \u00b7 ${view.state.names[1]} above ${text}`;
+      view.root.setAttribute("aria-label", `${this.title}: ${this.header.textContent}`);
     }
     if (view.table) fillTable(view.table, view.matrix);
     if (moved) this.metricsBelow.show(step, view.matrix);

@@ -219,3 +219,13 @@ def test_intervals_and_captions_of_a_threshold_are_sent_on_request():
         reply["worst"], table.index, table["true"], table["predicted"], strict=True
     ):
         assert caption.startswith(f"#{index} · {true} as {predicted}, ")
+
+
+def test_the_slider_counts_wrong_samples_as_the_card_does_also_with_weights():
+    rng = np.random.default_rng(0)
+    true, scores, weights = rng.integers(0, 2, 50), rng.random(50), rng.random(50)
+    matrix = confusion(true, scores, sample_weight=weights)
+    steps = InteractiveConfusion(matrix, [0, 1]).state()["threshold_steps"]
+    for threshold in (0.25, 0.5, 0.75):
+        wrong = steps["wrong"][steps["thresholds"].index(threshold)]
+        assert wrong == matrix.at(threshold).wrong
