@@ -20,7 +20,7 @@ from kmagic.display.training.training_card import (
     table_rows,
 )
 from kmagic.support.downsampling import Point, limit_per_column
-from kmagic.support.formatting import isolate_direction
+from kmagic.support.formatting import escape_control_characters, isolate_direction
 from kmagic.training.run.training_run import TrainingRun
 
 Json: TypeAlias = dict[str, Any]
@@ -48,7 +48,8 @@ class WidgetFeed:
     def previous_runs(self) -> list[dict[str, list[float | None]]]:
         """The curves of previous runs, which do not change."""
         return [
-            {key: _flat(points) for key, points in curves.items()} for curves in self._run.earlier
+            {_shown(key): _flat(points) for key, points in curves.items()}
+            for curves in self._run.earlier
         ]
 
     def snapshot(self) -> Json:
@@ -72,9 +73,11 @@ class WidgetFeed:
                 key: _flat(limit_per_column(points, CURVE_COLUMNS))
                 for key, points in self._curves.items()
             },
-            "first_epoch": {key: _flat(points) for key, points in run.first_epoch_curves.items()},
+            "first_epoch": {
+                _shown(key): _flat(points) for key, points in run.first_epoch_curves.items()
+            },
             "current_epoch": {
-                key: _flat(series.points()) for key, series in run.epoch_curves.items()
+                _shown(key): _flat(series.points()) for key, series in run.epoch_curves.items()
             },
         }
 
@@ -83,7 +86,9 @@ class WidgetFeed:
         run = self._run
         new_points = self._add_epochs()
         self._sequence += 1
-        latest = {key: _flat(series.points()[-1:]) for key, series in run.epoch_curves.items()}
+        latest = {
+            _shown(key): _flat(series.points()[-1:]) for key, series in run.epoch_curves.items()
+        }
         changes = {"seq": self._sequence, "header": _header(run), "current_epoch": latest}
         heading = (run.metrics, run.now.epoch)
         if new_points or heading != self._sent_heading:
@@ -103,7 +108,8 @@ class WidgetFeed:
         new_points: dict[str, list[float | None]] = {}
         new = self._run.log[self._epochs_sent :]
         for epoch in new:
-            for key, value in epoch.logs.items():
+            for name, value in epoch.logs.items():
+                key = _shown(name)
                 self._curves.setdefault(key, []).append((epoch.number, value))
                 new_points.setdefault(key, []).extend(_flat([(epoch.number, value)]))
         self._epochs_sent += len(new)
@@ -128,11 +134,11 @@ def _axis(run: TrainingRun) -> Json:
     names = run.metrics[:MAX_CHARTS]
     marks = {name: mark for name in names if (mark := best_mark(run, name))}
     epochs = [epoch for epoch, _ in marks.values()]
-    labels = {name: text for name, (_, text) in marks.items()}
+    labels = {_shown(name): text for name, (_, text) in marks.items()}
     return {
         "start": start,
         "end": end,
-        "metrics": names,
+        "metrics": [*map(_shown, names)],
         "best": {"epoch": epochs[0], "labels": labels} if epochs else None,
     }
 
@@ -141,7 +147,7 @@ def _messages(run: TrainingRun) -> Json:
     """The newest messages, and the number of all."""
     newest = run.messages[-MAX_MESSAGES:]
     return {
-        "messages": [[epoch, text] for epoch, text in newest],
+        "messages": [[epoch, escape_control_characters(text)] for epoch, text in newest],
         "message_count": len(run.messages),
     }
 
@@ -150,7 +156,7 @@ def _table(run: TrainingRun) -> Json:
     columns = metric_columns(run)
     best = run.best.epoch if run.best and run.best.monitor != "loss" else 0
     return {
-        "columns": ["epoch", *columns, "time"],
+        "columns": ["epoch", *map(_shown, columns), "time"],
         "rows": [
             None
             if epoch is None
@@ -158,6 +164,11 @@ def _table(run: TrainingRun) -> Json:
             for epoch in table_rows(run, first=0, last=5)
         ],
     }
+
+
+def _shown(metric: str) -> str:
+    """The name of a metric as the page shows it."""
+    return escape_control_characters(metric, "")
 
 
 def _flat(points: Iterable[Point]) -> list[float | None]:

@@ -20,7 +20,7 @@ from kmagic.support.display_mode import DisplayMode, display_mode
 from kmagic.support.errors import KmagicError
 from kmagic.support.rendering import display_result
 from kmagic.training.run.recorder import Recorder
-from kmagic.training.run.training_run import Epoch, TrainingRun
+from kmagic.training.run.training_run import Epoch, Message, TrainingRun
 
 Json = dict[str, Any]
 
@@ -488,3 +488,13 @@ def test_the_kernel_s_queue_is_empty(kernel: BlockingKernelClient) -> None:
     Cell(kernel, "1").finish()
     with pytest.raises(queue.Empty):
         kernel.get_iopub_msg(timeout=0.2)
+
+
+def test_names_of_metrics_and_messages_are_escaped():
+    run = TrainingRun("cnn", epochs=1)
+    run.add(Epoch(1, {"a\x1b": 0.5, "val_a\x1b": 0.4, "loss": 1.0, "val_loss": 1.0}, seconds=1))
+    run.messages.append(Message(1, "done\x1b"))
+    feed = WidgetFeed(run)
+    sent = json.dumps([feed.snapshot(), feed.changes(), feed.previous_runs()])
+    assert "\\u001b" not in sent
+    assert "val_a\\\\x1b" in sent
