@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
     to_classes,
 )
 from kmagic.models.fixed_batches import fixed_batch_size
+from kmagic.models.keras_history import nested_layers
 from kmagic.models.model_arrays import dense_rows, sample_shape, sparse_rows
 from kmagic.support.errors import EvaluationError
 from kmagic.support.keras_import import keras
@@ -64,11 +66,15 @@ class ValidationConfusion:
     def __call__(
         self, validation_data: Any, should_stop: Callable[[], bool]
     ) -> NDArray[Any] | None:
-        """Predict the validation data and count.
+        """Predict the validation data and count; the states of stateful layers do not change.
 
         Returns:
             Counts of shape (classes, classes), rows are true classes; None if it was stopped.
         """
+        with _states_kept(self._model):
+            return self._count(validation_data, should_stop)
+
+    def _count(self, validation_data: Any, should_stop: Callable[[], bool]) -> NDArray[Any] | None:
         counts: NDArray[Any] | None = None
         logits = getattr(getattr(self._model, "loss", None), "from_logits", False)
         for x, y in _batches(self._model, validation_data):
@@ -105,6 +111,19 @@ class ValidationConfusion:
                 f"{self._model.name} has {max(units, TWO)} classes"
             )
         return flat.astype(np.intp)
+
+
+@contextmanager
+def _states_kept(model: Any) -> Iterator[None]:
+    """Restore the states of stateful layers afterwards: the training goes on from them."""
+    layers = [layer for layer in nested_layers(model) if getattr(layer, "stateful", False) is True]
+    states = keras.tree.flatten([getattr(layer, "states", None) or () for layer in layers])
+    before = [np.array(state) for state in states]
+    try:
+        yield
+    finally:
+        for state, values in zip(states, before, strict=True):
+            state.assign(values)
 
 
 def _not_available(reason: str, remedy: str | Text = "") -> EvaluationError:

@@ -381,3 +381,25 @@ def test_the_magic_marks_a_wrong_option(shell, line, words):
     with pytest.raises(MagicError, match=words) as refused:
         shell.run_line_magic("keras_fit", line)
     assert "^" in str(refused.value)
+
+
+def test_watching_does_not_change_the_states_of_a_stateful_model():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 5, 3)).astype("float32"), rng.integers(0, 2, 8)
+
+    def losses(**options):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [
+                keras.Input((5, 3), batch_size=4),
+                keras.layers.LSTM(4, stateful=True),
+                keras.layers.Dense(2, activation="softmax"),
+            ]
+        )
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        run = kmagic.fit(
+            model, x, y, epochs=3, batch_size=4, shuffle=False, validation_data=(x, y), **options
+        )
+        return run.history
+
+    assert losses(watch="confusion") == losses()
