@@ -5,6 +5,7 @@ Here their files are found and split, and texts are read.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -259,6 +260,21 @@ def files_below(folder: Path, whole: Path | None = None) -> list[Path]:
         folders[:] = [name for name in names if is_entered(Path(parent, name))]
         found += [Path(parent, file) for file in sorted(files) if not is_ignored(file)]
     return found
+
+
+def files_matching(pattern: Path) -> list[Path]:
+    """The files that a pattern such as ``photos/*.jpg`` matches; if none, those in its folders.
+
+    Files of programs are left out, and hidden ones unless the pattern names them.
+    """
+    depth = next(index for index, part in enumerate(pattern.parts) if glob.has_magic(part))
+    matches = [
+        match
+        for match in map(Path, sorted(glob.glob(str(pattern), recursive=True)))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if not any(name in _IGNORED_NAMES for name in match.parts[depth:])
+    ]
+    files = [match for match in matches if match.is_file()]
+    return files or [file for match in matches if match.is_dir() for file in files_below(match)]
 
 
 def _is_text_file(file: Path) -> bool:

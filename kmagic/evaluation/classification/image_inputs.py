@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.data.folders import files_below, is_ignored
+from kmagic.data.folders import files_below, files_matching
 from kmagic.data.images.image_reader import (
     MAX_8_BIT,
     MAX_16_BIT,
@@ -436,13 +436,7 @@ def _from_path(text: str | bytes) -> Iterator[ImageSource]:
             found = files_below(path)
         missing = f"The folder {name} contains no images."
     else:
-        depth = next(i for i, part in enumerate(path.parts) if glob.has_magic(part))
-        matches = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        found = [
-            file
-            for file in matches
-            if file.is_file() and not any(map(is_ignored, file.parts[depth:]))
-        ]
+        found = files_matching(path)
         missing = f"No file matches {name}."
     images = [file for file in found if is_image_file(file)]
     files = images if images or is_folder else found

@@ -608,3 +608,19 @@ def test_a_model_of_the_users_own_class_has_a_summary(shell) -> None:
     with capture_output() as shown:
         shell.run_line_magic("keras_summary", "own")
     assert "own" in shown.outputs[0].data["text/plain"]
+
+
+def test_patterns_of_text_files_leave_hidden_ones_out(tmp_path) -> None:
+    model = kmagic.build("input 4 int32 / embedding 10 4 / gap1d / dense 1 sigmoid")
+    encoding = TextEncoding(("", "[UNK]", "good", "bad", "film"), maxlen=4)
+    set_dataset(model, Preparation("films", ("bad", "good"), encoding=encoding, sample_shape=(4,)))
+    (tmp_path / "more").mkdir()
+    for name in ("a.txt", ".a.txt", "._a.txt", "more/b.txt"):
+        (tmp_path / name).write_text("good film", encoding="utf-8")
+    for pattern, count in (("*.txt", 1), ("**/*.txt", 2), ("*", 1), ("more/*", 1)):
+        assert len(kmagic.predict(model, f"{tmp_path}/{pattern}")) == count
+    for missing in ("nope.txt", "nope*.txt"):
+        with pytest.raises(EvaluationError, match=r"no file|No file"):
+            kmagic.predict(model, f"{tmp_path}/{missing}")
+    for sentence in ("Is it good?", "What a *good* film [sic]", "5/5 *"):
+        assert kmagic.predict(model, sentence).shape == (1, 1)
