@@ -36,7 +36,6 @@ from kmagic.evaluation.classification.classification import (
     Classification,
     ClassProbability,
     ImagePrediction,
-    TrueClass,
 )
 from kmagic.evaluation.classification.image_inputs import MAX_THUMBNAILS
 from kmagic.support.formatting import isolate_direction, shorten_name, to_single_line
@@ -101,7 +100,8 @@ def _image_html(
             f'<span class="km-prediction-wrong" style="color:{ORANGE}">✗ not read</span> '
             f'<span class="km-muted">{name_html(image.error, MAX_NOTE)}</span></div></div>'
         )
-    rows = "".join(_class_row(top, image.true_class, narrow=narrow) for top in image.top_classes)
+    short = image.short_names(MAX_NAME)
+    rows = "".join(_class_row(top, image, short, narrow=narrow) for top in image.top_classes)
     caption = tooltip_text(name or f"image {image.name}")
     explanation = ""
     if image.explanation is not None:
@@ -113,7 +113,7 @@ def _image_html(
         f'<div class="km-summary" style="flex:1 1 {120 if narrow else 180}px;min-width:0">'
         f"{title if name else ''}"
         f'<table class="km-probabilities" aria-label="{caption}"><tbody>{rows}</tbody></table>'
-        f"{_true_class_html(image)}{explanation}</div></div>"
+        f"{_true_class_html(image, short)}{explanation}</div></div>"
     )
 
 
@@ -145,19 +145,21 @@ def _breakable(markup: str) -> str:
     return _UNDERSCORE.sub("_<wbr>", markup)
 
 
-def _class_row(top: ClassProbability, true_class: TrueClass | None, *, narrow: bool) -> str:
-    is_true = true_class is None or top.label == true_class.label
+def _class_row(
+    top: ClassProbability, image: ImagePrediction, short: dict[str, str], *, narrow: bool
+) -> str:
+    is_true = image.true_class is None or top.label == image.true_class.label
     bar = bar_html(top.probability, colour=BLUE if is_true else GREY)
     return (
         '<tr><th scope="row" style="text-align:left;padding:1px 6px 1px 0">'
-        f"{_breakable(name_html(top.label, MAX_NAME))}</th>"
+        f"{_breakable(name_html(top.label, short=short[top.label]))}</th>"
         f'<td style="width:{55 if narrow else 40}%;padding:1px 0">{bar}</td>'
         '<td class="km-number" style="padding:1px 0 1px 6px">'
         f"{100 * top.probability:.1f}</td></tr>"
     )
 
 
-def _true_class_html(image: ImagePrediction) -> str:
+def _true_class_html(image: ImagePrediction, short: dict[str, str]) -> str:
     true_class = image.true_class
     if true_class is None:
         return ""
@@ -171,7 +173,7 @@ def _true_class_html(image: ImagePrediction) -> str:
         )
     return (
         f'<div class="km-prediction-wrong" style="color:{ORANGE};font-weight:600">✗ actually '
-        f"{name_html(true_class.label, MAX_NAME)}{rank}</div>"
+        f"{name_html(true_class.label, short=short[true_class.label])}{rank}</div>"
     )
 
 

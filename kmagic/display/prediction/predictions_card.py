@@ -18,6 +18,7 @@ from kmagic.display.kit.card import (
     escape_html,
     mime_bundle,
     name_html,
+    names_html,
     tooltip_text,
 )
 from kmagic.display.kit.samples import are_images, pixel_range, sample_to_text, thumbnail_html
@@ -39,6 +40,7 @@ ROWS = 10
 BOX = 40  # pixels of a thumbnail
 MAX_TOOLTIP, MAX_CELL, MAX_TEXT = 160, 90, 48  # characters of a sample
 MAX_VALUES = 6  # of one prediction
+MAX_NAME = 24  # characters of a class name
 _LEFT = "text-align:left"  # inline: an untrusted notebook has no classes
 _WRAP = f'style="{_LEFT};white-space:normal;overflow-wrap:anywhere"'
 
@@ -215,22 +217,26 @@ def _row_html(row: _Row, thumbnails: list[str], *, named: bool) -> str:
 
 def _prediction_html(row: _Row, bar_width: str) -> str:
     if row.best:
-        (name, share), *others = row.best
+        names, shares = (
+            names_html([name for name, _ in row.best], MAX_NAME),
+            [p for _, p in row.best],
+        )
         colour, sign = BLUE, ""
         if row.right is not None:
             colour = GREEN if row.right else ORANGE
             sign = " ✓" if row.right else f" ✗ {escape_html(row.true)}"
-        second = "".join(f"{name_html(other)} {probability:.1%}" for other, probability in others)
-        bar = bar_html(share, colour=colour, label=f"{share:.1%}")
+        first, *others = (f"{share:.1%}" for share in shares)
+        second = "".join(f"{name} {share}" for name, share in zip(names[1:], others, strict=True))
+        bar = bar_html(shares[0], colour=colour, label=first)
         return (
-            f'<td class="km-left" style="{_LEFT}"><b>{name_html(name)}</b>'
+            f'<td class="km-left" style="{_LEFT}"><b>{names[0]}</b>'
             f'<span style="color:{colour}">{sign}</span></td>'
             f'<td style="min-width:70px;width:{bar_width}">{bar}</td>'
-            f'<td class="km-number">{share:.1%}</td>'
+            f'<td class="km-number">{first}</td>'
             f'<td class="km-left km-muted" style="{_LEFT}">{second}</td>'
         )
     if row.labels is not None:
-        labels = ", ".join(map(name_html, row.labels)) or '<span class="km-muted">none</span>'
+        labels = ", ".join(names_html(row.labels, MAX_NAME)) or '<span class="km-muted">none</span>'
         return f'<td class="km-left" style="{_LEFT}">{labels}</td>'
     true = f'<td class="km-number km-muted">true {escape_html(row.true)}</td>' if row.true else ""
     return f'<td class="km-number">{escape_html(row.values)}</td>{true}'

@@ -16,6 +16,7 @@ from kmagic.support.formatting import (
     isolate_direction,
     pluralize,
     shorten_name,
+    shorten_names,
     to_single_line,
 )
 from kmagic.support.messages import PYTHON, Option, Spelling, Text, render
@@ -87,19 +88,25 @@ class ImagePrediction:
         if self.error:
             error = to_single_line(shorten_name(self.error, MAX_ERROR))
             return error if name in error else f"{name}: {error}"
-        text = ", ".join(f"{_short(c.label)} {c.probability:.1%}" for c in self.top_classes)
+        short = self.short_names(MAX_CLASS_NAME)
+        text = ", ".join(f"{short[c.label]} {c.probability:.1%}" for c in self.top_classes)
         if self.true_class is not None:
-            actual = _short(self.true_class.label)
+            actual = short[self.true_class.label]
             text += " (right)" if self.right else f" (wrong, actually {actual})"
         return f"{name}: {text}" + (f"; {self.explanation.to_text()}" if self.explanation else "")
+
+    def short_names(self, limit: int) -> dict[str, str]:
+        """The classes of the image, each with its name in at most ``limit`` characters."""
+        true = [self.true_class.label] if self.true_class else []
+        return _short_names([*(top.label for top in self.top_classes), *true], limit)
 
     def with_thumbnail(self) -> ImagePrediction:
         """The image with a thumbnail, if it can still be read."""
         return self if self.reload is None else replace(self.reload(self), reload=None)
 
 
-def _short(name: str) -> str:
-    return isolate_direction(shorten_name(name, MAX_CLASS_NAME))
+def _short_names(names: Sequence[str], limit: int) -> dict[str, str]:
+    return dict(zip(names, map(isolate_direction, shorten_names(names, limit)), strict=True))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -229,10 +236,8 @@ class Classification(Renderable):
     def summary(self) -> str:
         """The most frequent classes, in a sentence."""
         counts = self.counts()
-        names = [
-            f"{isolate_direction(shorten_name(label, 40))} {count:,}"
-            for label, count in list(counts.items())[:MAX_SUMMARIZED]
-        ]
+        shown = list(counts)[:MAX_SUMMARIZED]
+        names = [f"{name} {counts[label]:,}" for label, name in _short_names(shown, 40).items()]
         others = len(counts) - len(names)
         if others:
             names.append(pluralize(others, "other class", "other classes"))

@@ -16,6 +16,7 @@ from kmagic.support.formatting import (
     join_with_and,
     pluralize,
     shorten_name,
+    shorten_names,
 )
 from kmagic.support.rendering import Renderable
 
@@ -151,7 +152,7 @@ class Comparison(Renderable):
 
     def facts(self) -> str:
         """Size and change: "10,000 test digits · errors 400 -> 122"."""
-        return f"{self.new.samples:,} {self.new.unit} · {self.errors()}"
+        return f"{self.new.samples:,} {isolate_direction(self.new.unit)} · {self.errors()}"
 
     def errors(self) -> str:
         """The errors of both models: "errors 400 -> 122"."""
@@ -202,7 +203,7 @@ class Comparison(Renderable):
         lines = []
         for cell in self.changed_cells(n):
             before, after = self.old.matrix[cell], self.new.matrix[cell]
-            true, predicted = (self._short_name(index) for index in cell)
+            true, predicted = (self._short_names[index] for index in cell)
             counts = f"{format_count(before)} -> {format_count(after)}"
             lines.append(f"{true} taken for {predicted}: {counts}")
         return lines
@@ -211,13 +212,14 @@ class Comparison(Renderable):
         """The signed matrix as a matplotlib figure."""
         return plot_difference(self)
 
-    def _short_name(self, index: int) -> str:
-        return isolate_direction(shorten_name(self.classes[index], MAX_NAME))
+    @cached_property
+    def _short_names(self) -> list[str]:
+        return [isolate_direction(name) for name in shorten_names(self.classes, MAX_NAME)]
 
     def _list_classes(self, indices: Sequence[int]) -> str:
         # One more name is shorter than "and 1 more".
         limit = len(indices) if len(indices) <= MAX_NAMED + 1 else MAX_NAMED
-        names = [self._short_name(index) for index in indices[:limit]]
+        names = [self._short_names[index] for index in indices[:limit]]
         if len(indices) > limit:
             return f"{', '.join(names)} and {len(indices) - limit:,} more"
         return join_with_and(names)

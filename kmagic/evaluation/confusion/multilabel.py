@@ -25,8 +25,9 @@ from kmagic.evaluation.confusion.label_arrays import (
     parse_class_names,
 )
 from kmagic.evaluation.confusion.matrix_plot import plot_labels
+from kmagic.models.model_arrays import dense_rows, sparse_rows
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import isolate_direction, shorten_name
+from kmagic.support.formatting import isolate_direction, shorten_names
 from kmagic.support.messages import Option, Text
 from kmagic.support.rendering import Renderable
 
@@ -62,6 +63,7 @@ class MultilabelPredictions:
 
 def has_several_labels(y_true: object, y_pred: object) -> bool:
     """Whether both are tables, and the labels are rows of 0 and 1 that are not all one-hot."""
+    y_true, y_pred = (dense_rows(sparse_rows(value)) for value in (y_true, y_pred))
     if not all(_is_table(value) for value in (y_true, y_pred)):
         return False
     try:
@@ -277,14 +279,16 @@ class MultilabelConfusion(Renderable):
     def _facts(self) -> list[str]:
         wrong = f"{self.wrong:,} with a wrong label" if self.wrong else "none wrong"
         f1 = f"F1 {self.overall['micro F1']:.4f}"
-        return [f"{self.samples:,} {self.unit}", f"{len(self)} labels", wrong, f1]
+        samples = f"{self.samples:,} {isolate_direction(self.unit)}"
+        return [samples, f"{len(self)} labels", wrong, f1]
 
     def describe(self) -> str:
         """A summary with the labels of lowest F1."""
         title = f"{isolate_direction(self.name)}: " if self.name else ""
         f1 = self.per_class.f1
+        names = shorten_names(self.classes, 40)
         worst = [
-            f"{isolate_direction(shorten_name(self.classes[index], 40))} {f1[index]:.3f}"
+            f"{isolate_direction(names[index])} {f1[index]:.3f}"
             for index in np.argsort(f1, kind="stable")[:N_WORST]
         ]
         return f"{title}{', '.join(self._facts())}.\nLowest F1: {', '.join(worst)}."

@@ -108,3 +108,18 @@ def test_the_figure_is_signed(tmp_path):
     figure.savefig(tmp_path / "versus.png", dpi=50)
     words = {text.get_text() for text in figure.axes[0].texts}
     assert words == {"+13", "-13", "+10", "-10"}
+
+
+def test_similar_long_names_stay_different():
+    names = [
+        f"a_rather_long_common_name_of_class_{k}_and_the_same_end_for_all_of_them" for k in "ab"
+    ]
+    true = np.arange(40) % 2
+    result = confusion(true, true, class_names=names).versus(
+        confusion(true, 1 - true, class_names=names)
+    )
+    first, second = result.class_changes().removeprefix("better on ").split(" and ")
+    assert first != second
+    for line in result.changed_cells_text():
+        true_name, predicted_name = line.rpartition(":")[0].split(" taken for ")
+        assert true_name != predicted_name

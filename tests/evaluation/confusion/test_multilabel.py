@@ -137,3 +137,11 @@ def test_the_figure_has_a_matrix_per_label(tmp_path):
     figure = confusion(true, true, class_names=[f"l{k}" for k in range(8)]).plot()
     figure.savefig(tmp_path / "labels.png", dpi=40)
     assert len([axes for axes in figure.axes if axes.get_title()]) == 8
+
+
+def test_similar_long_names_stay_different():
+    names = [f"a_rather_long_common_name_of_label_{k}_and_the_same_end_for_all" for k in range(4)]
+    rng = np.random.default_rng(0)
+    true, predicted = rng.integers(0, 2, (2, 40, 4))
+    worst = confusion(true, predicted, class_names=names).describe().split("Lowest F1: ")[1]
+    assert len({name.rpartition(" ")[0] for name in worst.split(", ")}) == 3
