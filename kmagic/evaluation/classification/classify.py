@@ -45,10 +45,11 @@ from kmagic.evaluation.confusion.label_arrays import (
 from kmagic.evaluation.prediction.batch_prediction import (
     option_error,
     predict_batch,
-    reject_labels_beside,
+    reject_beside_stream,
     stream_batches,
 )
 from kmagic.evaluation.prediction.model_inputs import reject_images
+from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
@@ -158,6 +159,7 @@ def classify(
     known_names = getattr(data, "classes", None) or ()
     if application is not None and class_names is None and not known_names:
         known_names = application.classes()
+    batch_size = fixed_batch_size(model) or batch_size
     job = _ClassificationJob(model, preprocessor, sources, known_names, top, batch_size, explain)
     job.set_labels(class_names, y_true)
     predictions = job.run((progress or partial(Progress, unit="images"))(len(sources)))
@@ -189,6 +191,7 @@ def _read_stream(images: Any, y_true: Any) -> tuple[Any, Any]:
     elif (count_batches(images) or 0) < 0:
         remedy = "Pass a part of it, such as images.take(10)."
         raise option_error("images", "is a stream that never ends.", remedy)
+    reject_beside_stream(images, y_true, option="y_true", x="images")
     pixels: list[NDArray[Any]] = []
     labels: list[NDArray[Any]] = []
     for x, y in stream_batches(images):
@@ -198,7 +201,6 @@ def _read_stream(images: Any, y_true: Any) -> tuple[Any, Any]:
         )
         pixels.extend(batch[None] if is_single else batch)
         if targets is not None:
-            reject_labels_beside(images, y_true, option="y_true", x="images")
             labels.append(targets[None] if is_single else targets)
     if labels:
         y_true = np.concatenate(labels)
@@ -302,8 +304,7 @@ class _ClassificationJob:
         """The output of the model; a last, smaller batch is padded, or Keras traces again."""
         count, missing = len(array), self.batch_size - len(array)
         if missing and array.shape[1:] in self._traced:
-            padding = np.broadcast_to(array[:1], (missing, *array.shape[1:]))
-            array = np.concatenate([array, padding])
+            array = np.concatenate([array, np.repeat(array[:1], missing, axis=0)])
         elif not missing:
             self._traced.add(array.shape[1:])
         return predict_batch(self.model, array)[:count]

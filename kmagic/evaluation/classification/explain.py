@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from kmagic.evaluation.classification.image_inputs import ImageSize, unflatten
 from kmagic.evaluation.confusion.label_arrays import to_probabilities
-from kmagic.evaluation.prediction.batch_prediction import predict_batch
+from kmagic.evaluation.prediction.batch_prediction import pad_batch, predict_batch
+from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.models.keras_history import flat_layers
 from kmagic.support.formatting import isolate_direction, shorten_name
 from kmagic.support.keras_import import keras
@@ -122,8 +123,9 @@ def occlusion(
     squares = [(top, left) for top in tops for left in lefts]
     background = np.median(pixels, axis=(0, 1))
     hidden_probabilities: list[NDArray[np.float64]] = []
-    for start in range(0, len(squares), OCCLUSION_BATCH):
-        chunk = squares[start : start + OCCLUSION_BATCH]
+    step = fixed_batch_size(model) or OCCLUSION_BATCH
+    for start in range(0, len(squares), step):
+        chunk = squares[start : start + step]
         copies = np.repeat(pixels[None], len(chunk), axis=0)
         for copy, (top, left) in zip(copies, chunk, strict=True):
             copy[top, left] = background
@@ -174,19 +176,22 @@ def grad_cam(
     """
     if not isinstance(model, keras.Model) or keras.backend.backend() != "tensorflow":
         return None
+    one = pad_batch(model, batch[:1])
     if not model.built:
-        model(batch[:1], training=False)  # building runs some layers more than once
+        model(one, training=False)  # building runs some layers more than once
     calls: list[RecordedCall] = []
     with _recording(list(_leaf_layers(model)), calls.append):
-        model(batch[:1], training=False)
+        model(one, training=False)
     target = _find_feature_map(calls)
     if target is None:
         return None
-    heatmaps = _heatmaps(model, batch, classes, target, calls[-1].layer)
+    whole = pad_batch(model, batch)
+    classes = [*classes, *[classes[0]] * (len(whole) - len(batch))]
+    heatmaps = _heatmaps(model, whole, classes, target, calls[-1].layer)
     if heatmaps is None:
         return None
     rows, columns = target.outputs.shape[1:3]
-    return heatmaps, f"the {rows} x {columns} map of {target.layer.name} (Grad-CAM)"
+    return heatmaps[: len(batch)], f"the {rows} x {columns} map of {target.layer.name} (Grad-CAM)"
 
 
 def _find_feature_map(calls: Sequence[RecordedCall]) -> RecordedCall | None:

@@ -34,6 +34,7 @@ from kmagic.evaluation.prediction.predictions import (
     Predictions,
     output_kind_of,
 )
+from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Text
@@ -93,7 +94,8 @@ def predict(
     if len(getattr(model, "outputs", None) or ()) > 1 and inputs.x is not None:
         return _predict_outputs(model, inputs, batch_size, name)
     if inputs.x is None:
-        rows, inputs = _predict_images(model, inputs, batch_size or IMAGE_BATCH)
+        size = fixed_batch_size(model) or batch_size or IMAGE_BATCH
+        rows, inputs = _predict_images(model, inputs, size)
     elif to_arrays(model, inputs.x) is None:
         (rows,), y_true = predict_stream([model], inputs.x, steps=steps)
         inputs = replace(inputs, y_true=y_true)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import types
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -648,3 +650,50 @@ def test_labels_beside_a_stream_with_labels_and_endless_streams_are_refused():
 def test_an_iterator_over_files_is_no_stream_of_batches(tmp_path):
     Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / "a.png")
     assert len(classify(tmp_path.glob("*.png"), Light(2, 2, 1)).images) == 1
+
+
+def test_a_pattern_matches_folders_and_hidden_files_only_if_it_names_them(tmp_path):
+    image = Image.fromarray(np.zeros((8, 8), np.uint8))
+    paths = "cat/1.png", "cat/.2.png", "dog/3.png", "dog/.ipynb_checkpoints/3.png", "__MACOSX/4.png"
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        image.save(tmp_path / path)
+    expected = {
+        "*": ["1.png", "3.png"],
+        "**": ["1.png", "3.png"],
+        "*/*.png": ["1.png", "3.png"],
+        "cat/.*.png": [".2.png"],
+        "dog/.*/*.png": ["3.png"],
+    }
+    for pattern, names in expected.items():
+        found = classify(f"{tmp_path}/{pattern}", Light(8, 8, 1), class_names=NAMES)
+        assert [Path(each.name).name for each in found] == names, pattern
+
+
+def test_similar_long_names_stay_different():
+    names = [
+        f"a_rather_long_common_name_of_class_{k}_and_the_same_end_for_all_of_them" for k in "abc"
+    ]
+    found = classify(grey(0.5, (1, 8, 8)), Light(8, 8, 1), class_names=names, y_true=[0])
+    first, second = found[0].to_text().removeprefix("0: ").split(", ")[:2]
+    assert first.split()[0] != second.split()[0]
+    shown = re.findall(r'<th scope="row"[^>]*><bdi[^>]*>(.*?)</bdi>', found._bundle()["text/html"])
+    assert len(set(shown)) == 3
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_a_model_that_takes_batches_of_one_size_only(explain):
+    import keras
+
+    inputs = keras.Input((8, 8, 1), batch_size=4)
+    maps = keras.layers.Conv2D(2, 3)(inputs)
+    rows = keras.layers.Lambda(lambda x: keras.ops.reshape(x, (4, 72)), output_shape=(72,))(maps)
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(rows))
+    images = np.random.default_rng(0).integers(2, 256, (6, 8, 8, 1)).astype("uint8")
+    found = classify(images, model, explain=explain)
+    padded = np.concatenate([images, images[:2]]).astype("float32")
+    expected = [model.predict_on_batch(padded[k : k + 4]) for k in (0, 4)]
+    shares = [
+        [c.probability for c in sorted(one.top_classes, key=lambda c: c.index)] for one in found
+    ]
+    np.testing.assert_allclose(shares, np.concatenate(expected)[:6], rtol=1e-4)

@@ -109,3 +109,16 @@ def test_the_predictions_belong_to_the_caller(predict):
 
     predict(Doubles(), X)[0] = 7
     np.testing.assert_array_equal(predict(Doubles(), X), 2 * X)
+
+
+def test_every_input_of_a_model_with_a_fixed_batch_size_is_padded():
+    import keras
+
+    a, b = keras.Input((3,), batch_size=4, name="a"), keras.Input((2,), batch_size=4, name="b")
+    both = keras.layers.Concatenate()([a, b])
+    same = keras.layers.Lambda(lambda x: keras.ops.reshape(x, (4, 5)), output_shape=(5,))(both)
+    model = keras.Model([a, b], same)
+    x = [np.arange(30.0).reshape(10, 3), np.arange(20.0).reshape(10, 2)]
+    expected = np.concatenate(x, axis=1)
+    np.testing.assert_allclose(predict_in_batches(model, x), expected)
+    np.testing.assert_allclose(predict_in_batches(model, {"a": x[0], "b": x[1]}), expected)
