@@ -62,24 +62,22 @@ def keras_confusion(session: Session, line: ParsedLine) -> Any:
             line.fail(f"{missing} is missing; a confusion matrix needs both", "")
         if line.arguments:
             line.fail("unexpected: --true and --pred already give the data", line.arguments[0])
-        y_true, x = line.true, None
+        y_true = line.true
         result, others = confusion(y_true, line.pred, x=line.x, **options), []
     else:
-        name, model = session.take_model(line)
-        x, y_true, data = _test_data(session, line, model)
-        options = _with_data(line, options, data, x)
+        models = [session.take_model(line)]
+        x, y_true, data = _test_data(session, line, models[0][1])
+        if line.vs and (second := _second_model(session, line, x)) is not None:
+            models.append((line.vs if line.vs.isidentifier() else "", second))
+        source, labels = (x, y_true) if data is None else (data, None)
+        reading = line.keywords("batch_size", "steps") | {"samples": line.x}
         with input_warnings_as_text(line):
-            models = [(name, model)]
-            if y_true is None and line.vs:
-                models.append((line.vs, _second_model(session, line)))
-            reading = line.keywords("batch_size", "steps")
-            result, *others = confusions_of(models, x, y_true, **reading, **options)
-    if others:  # of the same pass over a stream
-        result = result.versus(others[0])
-    elif line.vs:
-        if not hasattr(result, "versus"):
-            line.fail("needs one class per sample; these have several labels", line.vs)
-        result = result.versus(_other(session, line, x, y_true, options))
+            result, *others = confusions_of(models, source, labels, **reading, **options)
+        options["class_names"] = options["class_names"] or getattr(data, "classes", None)
+    if line.vs and not hasattr(result, "versus"):
+        line.fail("needs one class per sample; these have several labels", line.vs)
+    if line.vs:
+        result = result.versus(others[0] if others else _other(session, line, y_true, options))
     return session.deliver(result, out=line.out, quiet=line.quiet)
 
 
@@ -96,47 +94,29 @@ def _test_data(session: Session, line: ParsedLine, model: Any) -> tuple[Any, Any
     return x, y_true, data
 
 
-def _second_model(session: Session, line: ParsedLine) -> Any:
-    """The model to compare with, on a stream, which has no fixed order."""
+def _second_model(session: Session, line: ParsedLine, x: Any) -> Any:
+    """The model to compare with; None for predictions, which a stream has no fixed order for."""
+    from kmagic.data.inspection import stream_kind  # noqa: PLC0415 - not before it is needed
+
     value, _ = line.try_value(line.vs)
-    if not is_model(value):
+    if is_model(value):
+        return value
+    if stream_kind(x):
         remedy = did_you_mean(line.vs, session.models()) or "Name a model."
         line.fail("is not a model, so it cannot be compared on a stream", line.vs, remedy)
-    return value
+    return None
 
 
-def _other(session: Session, line: ParsedLine, x: Any, y_true: Any, options: dict[str, Any]) -> Any:
-    """The confusion matrix to compare with."""
-    from kmagic.evaluation.confusion.confusion import (  # noqa: PLC0415 - as above
-        confusion,
-        confusion_of,
-        reshape_samples_for,
-    )
+def _other(session: Session, line: ParsedLine, y_true: Any, options: dict[str, Any]) -> Any:
+    """The confusion matrix of the predictions to compare with."""
+    from kmagic.evaluation.confusion.confusion import confusion  # noqa: PLC0415 - as above
 
     value, known = line.try_value(line.vs)
     if not known:
         remedy = did_you_mean(line.vs, session.models()) or "Name a model, or predictions."
         line.fail("is not a model of this notebook", line.vs, remedy)
-    name = line.vs if line.vs.isidentifier() else ""
-    if not is_model(value):
-        options = {key: option for key, option in options.items() if key != "samples"}
-        return confusion(y_true, value, name=name, **options)
-    if x is None:
+    if is_model(value):
         remedy = "Name the samples: `%keras_confusion MODEL X Y --vs M2`."
         line.fail("is a model, but --true and --pred give no samples", line.vs, remedy)
-    x = reshape_samples_for(value, x)
-    return confusion_of(value, x, y_true, name=name, batch_size=line.batch_size, **options)
-
-
-def _with_data(line: ParsedLine, options: dict[str, Any], data: Any, x: Any) -> dict[str, Any]:
-    """The options, with a dataset's class names and the samples to show."""
-    if line.options.x:
-        options = options | {"samples": line.x}
-    if data is None:
-        return options
-    from kmagic.evaluation.prediction.model_inputs import decode_samples  # noqa: PLC0415 - not before it is needed
-
-    known = {"samples": decode_samples(data, x), "unit": "test samples", **options}
-    if known["class_names"] is None:
-        known["class_names"] = data.classes
-    return known
+    name = line.vs if line.vs.isidentifier() else ""
+    return confusion(y_true, value, name=name, **options)

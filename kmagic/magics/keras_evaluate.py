@@ -44,10 +44,11 @@ def keras_evaluate(session: Session, line: ParsedLine) -> Any:
         y, data = line.value(targets[0]) if targets else None, None
     else:
         x, y, data = session.take_data(line, test=True)
-    unit = "samples" if data is None else "test samples"
+    if data is not None:
+        x, y = data, None
     options = line.keywords("batch_size", "steps", "class_names")
     with input_warnings_as_text(line):
-        result = evaluate(model, x, y, name=name, unit=unit, **options)
+        result = evaluate(model, x, y, name=name, **options)
     return session.deliver(result, out=line.out, quiet=line.quiet)
 
 

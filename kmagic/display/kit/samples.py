@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.display.kit.card import escape_html, image_html
+from kmagic.models.model_arrays import dense_rows
 from kmagic.support.formatting import (
     format_value,
     isolate_direction,
@@ -141,6 +142,8 @@ def _contains_images(x: Any) -> bool:
 
 
 def _take(x: Any, index: int) -> Any:
+    if hasattr(x, "tocsr"):
+        return dense_rows(x[[int(index)]])[0]
     return x.iloc[int(index)] if hasattr(x, "iloc") else x[int(index)]
 
 

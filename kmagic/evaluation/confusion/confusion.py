@@ -29,16 +29,15 @@ from kmagic.evaluation.confusion.multilabel import (
 from kmagic.evaluation.prediction.batch_prediction import (
     predict_in_batches,
     predict_stream,
-    reject_labels_beside,
+    reject_beside_stream,
     to_arrays,
 )
 from kmagic.evaluation.prediction.model_inputs import (
-    ModelInputs,
-    decode_samples,
     model_inputs_for,
 )
 from kmagic.evaluation.prediction.predict import read_images
-from kmagic.models.model_arrays import dense_rows, sample_shape, sparse_rows
+from kmagic.evaluation.prediction.predictions import Predictions
+from kmagic.models.model_arrays import sample_shape, sparse_rows
 from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
@@ -139,6 +138,7 @@ def confusion(
         check_normalize(normalize)
     check_choice("order", order, Order)
     check_choice("scale", scale, Scale, "'linear' or 'log'")
+    _reject_other_order(y_true, y_pred)
     if multilabel is None:
         multilabel = has_several_labels(y_true, y_pred)
     predictions = (
@@ -267,14 +267,43 @@ def confusions_of(
     of :func:`confusion_of`.
     """
     is_data = y is None and hasattr(x, "x_test")
+    if class_names is None and is_data:
+        class_names = x.classes
     everything = [model for _, model in models]
-    y_true, predictions, shown = _predict_with_labels(everything, x, y, batch_size, steps)
+    inputs = [model_inputs_for(model, x) for model in everything]  # each like its training data
+    if inputs[0].x is not None and to_arrays(everything[0], inputs[0].x) is None:
+        reject_beside_stream(x, y)
+        reject_beside_stream(x, options.get("sample_weight"), option="sample_weight")
+        reject_beside_stream(x, samples, option="samples")
+        predictions, y = predict_stream(everything, x, steps=steps)
+        if y is None:
+            raise EvaluationError(
+                "A stream must yield batches of samples and labels, (x, y); got samples only.",
+                "Pair them: tf.data.Dataset.zip((x, y)).",
+            )
+        shown = None
+    else:
+        y = inputs[0].y_true if y is None else y
+        if y is None:
+            raise EvaluationError(
+                "The true classes are missing.",
+                Text("Pass them with the samples: ", Function("confusion_of"), "(model, x, y)."),
+            )
+        arrays = [
+            read_images(model, own) if own.x is None else reshape_samples_for(model, own.x)
+            for model, own in zip(everything, inputs, strict=True)
+        ]
+        predictions = [
+            predict_in_batches(model, array, batch_size=batch_size)
+            for model, array in zip(everything, arrays, strict=True)
+        ]
+        shown = arrays[0] if inputs[0].x is None else inputs[0].samples
     matrices: list[Any] = []
     for (name, model), y_pred in zip(models, predictions, strict=True):
         if class_names is None:
-            class_names = x.classes if is_data else _known_classes(model, x, y_pred)
+            class_names = _known_classes(model, x, y_pred)
         matrix = confusion(
-            y_true,
+            y,
             y_pred,
             class_names=class_names,
             x=shown if samples is None else samples,
@@ -304,6 +333,7 @@ def _check_threshold(value: ArrayLike | None) -> float | None:
 def _check_samples(x: Any, samples: int) -> Any:
     if x is None:
         return None
+    x = sparse_rows(x)
     shape = getattr(x, "shape", None)
     length = int(shape[0]) if shape else len(x)
     if length != samples:
@@ -336,39 +366,24 @@ def _check_weights(value: ArrayLike | None, samples: int) -> NDArray[np.float64]
     return weights
 
 
-# --- predictions of a model ---------------------------------------------------------------------
-
-
-def _predict_with_labels(
-    models: Sequence[Any], x: Any, y: Any, batch_size: int | None, steps: int | None
-) -> tuple[Any, list[NDArray[Any]], Any]:
-    """The true classes, the predictions of each model, and the samples to show."""
-    if y is None and hasattr(x, "x_test"):
-        inputs = ModelInputs(x.x_test, samples=decode_samples(x, x.x_test))
-        y = x.y_test
-    else:
-        inputs = model_inputs_for(models[0], x)
-    if inputs.x is not None and to_arrays(models[0], inputs.x) is None:
-        reject_labels_beside(x, y)
-        predictions, labels = predict_stream(models, x, steps=steps)
-        if labels is None:
-            raise EvaluationError(
-                "A stream must yield batches of samples and labels, (x, y); got samples only.",
-                "Pair them: tf.data.Dataset.zip((x, y)).",
-            )
-        return labels, predictions, None
-    if y is None:
+def _reject_other_order(y_true: Any, y_pred: Any) -> None:
+    """Reject labels in another order than the samples, from another pass over a shuffled stream."""
+    known = y_pred.info.y_true if isinstance(y_pred, Predictions) and y_pred.has_info else None
+    if known is None or np.shape(known) != np.shape(y_true):
+        return
+    given, own = np.asarray(y_true), np.asarray(known)
+    if not np.array_equal(given, own) and np.array_equal(np.sort(given, 0), np.sort(own, 0)):
         raise EvaluationError(
-            "The true classes are missing.",
-            Text("Pass them with the samples: ", Function("confusion_of"), "(model, x, y)."),
+            Text(Option("y_true"), " has the labels in another order than the predictions."),
+            Text(
+                "Read both in one pass over the stream: ",
+                Function("confusion_of"),
+                "(model, stream).",
+            ),
         )
-    array = read_images(models[0], inputs) if inputs.x is None else inputs.x
-    shown = array if inputs.x is None else inputs.samples
-    predictions = [
-        predict_in_batches(model, reshape_samples_for(model, array), batch_size=batch_size)
-        for model in models
-    ]
-    return dense_rows(sparse_rows(y)), predictions, None if hasattr(shown, "tocsr") else shown
+
+
+# --- predictions of a model ---------------------------------------------------------------------
 
 
 def reshape_samples_for(model: Any, x: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from kmagic.evaluation.confusion.confusion_metrics import divide
+from kmagic.models.model_arrays import dense_rows, sparse_rows
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import list_names, safe_repr
 from kmagic.support.memory import require_memory
@@ -201,10 +202,12 @@ def read_labels_and_predictions(
 def as_label_array(value: object, argument: str) -> NDArray[Any]:
     """Labels or scores as an array of numbers or strings, of shape (n,) or (n, k) with k > 1."""
     try:
-        array = np.asarray(value)
+        array = np.asarray(dense_rows(sparse_rows(value)))
     except ValueError as error:
         message = Text(Option(argument), f" must have rows of equal length; {error}.")
         raise EvaluationError(message) from error
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8")
     if array.dtype.kind == "O":
         array = _object_array(array, argument)
     if array.ndim == 2 and array.shape[1] == 1:  # noqa: PLR2004 - rows and columns
@@ -313,7 +316,11 @@ def label_indices(
 
 
 def _object_array(array: NDArray[Any], argument: str) -> NDArray[Any]:
-    items = array.ravel().tolist()
+    # TensorFlow's texts are bytes.
+    items = [
+        item.decode("utf-8", "replace") if isinstance(item, bytes) else item
+        for item in array.ravel().tolist()
+    ]
     if all(isinstance(item, str) for item in items):
         return np.array(items, dtype=str).reshape(array.shape)
     if all(isinstance(item, bool | int | float | np.number) for item in items):

@@ -109,11 +109,15 @@ def predict_stream(
                     raise EvaluationError(message, "Yield arrays with one row per sample.")
                 check_batch_size(model, int(batch.shape[0]), stream=stream)
             shape = sample_shape(model) if hasattr(batch, "ndim") else None
+            if shape is not None and batch.ndim == len(shape) and fits_shape(batch.shape, shape):
+                message = "A stream must yield batches of samples; this one yields single samples."
+                raise EvaluationError(message, "Batch them: stream.batch(32).")
             if shape is not None:
                 check_sample_shape(model, match_axes(batch, len(shape) + 1))
             predicted.append(predict_batch(model, batch, shape))
-        if y is not None and not isinstance(y, dict | list | tuple):  # of a single output
-            labels.append(np.asarray(dense_rows(sparse_rows(y))))
+        outputs = list(y.values()) if isinstance(y, dict) else y if isinstance(y, list) else [y]
+        if y is not None and len(outputs) == 1:
+            labels.append(np.asarray(dense_rows(sparse_rows(outputs[0]))))
     if not rows[0]:
         raise EvaluationError("The stream is empty: it yields no batch.")
     if not labels:
@@ -141,15 +145,22 @@ def iter_batches(stream: Any) -> Iterator[Any]:
     return map(stream.__getitem__, range(count) if count is not None and count >= 0 else counter())
 
 
-def reject_labels_beside(stream: Any, labels: Any, *, option: str = "y", x: str = "x") -> None:
-    """Reject labels given beside a stream: their order may be that of another pass."""
-    if labels is not None:
-        kind = stream_kind(stream) or type(stream).__name__
-        message = f"must be left out: {x} is a {kind}, whose batches contain the labels."
-        remedy = (
-            f"Pass {x} alone. Batches of inputs only can be paired: tf.data.Dataset.zip((x, y))."
-        )
-        raise option_error(option, message, remedy)
+def reject_beside_stream(stream: Any, values: Any, *, option: str = "y", x: str = "x") -> None:
+    """Reject labels, or what else is given for each sample of a stream.
+
+    Their order may be that of another pass.
+    """
+    if values is None:
+        return
+    kind = stream_kind(stream) or type(stream).__name__
+    if option in ("y", "y_true"):
+        reason = "whose batches contain the labels."
+        remedy = "Batches of inputs only can be paired: tf.data.Dataset.zip((x, y))."
+        remedy = f"Pass {x} alone. {remedy}"
+    else:
+        reason = "which may have another order in each pass."
+        remedy = f"Pass {x} alone, or arrays instead of a {kind}."
+    raise option_error(option, f"must be left out: {x} is a {kind}, {reason}", remedy)
 
 
 def check_stream_ends(stream: Any, steps: int | None) -> None:
@@ -230,11 +241,7 @@ def predict_batch(model: Any, batch: Any, shape: Shape | None = None) -> NDArray
     """The output of the model for one batch; of a model with a fixed batch size, also for less."""
     if shape is not None:
         batch = match_axes(batch, len(shape) + 1)
-    size, count = fixed_batch_size(model), len(input_arrays(batch)[0]) if shape is not None else 0
-    if size is None or not 0 < count < size:
-        return _only_output(outputs_of_batch(model, batch))
-    padding = np.broadcast_to(batch[:1], (size - count, *batch.shape[1:]))
-    return _only_output(outputs_of_batch(model, np.concatenate([batch, padding])))[:count]
+    return _only_output(outputs_of_batch(model, batch))
 
 
 def outputs_of_batch(model: Any, batch: Any) -> Any:
@@ -242,12 +249,26 @@ def outputs_of_batch(model: Any, batch: Any) -> Any:
 
     With a distribution strategy every replica predicts the whole batch; only one of them is kept.
     """
-    outputs = model.predict_on_batch(batch)
-    strategy = getattr(model, "distribute_strategy", None)
-    if strategy is None or strategy.num_replicas_in_sync == 1:
-        return outputs
+    strategy, size = getattr(model, "distribute_strategy", None), fixed_batch_size(model)
+    if size is None and (strategy is None or strategy.num_replicas_in_sync == 1):
+        return model.predict_on_batch(batch)
     samples = len(keras.tree.flatten(batch)[0])
+    outputs = model.predict_on_batch(pad_batch(model, batch))
     return keras.tree.map_structure(lambda output: output[:samples], outputs)
+
+
+def pad_batch(model: Any, batch: Any) -> Any:
+    """A batch of one or several inputs, repeated up to the fixed batch size of the model."""
+    size = fixed_batch_size(model)
+    if size is None:
+        return batch
+
+    def padded(array: Any) -> Any:
+        missing = max(0, size - len(array)) if len(array) else 0
+        rows = np.asarray(array)
+        return np.concatenate([rows, np.repeat(rows[:1], missing, axis=0)]) if missing else array
+
+    return keras.tree.map_structure(padded, batch)
 
 
 def match_axes(array: Any, axes: int) -> Any:
@@ -332,6 +353,9 @@ def _to_array(value: Any) -> Any:
     try:
         array = value if hasattr(value, "shape") else np.asarray(value)
     except ValueError as error:
+        if isinstance(value[0], tuple):
+            message = "is a list of pairs, probably of the batches of a stream."
+            raise option_error("x", message, "Pass the stream itself, or iter(x).") from error
         message = f"must contain samples of the same shape; {error}."
         raise option_error("x", message) from error
     if not array.shape:

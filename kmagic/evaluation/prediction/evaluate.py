@@ -11,7 +11,7 @@ from warnings import catch_warnings, filterwarnings
 
 import numpy as np
 
-from kmagic.data.inspection import Inspection, inspect_data, split_batch
+from kmagic.data.inspection import Inspection, inspect_data, split_batch, stream_kind
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import (
     StreamPreparation,
@@ -22,7 +22,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
     iter_batches,
     model_phrase,
     option_error,
-    reject_labels_beside,
+    reject_beside_stream,
     to_arrays,
 )
 from kmagic.evaluation.prediction.model_inputs import model_inputs_for
@@ -74,7 +74,7 @@ class Evaluation(Renderable, dict[str, float]):
 
     def facts(self) -> str:
         """Number of samples: "10,000 test digits"."""
-        return "" if self.samples is None else f"{self.samples:,} {self.unit}"
+        return "" if self.samples is None else f"{self.samples:,} {isolate_direction(self.unit)}"
 
     def describe(self) -> str:
         """The metrics as text: "cnn: 10,000 test digits, accuracy 0.9807, loss 0.0612"."""
@@ -156,7 +156,7 @@ def evaluate(
     if arrays is not None:
         data, samples, first = arrays, _count(arrays), [arrays, y, sample_weight]
     else:
-        data, samples, first = _stream(model, x, y, steps)
+        data, samples, first = _stream(model, x, y, sample_weight, steps)
     retrace_for(model, "test", first)
     try:
         with _progress_callback(model, arrays, batch_size) as callbacks, catch_warnings():
@@ -224,13 +224,14 @@ def _count(arrays: Any) -> int:
 
 
 def _stream(
-    model: Any, stream: Any, y: Any, steps: int | None
+    model: Any, stream: Any, y: Any, sample_weight: Any, steps: int | None
 ) -> tuple[Any, int | None, list[Any]]:
     """A stream as Keras takes it, prepared if it is raw; the number of samples; the first batches.
 
     The number is None if it is unknown.
     """
-    reject_labels_beside(stream, y)
+    reject_beside_stream(stream, y)
+    reject_beside_stream(stream, sample_weight, option="sample_weight")
     check_stream_ends(stream, steps)
     inspection = inspect_data(stream, steps=steps)
     if inspection.is_stream and not inspection.part_counts:
@@ -244,7 +245,8 @@ def _stream(
     check_data(model, inspection)
     first = [inspection.x, inspection.y, inspection.sample_weight]
     prepare = StreamPreparation(model)
-    if prepare.decide(inspection.x):
+    # Keras takes sparse batches of a generator only if all store equally many values.
+    if prepare.decide(inspection.x) or stream_kind(stream) == "generator":
         batches = map(split_batch, islice(iter_batches(inspection.data), steps))
         prepared = ((prepare(x), *others) for x, *others in batches)
         return prepared, inspection.samples, first

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kmagic.data.folders import files_below
+from kmagic.data.folders import TEXT_SUFFIXES, files_below, files_matching
 from kmagic.data.images.image_reader import is_image_file, is_pillow_image, is_url
 from kmagic.data.paths import is_table_name, local_path
 from kmagic.data.preparation.raw_detection import prepare_frame, prepare_if_raw, prepare_table_rows
@@ -20,7 +20,7 @@ from kmagic.data.preparation.scale_drift import warn_of_scale_drift
 from kmagic.data.preparation.text_encoding import DecodedTexts
 from kmagic.data.table_file import read_rows
 from kmagic.evaluation.prediction.batch_prediction import model_phrase, to_arrays
-from kmagic.models.model_arrays import sample_shape, sparse_rows
+from kmagic.models.model_arrays import dense_rows, sample_shape, sparse_rows
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Text
 from kmagic.support.model_registry import dataset_for
@@ -54,9 +54,10 @@ def model_inputs_for(model: Any, x: Any) -> ModelInputs:
         ScaleWarning: They are scaled differently from the training data.
     """
     if hasattr(x, "x_test"):
-        warn_of_scale_drift(model, x.x_test)
+        samples = _prepared_like_training(model, x)
+        warn_of_scale_drift(model, samples)
         shown = decode_samples(x, x.x_test)
-        return ModelInputs(x.x_test, samples=shown, y_true=x.y_test, data=x)
+        return ModelInputs(samples, samples=shown, y_true=x.y_test, data=x)
     data, x = dataset_for(model), sparse_rows(x)
     inputs = replace(_convert(model, data, x), data=data)
     if _has_several_inputs(model) or inputs.x is x or inputs.x is inputs.samples:
@@ -87,10 +88,35 @@ def _convert(model: Any, data: Any, x: Any) -> ModelInputs:
         return _convert_sentences(model, data, sentences)
     samples = _arrays_or_padded(model, data, x)
     samples = _as_batch(model, samples)
+    if _is_scaled(data):  # numbers are compared with those of the training data
+        samples = dense_rows(samples)
+        samples = np.asarray(samples) if hasattr(samples, "__array__") else samples
     if data is not None and _are_image_bytes(data, samples):
         return ModelInputs(data.prepare(samples), samples=samples)
     shown = decode_samples(data, samples) if hasattr(samples, "shape") else None
     return ModelInputs(prepare_if_raw(data, samples), samples=shown)
+
+
+def _prepared_like_training(model: Any, dataset: Any) -> Any:
+    """The test samples of a dataset, as the data that the model was trained on were prepared."""
+    x, trained_on = dataset.x_test, dataset_for(model)
+    theirs, own = (getattr(data, "preparation", None) for data in (dataset, trained_on))
+    if own is None or theirs is None or trained_on is dataset:
+        return x
+    if own.encoding is not None and theirs.encoding is not None:
+        if own.encoding.vocabulary != theirs.encoding.vocabulary:
+            problem = f" was trained with another vocabulary than that of {dataset.name}."
+            remedy = "Pass the sentences themselves: they are encoded as in training."
+            raise EvaluationError(model_phrase(model) + problem, remedy)
+        return x
+    if own.scaling.get_config() == theirs.scaling.get_config():
+        return x
+    if getattr(own.columns, "names", ()) != getattr(theirs.columns, "names", ()):
+        return x
+    raw = theirs.scaling.inverse(x)
+    if own.image_shape is not None and math.prod(own.image_shape) == math.prod(raw.shape[1:]):
+        raw = raw.reshape(len(raw), *own.image_shape)
+    return theirs.reshape(own.scaling.apply(raw))
 
 
 def reject_images(
@@ -203,15 +229,19 @@ def _text_files(x: Any) -> list[Path]:
     path = local_path(x)
     if path is None:  # a sentence that cannot be a file name
         return []
+    is_pattern = isinstance(x, str) and glob.has_magic(x)
     try:
-        if path.is_dir():
-            return [file for file in files_below(path) if file.suffix.lower() == ".txt"]
-        if path.is_file() or not isinstance(x, str):
+        if path.is_file():
             return [path]
-        pattern = path.name if glob.has_magic(path.name) and path.parent.is_dir() else ""
-        return sorted(path.parent.glob(pattern)) if pattern.endswith(".txt") else []
+        found = files_below(path) if path.is_dir() else files_matching(path) if is_pattern else []
     except OSError:  # such as a folder that cannot be read
         return []
+    texts = [file for file in found if file.suffix.lower() in TEXT_SUFFIXES]
+    if not texts and not isinstance(x, str):
+        return [path]
+    if not texts and path.suffix.lower() in TEXT_SUFFIXES and " " not in path.name:
+        raise EvaluationError(f"No file matches {x}." if is_pattern else f"There is no file {x}.")
+    return texts
 
 
 def _read_text(path: Path) -> str:
@@ -287,9 +317,12 @@ def _is_file(word: str | os.PathLike[str]) -> bool:
 
 def _are_image_bytes(data: Any, x: Any) -> bool:
     """Whether samples are raw images, as bytes, of a dataset that was scaled."""
-    scaled = getattr(getattr(data, "scaling", None), "kind", "none") != "none"
     are_bytes = getattr(x, "dtype", None) == np.dtype(np.uint8)
-    return scaled and are_bytes and getattr(data, "image_shape", None) is not None
+    return _is_scaled(data) and are_bytes and getattr(data, "image_shape", None) is not None
+
+
+def _is_scaled(data: Any) -> bool:
+    return getattr(getattr(data, "scaling", None), "kind", "none") != "none"
 
 
 def _input_dtypes(model: Any) -> list[str]:

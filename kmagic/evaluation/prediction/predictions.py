@@ -170,6 +170,11 @@ class Predictions(Renderable, np.ndarray):
         super()._ipython_display_()
 
     @property
+    def has_info(self) -> bool:
+        """Whether anything is known about them; not of an array that was derived from them."""
+        return self._info is not None
+
+    @property
     def info(self) -> PredictionInfo:
         """What is known about the predictions.
 

@@ -239,3 +239,21 @@ def test_a_figure_of_many_classes_has_no_texts(tmp_path):
     figure = confusion(labels, labels, normalize="all").plot()
     assert not figure.axes[0].texts
     figure.savefig(tmp_path / "many.png", dpi=40)
+
+
+def test_sparse_labels_scores_and_samples():
+    from scipy.sparse import coo_matrix, csr_matrix
+
+    labels, scores = np.eye(3)[[0, 1, 2, 2]], np.eye(3)[[0, 1, 2, 0]]
+    expected = confusion(labels, scores).matrix.tolist()
+    result = confusion(csr_matrix(labels), csr_matrix(scores), x=coo_matrix(np.eye(4)))
+    assert result.matrix.tolist() == expected
+    assert "0, 0, 0, 1" in result._bundle()["text/html"]
+    several = [[1, 1, 0], [0, 1, 1]]
+    assert confusion(csr_matrix(several), csr_matrix(several)).samples == 2
+
+
+def test_texts_of_tensorflow():
+    assert confusion(np.array([b"cat", b"dog"]), ["cat", "dog"]).classes == ("cat", "dog")
+    objects = np.array([b"cat", "dog"], dtype=object)
+    assert confusion(objects, ["cat", "dog"]).accuracy == 1

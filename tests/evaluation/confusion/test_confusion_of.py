@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import kmagic
 from kmagic.api import build
 from kmagic.data import Dataset
 from kmagic.data.preparation.preparation import Preparation
@@ -163,3 +164,44 @@ def test_the_signature_shows_every_option():
         parameters = inspect.signature(function).parameters
         assert {"class_names", "normalize", "threshold", "top_losses"} <= set(parameters)
         assert "classes" not in parameters
+
+
+def test_each_of_two_models_gets_samples_prepared_like_its_own_training_data():
+    import pandas as pd
+    import tensorflow as tf
+    from scipy.sparse import csr_matrix
+
+    from kmagic.evaluation.confusion.confusion import confusions_of
+    from kmagic.support.model_registry import set_dataset
+
+    rng = np.random.default_rng(0)
+    raw = rng.normal([20, 500, 3], [2, 90, 1], (90, 3)).astype("float32")
+    labels = (raw[:, 0] > 20).astype("int64")
+    frame = pd.DataFrame(raw, columns=["a", "b", "c"]).assign(y=labels)
+    data = {
+        "scaled": kmagic.load_data(frame, target="y", scale="standard", seed=0),
+        "raw": kmagic.load_data(frame, target="y", scale="none", seed=0),
+    }
+
+    class First:
+        """Predicts whether the first column is above the mean of all rows."""
+
+        def __init__(self, kind):
+            self.kind = kind
+            set_dataset(self, data[kind])
+
+        def predict_on_batch(self, x):
+            return (data[self.kind].scaling.inverse(np.asarray(x))[:, :1] > 20).astype(float)
+
+    models = [(kind, First(kind)) for kind in data]
+    sources = {
+        "frame": (frame[["a", "b", "c"]], labels),
+        "rows": (raw, labels),
+        "tensor": (tf.constant(raw), labels),
+        "sparse": (csr_matrix(raw), labels),
+        "dataset": (data["scaled"], None),
+        "raw dataset": (data["raw"], None),
+    }
+    for name, (x, y) in sources.items():
+        found = {m.name: m.accuracy for m in confusions_of(models, x, y)}
+        assert found == dict.fromkeys(data, 1.0), (name, found)

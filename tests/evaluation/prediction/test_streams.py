@@ -227,3 +227,53 @@ def test_sparse_labels_are_dense_ones(net):
 def test_what_has_no_samples_of_the_models_shape_is_refused(net, x, message):
     with pytest.raises(KmagicError, match=message):
         kmagic.predict(net, x)
+
+
+@pytest.mark.parametrize("option", ["sample_weight", "samples"])
+def test_nothing_of_another_pass_stands_beside_a_stream(model, option):
+    values = np.ones(60)
+    with pytest.raises(EvaluationError, match=f"{option}= must be left out: x is a tf.data"):
+        kmagic.confusion_of(model, SHUFFLED, **{option: values})
+    assert kmagic.confusion_of(model, X, Y, **{option: values}).accuracy == 1
+    if option == "sample_weight":
+        with pytest.raises(EvaluationError, match="sample_weight= must be left out"):
+            kmagic.evaluate(model, SHUFFLED, sample_weight=values)
+
+
+def test_labels_of_another_pass_do_not_belong_to_predictions(model):
+    collected = np.concatenate([y for _, y in SHUFFLED])
+    for predict in (kmagic.predict, kmagic.predict_classes):
+        predictions = predict(model, SHUFFLED)
+        with pytest.raises(EvaluationError, match="another order than the predictions"):
+            kmagic.confusion(collected, predictions)
+        own = predictions.info.y_true
+        assert kmagic.confusion(own, predictions).accuracy == 1
+        kmagic.confusion(collected, predictions.array)  # nothing is known about a plain array
+        kmagic.confusion(own // 2, kmagic.predict(model, SHUFFLED)[:, ::2])  # labels of one's own
+
+
+def test_labels_by_the_name_of_the_output_and_texts(model):
+    by_name = SHUFFLED.map(lambda x, y: (x, {"out": y}))
+    assert kmagic.confusion_of(model, by_name).accuracy == 1
+    names = SHUFFLED.map(lambda x, y: (x, tf.gather(tf.constant(list("abcd")), y)))
+    matrix = kmagic.confusion_of(model, names, class_names=list("abcd"))
+    assert (matrix.accuracy, matrix.classes) == (1, tuple("abcd"))
+
+
+def test_single_samples_and_lists_of_batches_have_a_remedy(model):
+    with pytest.raises(EvaluationError, match=r"yields single samples.*\n\n.*batch\(32\)"):
+        kmagic.confusion_of(model, SHUFFLED.unbatch())
+    batches = list(SHUFFLED.as_numpy_iterator())
+    with pytest.raises(EvaluationError, match=r"list of pairs.*\n\n.*iter\(x\)"):
+        kmagic.confusion_of(model, batches)
+    assert kmagic.confusion_of(model, iter(batches)).accuracy == 1
+
+
+def test_sparse_batches_of_a_generator(model):
+    from scipy.sparse import csr_matrix
+
+    def batches():
+        return ((csr_matrix(X[k : k + 20]), Y[k : k + 20]) for k in (0, 20, 40))
+
+    assert kmagic.evaluate(model, batches())["accuracy"] == 1
+    assert kmagic.confusion_of(model, batches()).accuracy == 1
