@@ -192,7 +192,7 @@ class _Column:
                 self.table.dates.append(self.name)
             return
         words = self.format.read_words(cells)
-        filled = pd.Series([word for word in words if word is not None], dtype=object)
+        filled = pd.Series(words[words != None], dtype=object)  # noqa: E711 - an array
         if isinstance(cells.dtype, pd.CategoricalDtype):
             self._read_words(cells, filled)
             return
@@ -210,7 +210,9 @@ class _Column:
         number = replace(self.format, decimal=decimal, thousands=thousands, unit=unit)
         values, wrong = number.read_numbers(cells)
         numbers = int(np.isfinite(values).sum())
-        others = Counter(str(cell).strip() for cell in cells[wrong].tolist())
+        others = Counter[str]()
+        for word, count in cells[wrong].value_counts().items():
+            others[str(word).strip()] += int(count)
         if len(others) and self._are_missing(others, numbers):
             number = replace(number, missing=(*number.missing, *others))
             values, wrong = number.read_numbers(cells)
@@ -373,7 +375,7 @@ class _Column:
             self._convert(self._without_missing)
             return
         self._count_missing(cells, self.format.is_empty)
-        if any(not isinstance(cell, str) for cell in cells.tolist()) and not len(filled):
+        if not len(filled) and cells.isna().all():
             return
         self._convert(
             lambda part: pd.Series(self.format.read_words(part), part.index, dtype=object)
@@ -460,7 +462,7 @@ def find_identifiers(frames: Sequence[Any], columns: Sequence[str]) -> dict[str,
         parts = [frame[name].dropna() for frame in frames]
         if any(len(part) < 0.9 * len(frame) for part, frame in zip(parts, frames, strict=True)):
             continue
-        if not all(len(part) > 1 and _are_labels(part) and part.is_unique for part in parts):
+        if not all(len(part) > 1 and _are_different(part) and _are_labels(part) for part in parts):
             continue
         counts = all(map(_counts_rows, parts))
         if is_named:
@@ -473,6 +475,8 @@ def find_identifiers(frames: Sequence[Any], columns: Sequence[str]) -> dict[str,
 def like_identifier(frames: Sequence[Any], column: str) -> str:
     """How a column resembles an identifier, though its name says nothing; "" if it does not."""
     parts = [frame[column] for frame in frames]
+    if _float32_merges(pd.concat(parts)):
+        return "has integers that float32 cannot tell apart"
     can_count = all(part.iloc[0] in (0, 1) for part in parts)
     is_unnamed = column.isdecimal() and min(map(len, parts)) > ALWAYS_CATEGORIES
     if not (can_count or is_unnamed) or not all(
@@ -484,8 +488,20 @@ def like_identifier(frames: Sequence[Any], column: str) -> str:
     return "has a different integer in each row" if is_unnamed else ""
 
 
+def _float32_merges(cells: Any) -> bool:
+    """Whether half of the integers become equal to others in a model."""
+    if not types.is_integer_dtype(cells) or cells.abs().max() <= 2**24:
+        return False
+    return bool(cells.astype(np.float32).nunique() < cells.nunique() / 2)
+
+
 def _is_identifier_name(name: str) -> bool:
     return bool(_IDENTIFIER.fullmatch(name) or _CAMEL_IDENTIFIER.fullmatch(name))
+
+
+def _are_different(cells: Any) -> bool:
+    are_comparable = is_numeric(cells) or types.infer_dtype(cells) == "string"
+    return are_comparable and bool(cells.is_unique)
 
 
 def _are_labels(cells: Any) -> bool:
@@ -494,9 +510,7 @@ def _are_labels(cells: Any) -> bool:
         values = cells.to_numpy(dtype=np.float64)
         return not types.is_bool_dtype(cells) and bool((values == np.rint(values)).all())
     words = cells.tolist()
-    are_words = all(isinstance(word, str) for word in words)
-    is_other = are_texts(words) or looks_like_files(words) or are_measurements(words)
-    return are_words and not is_other
+    return not (are_texts(words) or looks_like_files(words) or are_measurements(words))
 
 
 def _counts_rows(cells: Any) -> bool:

@@ -141,6 +141,13 @@ def _read_parquet(path: Path) -> Any:
 def _read_excel(path: Path, options: LoadOptions, *, as_text: bool) -> TableFile:
     import pandas as pd  # noqa: PLC0415 - half a second to import
 
+    with explain_read_errors(path), path.open("rb") as stream:
+        is_workbook = stream.read(2) in (b"PK", b"\xd0\xcf")  # of .xlsx and .ods, of .xls
+    if not is_workbook:
+        raise DataError(
+            f"{show_path(path)} is not an Excel file, whatever its name says.",
+            "If it is text, rename it to .csv.",
+        )
     with _explain_package_errors(path, "an Excel file", "openpyxl"):
         sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object)
     filled = {str(name): sheet for name, sheet in sheets.items() if sheet.notna().any(axis=None)}
@@ -166,7 +173,7 @@ def _explain_package_errors(path: Path, kind: str, package: str) -> Iterator[Non
             f"Install it: %pip install {package}. Or save the table as .csv.",
         ) from error
     except Exception as error:  # a damaged file can make its reader fail anywhere
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise DataError(f"{show_path(path)} cannot be read as {kind}: {reason}.") from error
 
 

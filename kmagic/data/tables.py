@@ -474,7 +474,7 @@ def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str] | None:
         return None
     if types.is_timedelta64_dtype(cells):
         return "contains durations", "Convert them first, e.g. frame[column].dt.total_seconds()."
-    values = cells.tolist()
+    values = (cells.unique() if types.infer_dtype(cells) == "string" else cells).tolist()
     other = {type(value).__name__ for value in values if not isinstance(value, str | int | float)}
     if other:
         return f"contains {', '.join(sorted(other))}", "Pass numbers or words."
@@ -490,9 +490,9 @@ def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str] | None:
             f"contains numbers with units, such as {words[0]!r}",
             "Convert them first, e.g. frame[column].str.removesuffix(...).astype(float).",
         )
-    if distinct > MAX_CATEGORIES or (distinct > ALWAYS_CATEGORIES and distinct > len(words) / 2):
+    if distinct > MAX_CATEGORIES or (distinct > ALWAYS_CATEGORIES and distinct > len(cells) / 2):
         return (
-            f"contains {distinct:,} different words in {len(words):,} rows, e.g. {words[0][:30]!r}",
+            f"contains {distinct:,} different words in {len(cells):,} rows, e.g. {words[0][:30]!r}",
             "Each word of a category becomes a column, so names or texts cannot be categories.",
         )
     for word in set(words):

@@ -302,6 +302,14 @@ def test_words_such_as_na_can_be_kept(load: Any) -> None:
     assert "none" not in caught.value.remedy
 
 
+def test_integers_that_float32_cannot_tell_apart_are_reported(load: Any) -> None:
+    note = "account has integers that float32 cannot tell apart; drop='account' leaves it out"
+    frame = table(lambda row: 2**53 + 2 * row, "account").convert_dtypes()
+    assert note in load(frame, target="y").note
+    spread = table(lambda row: 2**53 + 2**32 * row, "account").convert_dtypes()
+    assert note not in load(spread, target="y").note
+
+
 def test_times_are_dates_and_fractions_of_seconds_too(load: Any) -> None:
     data = load(table(lambda row: 1.6e9 + row * 3600 + 0.5, "timestamp"), target="y")
     assert data.columns == ("size",)

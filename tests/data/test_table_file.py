@@ -343,19 +343,34 @@ def test_compressed_files(tmp_path: Path) -> None:
     assert data.columns == ("size", "weight")
 
 
-def test_excel_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "book.xlsx"
-    path.write_bytes(b"PK")
-    body = [[n * 1.5, n * n, n % 2] for n in range(ROWS)]
-    rows = [["Report", None, None], ["size", "weight", "y"], *body, ["Total", 9, None]]
-    sheets = {"empty": pd.DataFrame(), "Data": pd.DataFrame(rows), "More": pd.DataFrame(rows)}
-    monkeypatch.setattr(pd, "read_excel", lambda *_, **__: sheets)
+@pytest.fixture
+def workbook(tmp_path: Path) -> Callable[..., Path]:
+    def write_sheets(sheets: dict[str, list[list[Any]]]) -> Path:
+        with pd.ExcelWriter(tmp_path / "book.xlsx") as writer:
+            for name, rows in sheets.items():
+                frame = pd.DataFrame(rows, dtype=object)
+                frame.to_excel(writer, sheet_name=name, index=False, header=False)
+        return tmp_path / "book.xlsx"
+
+    return write_sheets
+
+
+BODY = [[n * 1.5, n * n, n % 2] for n in range(ROWS)]
+
+
+def test_excel_files(workbook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [["Report", None, None], ["size", "weight", "y"], *BODY, ["Total", 9, None]]
+    path = workbook({"empty": [], "Data": rows, "More": rows})
     data = load_data(path)
     assert data.columns == ("size", "weight")
     assert "sheet 'Data', header in line 2" in data.reading
     assert "Only the sheet 'Data' was read, of Data, More." in data.note
     with pytest.raises(DataError, match="encoding= only applies to text files"):
         load_data(path, encoding="utf-8")
+    other = tmp_path / "text.xlsx"
+    other.write_text("size,y\n1,0\n")
+    with pytest.raises(DataError, match=r"text\.xlsx is not an Excel file"):
+        load_data(other)
 
     def without(*_: Any, **__: Any) -> Any:
         raise ImportError("Missing optional dependency 'openpyxl'.", name="openpyxl")
@@ -364,6 +379,23 @@ def test_excel_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="pandas needs openpyxl for this file") as caught:
         load_data(path)
     assert "%pip install openpyxl" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("names", "cells", "columns"),
+    [
+        (["size", "weight"], lambda n: [f"{n + 1}.000,50 \u20ac", n * n], ("size", "weight")),
+        (["size", "day"], lambda n: [n * 1.5, pd.Timestamp("2020-01-01")], ("size",)),
+        (["size", "town"], lambda n: [n, "Ulm, old"], ("size", "town=Ulm, old")),
+        (["size", None, "weight"], lambda n: [n, None, n * n], ("size", "weight")),
+        (["size", "large"], lambda n: [n * 1.5, n % 3 > 0], ("size", "large")),
+    ],
+)
+def test_cells_of_excel(workbook: Any, names: Any, cells: Any, columns: tuple[str, ...]) -> None:
+    body = [[*cells(n), ["no", 'y"es'][n % 2]] for n in range(ROWS)]
+    data = load_data(workbook({"Data": [[*names, "y"], *body]}))
+    assert data.columns == columns
+    assert data.classes == ("no", 'y"es')
 
 
 def test_names_for_completion(write: Any) -> None:

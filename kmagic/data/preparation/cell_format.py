@@ -119,49 +119,49 @@ class CellFormat:
         """
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
+        cells, index = _distinct(cells)
         if is_numeric(cells):
             values = np.array(cells.to_numpy(dtype=np.float64, na_value=np.nan))
             wrong = np.zeros(len(values), dtype=bool)
         else:
-            if not pd.api.types.is_string_dtype(cells):
-                cells = cells.astype(object)  # pandas takes dates as numbers
-            plain = cells  # most cells are written as in Python, except for the decimal sign
-            if self.decimal == ",":
+            plain = cells.astype(object)  # pandas takes dates as numbers
+            if self.decimal == ",":  # most cells are written as in Python, except for this
                 texts = cells.astype(str)
                 plain = texts.where(texts.str.fullmatch(r"[+-]?\d+(?:,\d+)?", na=False))
                 plain = plain.str.replace(",", ".", regex=False)
-            numbers = pd.to_numeric(plain, errors="coerce")
-            values = np.array(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
+            values = np.array(pd.to_numeric(plain, errors="coerce"), dtype=np.float64)
             wrong = np.isnan(values)
-            listed = cells[wrong].tolist()
-            known = {cell: self.parse(cell) for cell in set(filter(_is_text, listed))}
-            parsed = [known[cell] if _is_text(cell) else _to_float(cell) for cell in listed]
+            parsed = [
+                self.parse(cell) if isinstance(cell, str) else _to_float(cell)
+                for cell in cells[wrong].tolist()
+            ]
             values[wrong] = [math.nan if value is None else value for value in parsed]
             wrong[wrong] = [value is None for value in parsed]
         numbers = [CellFormat().parse(word) for word in self.missing]
         values[np.isin(values, [number for number in numbers if number is not None])] = math.nan
-        return values, wrong
+        return values[index], wrong[index]
 
-    def read_words(self, cells: Any) -> list[str | None]:
+    def read_words(self, cells: Any) -> NDArray[np.object_]:
         """The words of a pandas Series, without outer spaces; None for no value."""
-        import pandas as pd  # noqa: PLC0415 - half a second to import
-
-        listed = cells.tolist()
-        words = {cell: self._read_word(cell) for cell in set(filter(_is_text, listed))}
-        is_scalar = pd.api.types.is_scalar
-        return [
-            words[cell]
-            if isinstance(cell, str)
-            else self._read_word(cell)
-            if is_scalar(cell)
-            else str(cell)
-            for cell in listed
-        ]
+        cells, index = _distinct(cells)
+        words = np.empty(len(cells), dtype=object)
+        words[:] = [self._read_word(cell) for cell in cells.tolist()]
+        return np.asarray(words[index])
 
     def _read_word(self, cell: Any) -> str | None:
         word = category_name(cell).strip()
-        is_empty = self.is_empty(word) if _is_text(cell) else math.isnan(_to_float(cell) or 0)
+        is_empty = self.is_empty(word) if isinstance(cell, str) else _is_nan(cell)
         return None if is_empty else word
+
+
+def _distinct(cells: Any) -> tuple[Any, Any]:
+    """The different texts of a pandas Series and the index of each cell; other cells unchanged."""
+    import pandas as pd  # noqa: PLC0415 - half a second to import
+
+    if pd.api.types.infer_dtype(cells, skipna=True) != "string":
+        return cells, slice(None)
+    index, texts = pd.factorize(cells, use_na_sentinel=False)
+    return pd.Series(texts, dtype=object), index
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,8 +293,9 @@ def check_encodable(text: str, subject: str) -> None:
         ) from error
 
 
-def _is_text(cell: Any) -> bool:
-    return isinstance(cell, str)
+def _is_nan(cell: Any) -> bool:
+    value = _to_float(cell)
+    return value is not None and math.isnan(value)
 
 
 def _to_float(cell: Any) -> float | None:

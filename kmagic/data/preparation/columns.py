@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -58,11 +59,12 @@ class TableColumn:
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
         words = self.format.read_words(cells)
-        self._check_filled(np.array([word is None for word in words], dtype=bool))
+        empty = pd.isna(words)
+        self._check_filled(empty)
+        words[empty] = self.fill
         categories = pd.Index(self.categories, dtype=object)
-        filled = [self.fill if word is None else word for word in words]
-        codes = categories.get_indexer(pd.Index(filled, dtype=object))
-        unknown = sorted({str(filled[row]) for row in np.flatnonzero(codes < 0)})
+        codes = categories.get_indexer(pd.Index(words, dtype=object))
+        unknown = sorted(set(words[codes < 0]))
         if unknown:
             warnings.warn(
                 f"Column {self.name} has {list_names(map(repr, unknown), 3)}, which the training "
@@ -279,10 +281,8 @@ def learn_columns(
             mean = float(np.mean(values.to_numpy(dtype=np.float64))) if can_fill else None
             columns.append(TableColumn(str(name), fill=mean, format=form))
         else:
-            words, counts = np.unique(
-                [word for word in form.read_words(values) if word is not None], return_counts=True
-            )
-            most_frequent = str(words[counts.argmax()]) if can_fill else None
-            categories = tuple(words.tolist())
+            counts = Counter(filter(None, form.read_words(values).tolist()))
+            categories = tuple(sorted(counts))
+            most_frequent = max(categories, key=counts.__getitem__) if can_fill else None
             columns.append(TableColumn(str(name), "category", categories, most_frequent, form))
     return Columns(tuple(columns))
