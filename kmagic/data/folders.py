@@ -20,7 +20,7 @@ from kmagic.data.assemble import Parts, apply_options, join_notes, split_parts, 
 from kmagic.data.dataset import Dataset
 from kmagic.data.images.image_reader import is_image_file
 from kmagic.data.load_options import LoadOptions, check_applies
-from kmagic.data.paths import explain_read_errors
+from kmagic.data.paths import explain_read_errors, is_table_name
 from kmagic.data.target_kind import Target
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
@@ -31,9 +31,9 @@ from kmagic.support.progress import Progress
 
 FolderKind: TypeAlias = Literal["images", "text", "table"]
 
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "testing")
-VALIDATION_NAMES = ("validation", "val", "valid")
+TRAIN_NAMES = ("train", "training", "train_set", "training_set")
+TEST_NAMES = ("test", "testing", "test_set", "testing_set")
+VALIDATION_NAMES = ("validation", "val", "valid", "validation_set", "val_set")
 TEXT_SUFFIXES = (".txt", ".text")
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _IGNORED_NAMES = ("__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")
@@ -73,6 +73,8 @@ def scan_folder(path: Path) -> DataFolder:
                 "Name the folder of the training part train, or pass a folder with one subfolder "
                 "per class.",
             )
+        if train is None:
+            _reject_part_beside_classes(path, folders)
         if not folders:
             return _scan_tables(path, files)
         roots = [folder for folder in (train, test) if folder is not None] or [path]
@@ -192,7 +194,8 @@ def _innermost(path: Path) -> Path:
     """The folder, or the only subfolder in it that contains everything, as archives unpack."""
     while True:
         folders, files = _list_folder(path)
-        is_outer = len(folders) == 1 and not files and folders[0].name.lower() not in TRAIN_NAMES
+        are_other = not any(is_image_file(file) or is_table_name(file) for file in files)
+        is_outer = len(folders) == 1 and are_other and folders[0].name.lower() not in TRAIN_NAMES
         if not is_outer or not _list_folder(folders[0])[0]:
             return path
         path = folders[0]
@@ -215,6 +218,16 @@ def _find_parts(folders: list[Path]) -> tuple[Path | None, Path | None, Path | N
     if train is None and (test is None or len(folders) > 1 + (validation is not None)):
         return None, None, None  # classes with such names
     return train, test or validation, validation if test else None
+
+
+def _reject_part_beside_classes(path: Path, folders: list[Path]) -> None:
+    for folder in folders:
+        is_part = folder.name.lower() in (*TEST_NAMES, *VALIDATION_NAMES)
+        if is_part and {each.name for each in _list_folder(folder)[0]} & {f.name for f in folders}:
+            raise DataError(
+                f"{show_path(path)} contains classes, and {folder.name}/ with the same classes.",
+                "Move the other folders into train/.",
+            )
 
 
 def _class_folders(path: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from kmagic.data.assemble import Parts
 from kmagic.data.dataset import Dataset
 from kmagic.data.folders import load_text_folder, scan_folder
 from kmagic.data.images.image_folder import load_image_folder, load_image_list
+from kmagic.data.images.image_reader import is_url
 from kmagic.data.keras_datasets import load_keras_dataset
 from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.data.load_options import LoadOptions, validate_options
@@ -163,6 +164,11 @@ def variable_name(source: Any) -> str:
 
 def _load_path(source: str | os.PathLike[str], options: LoadOptions) -> Dataset:
     text = os.fspath(source)
+    if is_url(text):
+        raise DataError(
+            f"{text} is an address, which is not downloaded.",
+            f"Download it: keras.utils.get_file(origin={text!r}) returns the path of the file.",
+        )
     is_word = isinstance(source, str) and not re.search(r"[/\\.~]", text)
     try:
         is_missing = is_word and not Path(text).exists()
@@ -214,7 +220,7 @@ def _load_values(source: Any, options: LoadOptions) -> Dataset:
         if are_paths:
             paths = [existing_path(os.fspath(item)) for item in items]
             return tables.load_tables(paths, options=options)
-        if len(items) == 2 and len(items[1].columns) == 1 and len(items[0]) == len(items[1]):  # noqa: PLR2004 - x and y
+        if len(items) == 2 and _are_x_and_y(*items):  # noqa: PLR2004 - x and y
             return tables.load_frame_pairs(Parts(*items), options, name, origin)
         return tables.load_frames(items, options, name, origin)
     if parts is None:
@@ -233,6 +239,12 @@ def _is_frame(value: Any) -> bool:
     """Whether it is a pandas data frame, without importing pandas."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(value, pandas.DataFrame)
+
+
+def _are_x_and_y(x: Any, y: Any) -> bool:
+    """Whether these data frames are features and targets, not a training and a test part."""
+    are_other = len(y.columns) == 1 or not set(x.columns) & set(y.columns)
+    return len(x) == len(y) and are_other
 
 
 def _are_files(x: Any) -> bool:

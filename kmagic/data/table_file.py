@@ -228,12 +228,18 @@ def _read_cells(
 
     file_name = show_path(path)
     sample = _Sample(text, delimiter, file_name)
-    if sample.width < 2:  # noqa: PLR2004 - a target and a feature
-        raise _single_column_error(text, sample, delimiter, file_name)
+    if not sample.rows:
+        raise DataError(f"{file_name} has no lines with text.")
+    if sample.width == 1 and (other := _find_delimiter(text, delimiter)) != delimiter:
+        raise DataError(
+            f"{file_name} has only one column, {sample.rows[0][0][:60]!r}: its cells seem to be "
+            f"separated by {_name_of(other)}, not {_name_of(delimiter)}.",
+            Text("Use ", Option("delimiter", other), "."),
+        )
     header = _Header(sample.rows, options)
     *_, text = text.split("\n", sample.line_of(0))  # from the header on
     text, trailing = _without_footer(text, delimiter, sample.width)
-    *names, body = text.split("\n", sample.line_of(header.lines) - sample.line_of(0))
+    *names, body = f"{text}\n".split("\n", sample.line_of(header.lines) - sample.line_of(0))
     dtypes = str if as_text else _text_columns(sample.rows[header.lines :], delimiter, options)
     error: Exception | None = None
     try:
@@ -276,6 +282,8 @@ def _parse_cells(
     """The cells of a text, with one more column than there should be."""
     import pandas as pd  # noqa: PLC0415 - half a second to import
 
+    if not body:
+        return pd.DataFrame(columns=range(width + 1), dtype=object)
     return pd.read_csv(
         io.BytesIO(body.encode()),
         sep=r"\s+" if delimiter == " " else delimiter,
@@ -544,20 +552,6 @@ def _check_lengths(
             Option("delimiter"),
             " sets another separator.",
         ),
-    )
-
-
-def _single_column_error(text: str, sample: _Sample, delimiter: str, file_name: str) -> DataError:
-    if not sample.rows:
-        return DataError(f"{file_name} has no lines with text.")
-    line, other = sample.rows[0][0], _find_delimiter(text, delimiter)
-    text = f"{file_name} has only one column, {line[:60]!r}"
-    if other != delimiter:
-        text += f": its cells seem to be separated by {_name_of(other)}, not {_name_of(delimiter)}."
-        return DataError(text, Text("Use ", Option("delimiter", other), "."))
-    return DataError(
-        f"{text}, but needs a target and at least one feature.",
-        Text("If its cells have another separator, set ", Option("delimiter"), "."),
     )
 
 

@@ -64,6 +64,12 @@ def load_tables(*parts: Sequence[Path] | NDArray[Any], options: LoadOptions) -> 
     for files in parts:
         tables = list(islice(remaining, len(files)))
         for path, table in zip(files, tables, strict=True):
+            if len(table.frame.columns) < 2:  # noqa: PLR2004 - a target and a feature
+                raise DataError(
+                    f"{show_path(path)} has only one column, {table.frame.columns[0][:60]!r}, but "
+                    "needs a target and at least one feature.",
+                    Text("If its cells have another separator, set ", Option("delimiter"), "."),
+                )
             differing = set(table.frame.columns) ^ set(tables[0].frame.columns)
             if differing:
                 raise DataError(
@@ -140,6 +146,11 @@ def load_frame_pairs(parts: Parts, options: LoadOptions, name: str, source: str)
             raise DataError(
                 f"y must have one column; got {np.shape(y)[1]}.",
                 "To predict several values, pass x as an array, too: x.to_numpy().",
+            )
+        if hasattr(y, "index") and not x.index.equals(y.index) and set(x.index) == set(y.index):
+            raise DataError(
+                "x and y have the same index, but in another order.",
+                "Pass y.loc[x.index] to match them, or y.to_numpy() if the order is right.",
             )
         column = y.columns[0] if isinstance(y, pd.DataFrame) else getattr(y, "name", None)
         target = clean_name(column) if column is not None else "y"

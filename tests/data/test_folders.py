@@ -452,3 +452,23 @@ def test_a_file_or_folder_that_is_named_counts(pets) -> None:
     assert len(list_images(hidden, None)) == 1
     assert len(list_images(str(hidden / "*.jpg"), None)) == 1
     assert len(list_images(pets / "cats/._a.jpg", None)) == 1
+
+
+def test_a_part_beside_the_classes_is_rejected(tmp_path: Path) -> None:
+    for name in ("cats/1.txt", "dogs/2.txt", "val/cats/3.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a text")
+    with pytest.raises(DataError, match="contains classes, and val/ with the same classes"):
+        scan_folder(tmp_path)
+
+
+def test_a_folder_in_a_folder_with_other_files(tmp_path: Path) -> None:
+    for part in ("training_set", "test_set"):
+        for name in ("cats", "dogs"):
+            folder = tmp_path / "outer" / part / name
+            folder.mkdir(parents=True)
+            (folder / "1.txt").write_text("a text")
+    (tmp_path / "README.md").write_text("about the data")
+    folder = scan_folder(tmp_path)
+    assert folder.classes == ("cats", "dogs")
+    assert [len(part) for part in folder.parts] == [2, 2]

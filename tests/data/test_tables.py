@@ -13,6 +13,7 @@ import pytest
 from kmagic.data import load_data, tables
 from kmagic.data.load_options import LoadOptions
 from kmagic.data.preparation.preparation import Preparation
+from kmagic.data.table_file import read_rows
 from kmagic.support import memory
 from kmagic.support.errors import DataError
 
@@ -384,3 +385,29 @@ def test_a_wrong_path_names_the_nearest(file: Path, path: str, message: str, rem
     with pytest.raises(DataError, match=message) as caught:
         load_data(str(file.parent / path))
     assert remedy in caught.value.remedy
+
+
+def test_rows_of_a_file_for_a_prediction(tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    for text, rows in (("size\n4\n9\n", [["4"], ["9"]]), ("size\n", [])):
+        path.write_text(text)
+        assert read_rows(path, ["size"]).to_numpy().tolist() == rows
+    with pytest.raises(DataError, match="has only one column, 'size', but needs a target"):
+        load_data(path)
+
+
+def test_a_target_with_the_index_in_another_order() -> None:
+    x = pd.DataFrame({"size": np.arange(20) ** 2})
+    y = pd.Series([0, 1] * 10, index=x.index[::-1])
+    with pytest.raises(DataError, match="same index, but in another order") as caught:
+        load_data((x, y))
+    assert "y.loc[x.index]" in caught.value.remedy
+    for aligned in (y.loc[x.index], y.to_numpy(), y.set_axis(range(20, 40))):
+        assert len(load_data((x, aligned)).x_train) == 16
+    with pytest.raises(DataError, match="y must have one column; got 2"):
+        load_data((x, pd.DataFrame({"a": range(20), "b": range(20)})))
+
+
+def test_an_address_is_not_a_path() -> None:
+    with pytest.raises(DataError, match="is an address, which is not downloaded"):
+        load_data("https://example.org/data.csv")
