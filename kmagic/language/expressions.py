@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
+import numbers
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -51,7 +52,9 @@ MAX_DEPTH = 100
 MAX_BITS = 10_000
 """Of a whole number; 3,000 digits."""
 MAX_ITEMS = 1_000_000
-"""Of a list or text that an operator makes."""
+"""Of a list or text that an operator makes by repetition."""
+MAX_JOINED = 10 * MAX_ITEMS
+"""Of two lists or texts that an operator joins."""
 MAX_ELEMENTS = 100_000_000
 """Of an array that an operator makes: 800 MB."""
 _COMPUTE_ABOVE = "Compute it in a cell above and use the name of the result here."
@@ -101,6 +104,12 @@ def evaluate(
     if problem:
         raise ExpressionError(problem, 0, len(source))
     return value
+
+
+def python_integer(value: Any) -> Any:
+    """An integer of NumPy as one of Python, which Keras requires; anything else is unchanged."""
+    is_foreign = isinstance(value, numbers.Integral) and not isinstance(value, int)
+    return int(value) if is_foreign else value
 
 
 def names_in_expression(source: str) -> set[str]:
@@ -165,7 +174,27 @@ def _size_problem(operator_: type[ast.AST], left: Any, right: Any) -> str:
         count, items = (left, right) if isinstance(left, int) else (right, left)
         if isinstance(items, str | bytes | list | tuple) and len(items) * count > MAX_ITEMS:
             return f"has more than {MAX_ITEMS:,} items"
+    is_joined = operator_ is ast.Add and isinstance(left, str | bytes | list | tuple)
+    if is_joined and isinstance(right, type(left)) and len(left) + len(right) > MAX_JOINED:
+        return f"has more than {MAX_JOINED:,} items"
     return _array_problem(operator_, left, right)
+
+
+def _repeats_too_much(value: Any) -> bool:
+    """Whether a list contains an inner list so often that it has too many items in all."""
+    sizes: dict[int, int] = {}  # with the items of inner lists, as often as they occur
+    own_sizes: list[int] = []
+
+    def size(part: Any) -> int:
+        if not isinstance(part, list | tuple | dict):
+            return 1
+        if id(part) not in sizes:
+            sizes[id(part)] = 0  # it may contain itself
+            own_sizes.append(len(part))
+            sizes[id(part)] = sum(map(size, part.values() if isinstance(part, dict) else part))
+        return sizes[id(part)]
+
+    return size(value) > max(MAX_ITEMS, 100 * sum(own_sizes))
 
 
 def _array_problem(operator_: type[ast.AST], left: Any, right: Any) -> str:
@@ -242,7 +271,7 @@ class _Evaluator:
         left, right = self.value(node.left), self.value(node.right)
         if problem := _size_problem(type(node.op), left, right):
             raise self._error(problem, node, _COMPUTE_ABOVE)
-        return self._compute(node, _OPERATORS[type(node.op)], left, right)
+        return self._checked(node, self._compute(node, _OPERATORS[type(node.op)], left, right))
 
     def _UnaryOp(self, node: ast.UnaryOp) -> Any:
         return self._compute(node, _OPERATORS[type(node.op)], self.value(node.operand))
@@ -271,18 +300,30 @@ class _Evaluator:
         is_true = self._compute(node.test, bool, self.value(node.test))
         return self.value(node.body if is_true else node.orelse)
 
+    def _checked(self, node: ast.AST, value: Any) -> Any:
+        """A value that is not too large to be shown or converted."""
+        if isinstance(value, list | tuple | dict):
+            try:
+                problem = f"has more than {MAX_ITEMS:,} items" * _repeats_too_much(value)
+            except RecursionError:
+                problem = "is nested too deeply"
+            if problem:
+                raise self._error(problem, node, _COMPUTE_ABOVE)
+        return value
+
     def _Tuple(self, node: ast.Tuple) -> Any:
-        return tuple(self.value(item) for item in node.elts)
+        return self._checked(node, tuple(self.value(item) for item in node.elts))
 
     def _List(self, node: ast.List) -> Any:
-        return [self.value(item) for item in node.elts]
+        return self._checked(node, [self.value(item) for item in node.elts])
 
     def _Dict(self, node: ast.Dict) -> Any:
         if None in node.keys:
             raise self._error("** is not allowed in braces", node)
         keys = [self.value(key) for key in node.keys if key is not None]
         values = [self.value(item) for item in node.values]
-        return self._compute(node, lambda: dict(zip(keys, values, strict=True)))
+        mapping = self._compute(node, lambda: dict(zip(keys, values, strict=True)))
+        return self._checked(node, mapping)
 
     def _Call(self, node: ast.Call) -> Any:
         raise self._error("calls are not allowed in braces", node, _CALL_ABOVE)

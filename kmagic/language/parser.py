@@ -626,10 +626,10 @@ class Cursor:
         return LayerSpec(callee, args, inputs, targets, reuse, times, span=start)
 
     def _check_star(self) -> None:
-        """Refuse ``3*3``: a shape is meant, and a repetition would be read."""
+        """Refuse ``3*3`` and ``{n}*3``: a shape is meant, and a repetition would be read."""
         offset = -1
         dims: list[str] = []
-        while (token := self.ahead(offset)).kind == "number":
+        while (token := self.ahead(offset)).kind in ("number", "brace"):
             dims.append(token.text)
             star, after = self.ahead(offset + 1), self.ahead(offset + 2)
             if star.text != "*" or star.spaced or after.spaced:
@@ -711,7 +711,7 @@ def _sizes(value: Value) -> list[Value]:
 
 def _check_digits(token: Token) -> None:
     """Refuse a number with more digits than any size, seed or rate has."""
-    if len(max(re.findall(r"\d+", token.text), key=len, default="")) > MAX_DIGITS:
+    if len(max(re.findall(r"\d+", token.text.replace("_", "")), key=len, default="")) > MAX_DIGITS:
         fail_at(token.span, f"a number must not have more than {MAX_DIGITS} digits")
 
 

@@ -55,7 +55,7 @@ _PATTERNS = {
     "space": "[ \\t\u00a0]+",
 }
 _TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS.items()))
-_COMPUTED_SIZE = re.compile(r"(?:\d+|\?)(?=(?:x(?:\d+|\?))*x\{)|(?<=[\d?}])x(?=[\d?{])")
+_COMPUTED_SIZE = re.compile(r"(?:\d+|\?)(?=(?:x(?:\d+|\?))*x\{)|(?<=[\d?}])x(?=[\d?{]|-\d)")
 """A size or an ``x`` of a shape such as ``3x{n}``, whose sizes are separate tokens."""
 _INVALID = re.compile(r"[\w.?]+|->|.")
 _BRACKET_OR_STRING = re.compile(_PATTERNS["string"] + r"|[\[\](){}\"']")
@@ -296,6 +296,8 @@ def _symbol_hint(bad: str, before: str, after: str) -> str:
     """For a symbol that is not part of the language."""
     if bad in ("-", "*") and not before.strip():
         return _LINE_FORM
+    if bad == "-" and re.match(r"\d+x", after):
+        return "Write a shape with a size of -1 as a tuple: (-1, 4)."
     if bad == "-" and before.endswith("<-"):
         return "Write the arrow as two characters: <-."
     if bad == "-" and before[-1:].isalpha() and after[:1].isalpha():

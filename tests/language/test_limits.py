@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from itertools import count
 
 import numpy as np
@@ -46,7 +47,9 @@ def test_deep_indentation_and_long_lines_are_no_recursion():
     assert len(parse("input 4" + " / relu" * MANY).statements) == MANY + 1
 
 
-@pytest.mark.parametrize("text", ["dense {}", "input {}x3", "dropout 0.{}", "dense 2 * {}"])
+@pytest.mark.parametrize(
+    "text", ["dense {}", "input {}x3", "dropout 0.{}", "dense 2 * {}", "dense 9_{}"]
+)
 def test_long_numbers(text):
     with pytest.raises(DSLError, match="more than 100 digits") as caught:
         parse(text.format("9" * 5000))
@@ -84,11 +87,18 @@ def test_half_a_surrogate_pair(text):
         "-" * MANY + "1",
         "x" + "[0]" * MANY,
         "huge",
+        "[[1] * 10**5] * 10**5",
+        "([[items] * 1000] * 1000,)",
+        "{1: [[items] * 100] * 1000}",
+        "[deep]",
+        "many + many",
         r"'\udc80'",
     ],
 )
 def test_expressions_that_are_too_large(source):
+    deep = functools.reduce(lambda inner, _: [inner], range(MANY), 0)
     names = {"big": 10**3000, "huge": 10**4000, "x": 1, "column": np.zeros(10**5)}
+    names |= {"items": [1] * 1000, "many": [0] * 6_000_000, "deep": deep}
     with pytest.raises(ExpressionError):
         evaluate(source, names)
 
@@ -99,6 +109,10 @@ def test_usual_expressions_are_not_limited():
     assert evaluate("[32] * 3 + [64]", {}) == [32, 32, 32, 64]
     assert evaluate("(image / 255)[:, :, 0].shape", {"image": image}) == (100, 100)
     assert evaluate("0**1000000 + 1**1000000", {}) == 1
+    rows = [[0]] * 1000
+    assert evaluate("[rows, rows + rows]", {"rows": rows}) == [rows, rows * 2]
+    texts = ["a"] * 1_500_000
+    assert len(evaluate("[texts, texts + texts]", {"texts": texts})[1]) == 3_000_000
 
 
 @pytest.mark.parametrize("value", [np.arange(3), pd.Series([1, 2]), pd.DataFrame({"a": [1]})])

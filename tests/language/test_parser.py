@@ -280,3 +280,19 @@ def test_any_text_is_parsed_or_rejected(text):
         assert str(caught.value)
     else:
         assert parse(text) == reading
+
+
+@pytest.mark.parametrize("shape", ["{n}*{m}", "3*{n}", "{n}*3", "3*3"])
+def test_a_product_of_sizes_is_not_a_repetition(shape):
+    with pytest.raises(DSLError, match="Write a shape with the letter x") as caught:
+        parse(f"reshape {shape}")
+    assert f"x: {shape.replace('*', 'x')};" in str(caught.value)
+    (step,) = parse("dense {n} * {m}").statements
+    assert step.times == Expr("m")
+
+
+def test_a_negative_size_of_a_shape_has_a_remedy():
+    with pytest.raises(DSLError, match=r"as a tuple: \(-1, 4\)"):
+        parse("reshape -1x4")
+    shape = SequenceValue("tuple", (Expr("n"), LiteralValue(-1)))
+    assert parse("reshape {n}x-1").statements[0].args == (Arg(shape),)
