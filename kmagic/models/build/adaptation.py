@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import re
+import ast
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from kmagic.language.expressions import ExpressionError, evaluate, parse_expression
 from kmagic.language.spec import NotebookValue, Value
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.build.keras_errors import error_summary
 from kmagic.models.keras_history import call_inputs
+from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_output_shape, join_with_and, pluralize
 from kmagic.support.keras_import import keras
 from kmagic.support.sentences import NUMERIC_KINDS, as_sentences
 
-_COLUMN = re.compile(r"""(.+?)(?:\[\s*(["'])(.+?)\2\s*\]|\.(\w+))(?:\.values)?""")
-"""A column of a data frame: ``df["age"]``, ``df.age``."""
+_LEARNED = ("mean", "variance", "bin_boundaries")
+"""What layers learn from numbers."""
 
 
 def adapt(layer: Any, word: str, data: Any, argument: Value, context: BuildContext) -> None:
@@ -31,13 +35,17 @@ def adapt(layer: Any, word: str, data: Any, argument: Value, context: BuildConte
     """
     source = argument.source if isinstance(argument, NotebookValue) else "data"
     takes_text = isinstance(layer, (keras.layers.TextVectorization, keras.layers.StringLookup))
-    message, remedy = _unsuitable(layer, data, source, takes_text=takes_text)
+    message, remedy = _unsuitable(layer, data, source, context.names, takes_text=takes_text)
     if not message:
         try:
             layer.adapt(_as_array(data))
         except Exception as error:  # noqa: BLE001 - the data is the user's
             message = f"this data: {error_summary(error)}"
             remedy = "Pass an array or a list of what the layer will get in training."
+    learned = [value for name in _LEARNED if (value := getattr(layer, name, None)) is not None]
+    if not message and not all(np.isfinite(np.asarray(value)).all() for value in learned):
+        message = "missing or infinite values: its mean would be undefined"
+        remedy = "Remove the rows that contain them in a cell above."
     if message:
         context.report(f"{word} cannot adapt to {message}", argument.span, remedy)
 
@@ -58,7 +66,9 @@ def check_adapted_shape(layer: Any, word: str, argument: Value, context: BuildCo
             return
 
 
-def _unsuitable(layer: Any, data: Any, source: str, *, takes_text: bool) -> tuple[str, str]:
+def _unsuitable(
+    layer: Any, data: Any, source: str, names: Mapping[str, Any], *, takes_text: bool
+) -> tuple[str, str]:
     """What is wrong with data that Keras would misunderstand, and what to do."""
     if data is None:
         return "None", "Pass the training data: adapt={x_train}."
@@ -85,16 +95,46 @@ def _unsuitable(layer: Any, data: Any, source: str, *, takes_text: bool) -> tupl
     kind = getattr(getattr(array, "dtype", None), "kind", "")
     if takes_text and kind and kind in NUMERIC_KINDS:
         return "numbers: it takes texts", "Pass texts, or convert the numbers in a cell above."
+    is_date = kind in ("m", "M")
+    if not takes_text and (is_date or _contains_text(array)):
+        return (
+            f"{'dates' if is_date else 'texts'}: it takes numbers",
+            "Convert them in a cell above.",
+        )
+    if getattr(array, "shape", ())[:1] == (0,):
+        return "no rows", "Pass the training data: adapt={x_train}."
     is_row = isinstance(layer, keras.layers.Normalization) and layer.axis != ()
     if not is_row or len(getattr(array, "shape", ()) or ()) != 1:
         return "", ""
     # Keras would take the only axis for the features.
-    remedy = f"For one feature: adapt={{{source}[:, None]}}."
-    if column := _COLUMN.fullmatch(source):
-        remedy = f'For one feature: adapt={{{column[1]}[["{column[3] or column[4]}"]].values}}.'
-    if isinstance(data, list | tuple):
-        remedy = "Pass an array of rows: `rows = np.array(values)[:, None]`."
+    remedy = "Pass an array of rows: `rows = np.array(values)[:, None]`."
+    for rows in _as_rows(source):
+        with suppress(ExpressionError):
+            if len(getattr(evaluate(rows, names), "shape", ())) == 2:  # noqa: PLR2004 - rows and features
+                remedy = f"For one feature: adapt={{{rows}}}."
+                break
     return f"{pluralize(len(array), 'number')}: it takes rows of features", remedy
+
+
+def _as_rows(source: str) -> Iterator[str]:
+    """Expressions that may give the numbers of another one as rows; the best ones first."""
+    code = f"({source}\n)"
+    tree = parse_expression(source)
+    is_operand = isinstance(tree, ast.Attribute | ast.Name | ast.Subscript)
+    operand = source if is_operand else f"({source})"
+    if isinstance(tree, ast.Attribute) and tree.attr == "values":
+        tree = tree.value
+    match tree:  # a column of a data frame
+        case ast.Subscript(frame, ast.Constant(name)) | ast.Attribute(frame, name):
+            yield f"{ast.get_source_segment(code, frame)}[[{_key(name)}]].values"
+    yield from (f"{operand}.values[:, None]", f"{operand}[:, None]")
+
+
+def _contains_text(data: Any) -> bool:
+    try:
+        return as_sentences(data) is not None
+    except DataError:  # texts and numbers
+        return True
 
 
 def _key(name: Any) -> str:
