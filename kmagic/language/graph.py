@@ -99,24 +99,29 @@ def named_end(nodes: Sequence[Node], index: int) -> str:
 
 
 def arrow_first(nodes: Sequence[Node], index: int) -> str:
-    """A line of several layers with the arrow of its last one after the first, else "".
+    """A line of several layers with the only arrow of a later one after the first, else "".
 
     In ``conv2d 8 3x3 / maxpool 2x2 <- image``, the arrow belongs to maxpool alone.
     """
-    line = rest_of_line(nodes, index)
-    arrows = [node.spec.inputs is not None for node in line]
-    if not arrows[1:] or arrows[-1] != any(arrows) or any(arrows[:-1]):
+    specs = [node.spec for node in rest_of_line(nodes, index)]
+    arrows = [spec.inputs for spec in specs if spec.inputs is not None]
+    if len(arrows) != 1 or specs[0].inputs is not None:
         return ""
-    specs = [node.spec for node in line]
-    specs[0] = replace(specs[0], inputs=specs[-1].inputs)
-    specs[-1] = replace(specs[-1], inputs=None)
+    specs = [replace(spec, inputs=None) for spec in specs]
+    specs[0] = replace(specs[0], inputs=arrows[0])
     return " / ".join(map(format_statement, specs))
 
 
 def rest_of_line(nodes: Sequence[Node], index: int) -> list[Node]:
-    """A node and those after it on the same line, without those of blocks and loops."""
-    line = list(takewhile(lambda node: node.span.line == nodes[index].span.line, nodes[index:]))
-    is_plain = all(not node.trail and node.spec.times is None for node in line)
+    """A node and those after it on the same line and in the same block, without loops."""
+    first = nodes[index]
+    line = list(
+        takewhile(
+            lambda node: node.span.line == first.span.line and node.trail == first.trail,
+            nodes[index:],
+        )
+    )
+    is_plain = all(node.spec.times is None for node in line)
     columns = [node.span.column for node in line]
     return line if is_plain and columns == sorted(set(columns)) else line[:1]
 

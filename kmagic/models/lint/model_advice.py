@@ -292,7 +292,8 @@ def text_advice(
     statements: Iterable[Statement], graph: Graph, *, is_built: bool
 ) -> Iterator[Advice]:
     """Advice on unused lines, blocks and models, and on a missing input or layer."""
-    yield from _unused_lines(graph)
+    for part in (graph, *graph.models):
+        yield from _unused_lines(part)
     statements = tuple(statements)
     used = {word.text for word in find_parts(statements, Word)}
     used |= {reference.name for reference in find_parts(statements, Ref, Index)}
@@ -325,10 +326,12 @@ def _unused_lines(graph: Graph) -> Iterator[Advice]:
         if index in needed:
             needed |= sources[index]
     seen: set[int] = set()
-    # Only the end of an unused branch is reported.
-    for index in sorted(set(range(len(graph.nodes))) - needed.union(*sources)):
+    # Only the end of an unused branch is reported, and a block's only if no use of it is needed.
+    needed = needed.union(*sources)
+    used_spans = {graph.nodes[index].span for index in needed if graph.nodes[index].trail}
+    for index in sorted(set(range(len(graph.nodes))) - needed):
         node = graph.nodes[index]
-        if node.is_input or node.span.line in seen or node.trail:
+        if node.is_input or node.span.line in seen or node.span in used_spans:
             continue
         seen.add(node.span.line)
         text = format_statement(node.spec)

@@ -255,3 +255,25 @@ def test_an_unused_layer_of_a_line_tells_what_a_name_or_an_arrow_belongs_to():
     assert "`conv2d 8 3x3 / h = flatten`" in remedy(text)
     text = "i = input 8x8x1\nh = flatten\ndense 3\ndense 2 <- h"
     assert remedy(text) == "Connect it, name it in `output`, or remove it."
+
+
+def test_an_arrow_in_the_middle_of_a_line_belongs_to_its_layer():
+    text = "i = input 8x8x1\nconv2d 8 3x3 / maxpool 2x2 <- i / flatten"
+    model = build(text)
+    (advice,) = advise(model, origin_of(model))
+    assert "write `conv2d 8 3x3 <- i / maxpool 2x2 / flatten`" in advice.remedy
+
+
+def test_lines_of_blocks_and_nested_models_may_be_unused():
+    lines = "  i = dense 4 relu\n  h = dense 4 relu / flatten\n  dense 4 relu <- h\n"
+    for text in (f"block b:\n{lines}input 4\nb\nb", f"model b:\n  input 4\n{lines}input 4\nb"):
+        model = build(text)
+        (advice,) = advise(model, origin_of(model))
+        assert advice.code == "unused-line"
+        assert "write `dense 4 relu / h = flatten`" in advice.remedy
+
+
+def test_a_line_that_one_use_of_a_block_needs_is_used():
+    text = "block b:\n  p = dense 4 relu\n  q = dense 5 relu\n  output p, q\ninput 4\n"
+    assert advice_on(f"{text}p, q = b\nr, s = b <- p\nconcatenate <- q, r") == []
+    assert advice_on(f"{text}p, q = b\nr, s = b <- p\noutput r") == [("unused-line", 3)]
