@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from kmagic.language.expressions import ExpressionError, evaluate
+from kmagic.language.expressions import ExpressionError, evaluate, python_integer
 from kmagic.language.formatter import format_value
 from kmagic.language.graph import BlockTrail, Graph, Iterations
 from kmagic.language.spec import (
@@ -263,7 +263,7 @@ class NameResolver:
         except ExpressionError as error:
             span = Span(expr.span.line, expr.span.column + 1 + error.column, error.width)
             self.fail(error.message, span, error.remedy)
-        return NotebookValue(result, expr.source, span=expr.span)
+        return NotebookValue(python_integer(result), expr.source, span=expr.span)
 
     def _why_no_value(self, name: str) -> str:
         """Why a name in braces is not one of the notebook; "" if it is."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from kmagic.language import format_spec, parse
-from kmagic.language.spec import ModelSpec
+from kmagic.language.spec import CompileSpec, ModelSpec, Span
 from kmagic.models.build import origin_of
 from kmagic.models.build.model_origin import ModelOrigin
 from kmagic.models.codegen import keras_program
@@ -67,7 +67,14 @@ def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | Non
         return keras_program(to_spec(model), names, name=name)
     known = {**(names or {}), **origin.names()}
     spec, settings = _current_spec(model, origin), origin.settings
-    return keras_program(spec, known or None, name=name, settings=settings)
+    shapes = {}
+    if _positions(spec) == _positions(origin.spec):
+        shapes = {step.node.span: step.shape for step in (*origin.steps, *origin.nested)}
+    return keras_program(spec, known or None, name=name, settings=settings, shapes=shapes)
+
+
+def _positions(spec: ModelSpec) -> list[Span]:
+    return [part.span for part in spec.statements if not isinstance(part, CompileSpec)]
 
 
 def _current_spec(model: Any, origin: ModelOrigin) -> ModelSpec:

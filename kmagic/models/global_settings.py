@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kmagic.support.errors import KmagicError
 from kmagic.support.keras_import import keras
 
 DEFAULTS = {"floatx": "float32", "dtype_policy": "float32", "image_data_format": "channels_last"}
@@ -32,10 +33,22 @@ def changed_settings() -> dict[str, str]:
 def settings_code(settings: Mapping[str, str]) -> str:
     """The lines of a program that make settings.
 
+    Raises:
+        KmagicError: The dtype policy cannot be made from its name.
+
     Example:
         >>> print(settings_code({"dtype_policy": "mixed_float16"}), end="")
         keras.config.set_dtype_policy("mixed_float16")
     """
+    policy = settings.get("dtype_policy", "float32")
+    try:
+        keras.dtype_policies.get(policy)
+    except ValueError:
+        raise KmagicError(
+            f"The model was built with the global dtype policy {policy}, which has no name that a "
+            "program could set.",
+            "Write the dtype of each layer in its line, as in `dense 3 dtype=mixed_float16`.",
+        ) from None
     return "".join(f'keras.config.set_{name}("{value}")\n' for name, value in settings.items())
 
 

@@ -198,3 +198,34 @@ def test_a_model_does_not_keep_large_data_of_its_text() -> None:
     gc.collect()
     assert reference() is None
     assert "data.shape[1]" in kmagic.to_python(model)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'input 4\no = Parts\nadd <- o[0], o["b"]\ndense 3',
+        "input 4\np, q = Parts\nsubtract <- p, q\ndense 3",
+        "model m:\n  input 4\n  p, q = Parts\n  add <- p, q\ninput 4\nm\ndense 3",
+        "block b:\n  p, q = Parts\n  add <- p, q\ninput 4\nb\nb\ndense 3",
+    ],
+)
+def test_program_reads_a_dictionary_of_outputs_by_its_keys(text: str) -> None:
+    class Parts(keras.layers.Layer):
+        def call(self, x):
+            return {"b": x, "a": 2 * x}
+
+    model = kmagic.build(text, Parts=Parts)
+    again = run(kmagic.to_python(model), Parts=Parts)
+    again.set_weights(model.get_weights())
+    inputs = np.ones((2, 4))
+    np.testing.assert_allclose(model(inputs), again(inputs), rtol=1e-5)
+
+
+def test_program_converts_integers_of_numpy() -> None:
+    names = {"n": np.int64(4), "sizes": np.array([3, 4])}
+    text = "block b(k):\n  dense {k}\ninput {n}\nfor f in {sizes}:\n  dense {f} * {n}\n"
+    text += "b {n}\nb 3\nreshape {n - 1}x1\nconv1d {n} {n - 1}"
+    model = kmagic.build(text, **names)
+    program = kmagic.to_python(model)
+    assert [w.shape for w in run(program, **names).weights] == [w.shape for w in model.weights]
+    assert program.count("def ") == 1

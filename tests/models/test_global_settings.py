@@ -7,6 +7,7 @@ import kmagic
 from kmagic.display.model.model_card import model_bundle
 from kmagic.models.build import origin_of
 from kmagic.models.global_settings import changed_settings
+from kmagic.support.errors import KmagicError
 from kmagic.support.process_patches import default_settings
 
 IMAGES = "conv2d 2 3x3 / maxpool 2x2 / flatten / dense 1\ncompile adam loss=mse"
@@ -77,6 +78,16 @@ def test_a_model_of_keras_is_written_without_the_settings(settings):
     names = {}
     exec(program, names)  # noqa: S102 - as above
     assert shaped(names["model"]) == shaped(kmagic.build(text)) == shaped(model)
+
+
+def test_a_policy_without_a_name_is_in_no_program(settings):
+    policies = keras.dtype_policies.DTypePolicyMap()
+    policies["net"] = keras.dtype_policies.DTypePolicy("float16")
+    settings(policy=policies)
+    model = kmagic.build("model net\ninput 4 / dense 2")
+    settings()
+    with pytest.raises(KmagicError, match="has no name that a program could set"):
+        kmagic.to_python(model)
 
 
 def test_a_text_is_written_for_the_present_settings(settings):

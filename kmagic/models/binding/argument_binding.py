@@ -22,7 +22,7 @@ from kmagic.language.spec import (
     Value,
     Word,
 )
-from kmagic.language.vocabulary import old_argument_remedy
+from kmagic.language.vocabulary import CALL_ARGUMENTS, old_argument_remedy
 from kmagic.models import catalogue
 from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
 from kmagic.models.catalogue import (
@@ -154,7 +154,16 @@ class _ArgumentBinder:
             return remedy
         if self.word == "compile" and name in _OPTIMIZER_ARGUMENTS:
             return "Pass it to the optimizer: `compile adam(1e-3) loss=mse`."
-        return did_you_mean(name, self.params) or self._signature()
+        return self._call_remedy(name) or did_you_mean(name, self.params) or self._signature()
+
+    def _call_remedy(self, name: str) -> str:
+        """Where an argument of the layer's call is written; "" for any other name."""
+        call = getattr(self.function, "call", None)
+        if name not in CALL_ARGUMENTS or call is None:
+            return ""
+        if all(param.name != name for param in catalogue.parameters(call)):
+            return ""
+        return f"Write it after the inputs: `<- _, {name}={CALL_ARGUMENTS[name]}`."
 
     def _is_layer_without_parentheses(self, arg: Arg, following: tuple[Arg, ...]) -> bool:
         """Whether a layer as an argument is followed by its own arguments."""
@@ -280,9 +289,11 @@ class _ArgumentBinder:
             self.bound.kwargs[param.name] = value
 
     def _as_float(self, value: Value, param: Parameter) -> Value:
-        """A whole number as the float that Keras's optimizers insist on."""
+        """A whole number as the float that Keras insists on in optimizers and ``loss_weights``."""
         module = getattr(self.function, "__module__", "")
-        if not module.startswith("keras.src.optimizers") or not isinstance(param.default, float):
+        is_of_optimizer = module.startswith("keras.src.optimizers")
+        is_weight = self.word == "compile" and param.name == "loss_weights"
+        if not is_weight and not (is_of_optimizer and isinstance(param.default, float)):
             return value
         if isinstance(value, LiteralValue | NotebookValue) and type(value.value) is int:
             return replace(value, value=float(value.value))
@@ -301,7 +312,7 @@ class _ArgumentBinder:
         ):
             return True
         wants_object = param.role in catalogue.OBJECT_ROLES
-        wants_number = param.required or isinstance(param.default, int | float)
+        wants_number = param.required or isinstance(param.default, int | float | tuple)
         if isinstance(arg.value.value, bool | np.bool_) and (wants_object or wants_number):
             remedy = f"For none, write {param.name}=none." * (param.default is None)
             self._report(f"{param.name} must not be true or false", arg.value.span, remedy)
@@ -326,6 +337,9 @@ class _ArgumentBinder:
             self._report_repetition("padding", span)
             return
         has_activation = "activation" in self.params
+        if accepts_string("activation", word) and "activation" in self.named:
+            self._report_repetition("activation", span)
+            return
         if accepts_string("activation", word):
             has = "already has an activation" if has_activation else "has no activation"
             remedy = f"Write the activation as a layer of its own: `/ {word}`."
@@ -361,6 +375,8 @@ class _ArgumentBinder:
                     return f"Separate metrics with commas: {takers[0]}=accuracy,{word}."
                 article = "an" if role == "initializer" else "a"
                 return f"{word} is {article} {role}: write {takers[0]}={word}."
+        if remedy := self._call_remedy(word):
+            return remedy
         if word in self.context.params:
             return f"For the value of {word}, write {{{word}}}."
         param, is_variable = self._next_parameter(), self.context.is_variable(word)
@@ -379,6 +395,10 @@ class _ArgumentBinder:
             return f"Did you mean {similar[0]}? All activations: %keras_layers activations"
         if similar:
             return f"Did you mean {similar[0]}?"
+        for param in self.params.values():
+            values = catalogue.words_for_role(param.role) if param.role in WEIGHT_ROLES else ()
+            if similar := nearest(word, values):
+                return f"Did you mean {param.name}={similar[0]}?"
         names = nearest(word, filter(self._is_free, self.params))
         return f"Did you mean {names[0]}=...?" if names else ""
 
@@ -402,6 +422,19 @@ class _ArgumentBinder:
         ]
         rest = f" ... (all: %keras_layers {self.word})" if len(shown) > _MAX_SHOWN else ""
         return f"{self.word} takes: {' '.join(shown[:_MAX_SHOWN]) or 'no values'}{rest}"
+
+
+def with_flags(function: Callable[..., Any], args: tuple[Arg, ...]) -> tuple[Arg, ...]:
+    """Arguments of a function, with bare names of Keras's boolean parameters as true."""
+    if not is_of_keras(function):
+        return args
+    flags = {param.name for param in catalogue.parameters(function) if param.is_flag}
+    return tuple(
+        Arg(LiteralValue(True, span=arg.span), arg.value.text, span=arg.span)
+        if arg.name is None and isinstance(arg.value, Word) and arg.value.text in flags
+        else arg
+        for arg in args
+    )
 
 
 def _has_role(word: str, role: Role) -> bool:

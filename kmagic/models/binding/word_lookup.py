@@ -120,6 +120,8 @@ def check_value(value: Any, role: Role, span: Span, context: BuildContext) -> bo
 
     Keras creates an object of a class, and calls a function.
     """
+    if role in ("schedule", "seed") and isinstance(value, int | float):
+        return check_literal(value, role, span, context)
     if role not in OBJECT_ROLES or not callable(value):
         return True
     is_class = inspect.isclass(value)

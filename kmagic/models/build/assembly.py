@@ -34,6 +34,7 @@ from kmagic.language.spec import (
 from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
+from kmagic.models.binding.argument_binding import with_flags
 from kmagic.models.binding.build_context import Fix
 from kmagic.models.binding.memory_limit import StepError, check_array
 from kmagic.models.binding.word_lookup import (
@@ -381,7 +382,7 @@ class Assembly:
         is_activation = isinstance(node.callee, Word) and accepts_string("activation", word)
         if is_activation and not node.args and function is keras.activations.get(word):
             return keras.layers.Activation(word)
-        args, kwargs = self._resolved(node.args)
+        args, kwargs = self._resolved(with_flags(function, node.args))
         if is_activation:
             try:
                 inspect.signature(function).bind(None, *args, **kwargs)

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, ClassVar, TypeAlias
 from typing import Literal as OneOf
 
+from kmagic.language import expressions
 from kmagic.language.expand import loop_items, mentions, series_of
 from kmagic.language.graph import BlockUse, Graph
 from kmagic.language.spec import (
@@ -487,7 +488,10 @@ class ModelWriter:
     ) -> CodeScope:
         outside = {own for name, own in home.renames.items() if name not in given}
         frame = CodeFrame(home.frame.common | outside)
-        values = {name: plain_value(value) for name, (value, _) in given.items()}
+        values = {
+            name: expressions.python_integer(plain_value(value))
+            for name, (value, _) in given.items()
+        }
         trail = (*self.scope.trail, BlockUse(block.name, spec.span, spec))
         scope = home.inner(
             frame, env={**home.env, **values}, trail=trail, names_layers=False, in_model=False

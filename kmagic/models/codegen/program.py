@@ -51,6 +51,7 @@ def keras_program(
     *,
     name: str = "model",
     settings: Mapping[str, str] = MappingProxyType({}),
+    shapes: Mapping[Span, Any] = MappingProxyType({}),
 ) -> str:
     """The Keras program of a model's text.
 
@@ -63,6 +64,7 @@ def keras_program(
             is a text or a number, a layer or a function; otherwise its name has to.
         name: The variable that will hold the model.
         settings: Keras's global settings that shape the model, by name.
+        shapes: The shapes of outputs by the positions of their lines, as far as they are known.
 
     Returns:
         Source that ``ruff format`` does not change. Run with the notebook's variables, it creates
@@ -96,13 +98,13 @@ def keras_program(
     context = BuildContext(spec.source, names=known)
     graph = _expanded(spec, context)
     try:
-        state = _written(spec.statements, graph, context, free, name)
+        state = _written(spec.statements, graph, context, free, name, shapes=shapes)
     except Unstructured:
         context.leave()
         context.forget_problems()
         _check_loop_values(spec, context)
         statements = FlatStatements(context).write(graph)
-        state = _written(statements, graph, context, free, name, is_flat=True)
+        state = _written(statements, graph, context, free, name, shapes=shapes, is_flat=True)
         context.leave()
     context.raise_problems()
     _write_compile(state, graph, name)
@@ -146,6 +148,7 @@ def _written(
     free: set[str],
     name: str,
     *,
+    shapes: Mapping[Span, Any],
     is_flat: bool = False,
 ) -> ProgramState:
     """The state of a program once its model is written."""
@@ -157,7 +160,7 @@ def _written(
     scope = CodeScope(CodeFrame(RESERVED | free | own | {name}), context.names)
     scope.declare(statements)
     scope.choose_flow()
-    state = ProgramState(context, graph, scope, is_flat=is_flat)
+    state = ProgramState(context, graph, scope, shapes, is_flat=is_flat)
     write_model(state, statements, graph, name)
     return state
 

@@ -35,6 +35,7 @@ from kmagic.language.spec import (
 from kmagic.language.vocabulary import snake_case
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
+from kmagic.models.binding.argument_binding import with_flags
 from kmagic.models.binding.word_lookup import VALUE_FUNCTIONS, find_callable, find_layer, word_kind
 from kmagic.models.build.constant_inputs import is_constant, repeat_for_batch
 from kmagic.models.catalogue import Parameter, Role, has_leading_value, takes_input_list
@@ -319,6 +320,7 @@ class ProgramState:
         context: Collects mistakes.
         graph: What the text stands for.
         scope: The scope to begin with; the writers replace it.
+        shapes: The shapes of outputs by the positions of their lines, as far as they are known.
         is_flat: Whether the statements are those of the graph, one for each node.
 
     Attributes:
@@ -332,9 +334,15 @@ class ProgramState:
     """
 
     def __init__(
-        self, context: BuildContext, graph: Graph, scope: CodeScope, *, is_flat: bool
+        self,
+        context: BuildContext,
+        graph: Graph,
+        scope: CodeScope,
+        shapes: Mapping[Span, Any],
+        *,
+        is_flat: bool,
     ) -> None:
-        self.context, self.scope = context, scope
+        self.context, self.scope, self._shapes = context, scope, shapes
         self.graphs = {model.span: model for model in graph.models}
         parts = (*graph.models, graph) if is_flat else ()
         self.flat_nodes = iter([node for part in parts for node in part.nodes])
@@ -393,6 +401,9 @@ class ProgramState:
                 return self.expression(value)
             case NotebookValue():
                 code = self.expression(value)
+                number = expressions.python_integer(value.value)
+                if number is not value.value:
+                    code, value = call("int", code), replace(value, value=number)
                 if role == "schedule" and _is_int(value.value) and not _is_unknown(value):
                     return call("float", code)
                 is_dimension = role == "shape" and _is_number(value)
@@ -534,6 +545,12 @@ class ProgramState:
         self, callee: Word | NotebookValue, args: tuple[Arg, ...], name: str | None, span: Span
     ) -> StepCode:
         """What a step applies; ``...`` after a mistake, which is reported."""
+        step, shape = self._step(callee, args, name, span), self._shapes.get(span)
+        return replace(step, keys=tuple(sorted(shape))) if isinstance(shape, dict) else step
+
+    def _step(
+        self, callee: Word | NotebookValue, args: tuple[Arg, ...], name: str | None, span: Span
+    ) -> StepCode:
         target, word = self.target(callee)
         if target is UNRESOLVED:
             return StepCode("...")
@@ -582,7 +599,7 @@ class ProgramState:
             layer = keras.layers.Activation
             code = call("layers.Activation", literal(word))
             return StepCode(code, is_new=True, base_name="activation", signature=layer.call)
-        items = tuple(self._arguments(args, has_roles=False))
+        items = tuple(self._arguments(with_flags(function, args), has_roles=False))
         return StepCode(path, base_name=word, is_function=True, args=items, signature=function)
 
     def _unknown_step(
