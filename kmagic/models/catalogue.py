@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 from typing import Literal as OneOf
 
 from kmagic.language.vocabulary import ALIASES, PREFERRED, snake_case
+from kmagic.support.formatting import safe_repr
 from kmagic.support.keras_import import keras
 
 Role: TypeAlias = OneOf[
@@ -359,6 +360,7 @@ def role_of(name: str, owner: Any = None) -> Role:
 
 
 _MAX_DIGITS = 8
+_MAX_LENGTH = 100
 
 
 def python_value_text(value: Any) -> str:
@@ -379,5 +381,6 @@ def python_value_text(value: Any) -> str:
     if isinstance(value, float) and len(str(value)) > _MAX_DIGITS:
         return f"{value:.6g}"
     if isinstance(value, int | float | list | tuple | dict):
-        return str(value)
+        text = safe_repr(value)
+        return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
     return f"a {type(value).__name__}"

@@ -123,7 +123,7 @@ class BuildContext:
             return self.report_hidden(name, span)
         if name in self.params:
             remedy = f"For its value, write {{{name}}}."
-        elif name in self.names:
+        elif name in self.names and name not in IMPLICIT:
             remedy = "To use the notebook variable of this name, give one of the two another name."
         self.report(meaning, span, remedy)
         return True

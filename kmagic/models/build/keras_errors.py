@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, cast
 
-from kmagic.language import parse
+from kmagic.language import format_statement, parse
 from kmagic.language.spec import Arg, LayerSpec, LiteralValue, Shape, Word
 from kmagic.models.binding.build_context import Fix
-from kmagic.models.catalogue import python_value_text
+from kmagic.models.catalogue import has_leading_value, python_value_text
 from kmagic.support.formatting import format_output_shape
 from kmagic.support.suggestions import did_you_mean
 
@@ -26,6 +26,8 @@ _CALLING = re.compile(r"Exception encountered when calling .*?\n+", re.DOTALL)
 _RECEIVED = re.compile(
     r"[^\w)\]'\"`]*\b(?:Full (?:input )?shapes?|Received|Inputs received|Arguments)\b.*", re.DOTALL
 )
+_MAX_MESSAGE = 10_000
+"""Keras's messages contain values as they are, also lists of a million numbers."""
 _SHAPE = re.compile(r"\(None(?:, (?:None|\d+))*,?\)")
 
 
@@ -69,7 +71,7 @@ class LayerInput:
 
 def error_summary(error: BaseException) -> str:
     """The first paragraph of an exception's message, without Keras's introduction."""
-    text = _ANSI.sub("", str(error)).strip()
+    text = _ANSI.sub("", str(error)[:_MAX_MESSAGE]).strip()
     text = _CALLING.sub("", text)
     _, _, inner = text.rpartition("Error encountered:")  # in a layer of the user's own
     text = inner.strip() or text
@@ -256,6 +258,12 @@ def _call_problems(failure: _Failure) -> Iterator[KerasProblem]:
         known = _call_arguments(failure.layer)
         remedy = did_you_mean(unknown[1], known) or f"Available: {', '.join(known) or 'none'}."
         yield KerasProblem(f"{word} has no call argument {unknown[1]}", remedy, unknown[1])
+    function = getattr(failure.layer, "function", None)
+    if function is not None and has_leading_value(function) and not failure.layer.args:
+        name = next(iter(inspect.signature(function).parameters))
+        example = '"ij,jk->ik"' if name == "subscripts" else f"{{{name}}}"
+        remedy = f"Write it before the arrow: `{word} {example} <- ...`."
+        yield KerasProblem(f"{word} needs {name} before its inputs", remedy)
     missing = re.search(
         r"must be called on a list of inputs, namely \[query, (value)\]"
         r"|missing (?:a|\d+) required (?:positional )?arguments?: (.*)",
@@ -264,14 +272,23 @@ def _call_problems(failure: _Failure) -> Iterator[KerasProblem]:
     if missing:
         name = missing[1] or missing[2].replace("'", "")
         remedy = f"Name the inputs after an arrow: `{word} ... <- a, b`."
-        if name == "value":
-            remedy = f"For self-attention, write `{word} ... <- _, _`."
-        yield KerasProblem(f"{word} needs another input: {name} is missing", remedy)
+        if not failure.inputs:
+            yield KerasProblem(f"{word} has no input", "Name it first: `<- _, ...`.")
+        fixes = (_self_attention(failure.spec),) if name == "value" else ()
+        yield KerasProblem(f"{word} needs another input: {name} is missing", remedy, fixes=fixes)
     if type(failure.layer).__name__ in _MERGES:
         yield _merge_problem(failure)
     if "expects 1 input(s)" in message:
         remedy = f"Join them first: `concatenate <- a, b / {word} ...`."
         yield KerasProblem(f"{word} takes one input; got {failure.shapes}", remedy)
+
+
+def _self_attention(spec: LayerSpec) -> Fix:
+    """The same step with its input in the place of a second one, too."""
+    first, *others = spec.inputs or (Arg(Word("_")),)
+    changed = replace(spec, inputs=(first, first, *others))
+    remedy = f"For self-attention, write `{format_statement(changed)}`."
+    return Fix(remedy, ((spec, (changed,)),))
 
 
 def _call_arguments(layer: Any) -> list[str]:

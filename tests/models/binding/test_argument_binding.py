@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import keras
@@ -229,3 +230,33 @@ def test_layers_adapt_to_data_from_the_notebook() -> None:
 def test_a_boolean_of_the_notebook_is_not_a_number(value):
     with pytest.raises(DSLError, match="rate must not be true or false"):
         build("input 4 / dropout {value}", value=value)
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("mha 2 4 use_causal_mask=true <- _, _", "`<- _, use_causal_mask=true`"),
+        ("mha 2 4 use_causal_mask <- _, _", "`<- _, use_causal_mask=true`"),
+        ("dropout 0.5 training=true", "`<- _, training=true`"),
+        ("dropout 0.5 training", "`<- _, training=true`"),
+        ("lstm 4 mask=_", "`<- _, mask=m`"),
+        ("flatten training=true", "flatten takes"),
+        ("dense 4 he_norml", "Did you mean kernel_initializer=he_normal?"),
+        ("dense 4 relu activation=tanh", "Remove one of the two."),
+        ("dense 4 relu tanh", "Write the activation as a layer of its own: `/ tanh`."),
+    ],
+)
+def test_remedies(line: str, remedy: str) -> None:
+    with pytest.raises(DSLError, match=re.escape(remedy)):
+        build(f"input 10x8\n{line}", n=4)
+
+
+def test_a_boolean_is_not_a_shape() -> None:
+    with pytest.raises(DSLError, match="strides must not be true or false"):
+        build("input 8x8x1 / conv2d 4 3x3 true")
+
+
+def test_the_previous_output_has_no_other_name() -> None:
+    with pytest.raises(DSLError, match="is an output") as caught:
+        build("input 4 / dense 3\ncompile adam loss=_", _=1)
+    assert not caught.value.remedy

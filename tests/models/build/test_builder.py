@@ -570,3 +570,71 @@ def test_each_output_needs_a_name_of_its_own():
         build_model(f"{block}h = _", {})
     (remedy,) = re.findall("`(.*)`", str(caught.value))
     assert build_model(f"{block}{remedy}", {}).output_shape == (None, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "better"),
+    [
+        ('{tables["ages"].age}', '{tables["ages"][["age"]].values}'),
+        ('{arrays["x"]["age"]}', '{arrays["x"]["age"][:, None]}'),
+        ("{series}", "{series.values[:, None]}"),
+        ("{series[:2]}", "{series[:2].values[:, None]}"),
+        ("{series / 1}", "{(series / 1).values[:, None]}"),
+        ("{AGES['age']}", '{AGES[["age"]].values}'),
+        ("{numbered[0]}", "{numbered[[0]].values}"),
+        ("{tensor}", "{tensor[:, None]}"),
+    ],
+)
+def test_the_hint_for_a_series_is_an_expression_that_works(data, better):
+    values = np.array([1.0, 3.0])
+    names = {"tables": {"ages": AGES}, "arrays": {"x": {"age": values}}, "AGES": AGES}
+    names |= {"series": AGES.age, "numbered": pd.DataFrame(values)}
+    names |= {"tensor": keras.ops.convert_to_tensor(values)}
+    with pytest.raises(DSLError, match="2 numbers: it takes rows of features") as caught:
+        build(f"input 1\nnormalization adapt={data}", **names)
+    assert caught.value.remedy == f"For one feature: adapt={better}."
+    layer = last(f"input 1\nnormalization adapt={better}", **names)
+    assert float(np.ravel(layer.mean)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (AGES["name"], "texts: it takes numbers"),
+        (["a", "b"], "texts: it takes numbers"),
+        (pd.Series(pd.to_datetime(["2020-01-01"])), "dates: it takes numbers"),
+        (np.array([[1.0], [np.nan]]), "missing or infinite values"),
+        (pd.DataFrame({"n": pd.array([1, None], "Int64")}), "missing or infinite values"),
+        (np.zeros((0, 1)), "no rows"),
+    ],
+)
+def test_data_that_would_make_a_normalization_useless(data, message):
+    with pytest.raises(DSLError, match=f"normalization cannot adapt to {message}"):
+        build("input 1\nnormalization adapt={data}", data=data)
+
+
+def test_integers_of_numpy_are_integers():
+    n = np.int64(4)
+    text = "input {n}\nfor f in {sizes}:\n  dense {f} * {n}\nreshape {n}x1\nconv1d {n} {n}"
+    model = build(f"{text}\ndropout 0.5 seed={{n}}", n=n, sizes=np.array([3, 4]))
+    units = [layer.units for layer in model.layers if isinstance(layer, layers.Dense)]
+    assert units == [3] * 4 + [4] * 4
+    assert model.layers[-1].seed == 4
+
+
+@pytest.mark.parametrize("seed", ["4294967296", "{seed}"])
+def test_seeds_are_limited_wherever_they_come_from(seed):
+    with pytest.raises(DSLError, match="seed must be less than 4,294,967,296"):
+        build(f"input 4\ndense 3 kernel_initializer=orthogonal(seed={seed})", seed=2**70)
+
+
+def test_a_flag_of_a_function_of_keras_is_set_by_its_name():
+    model = build("input 4x3\nops.mean axis=1 keepdims\nops.sum axis=1 !keepdims")
+    assert model.output_shape == (None, 3)
+    assert build("input 4x3\nops.mean 1 keepdims").output_shape == (None, 1, 3)
+
+
+def test_a_long_value_is_shortened_in_messages():
+    with pytest.raises(DSLError, match="units must be a positive integer; got") as caught:
+        build("input 4\ndense {numbers}", numbers=list(range(1_000_000)))
+    assert len(caught.value.message) < 500

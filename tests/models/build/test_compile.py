@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+import kmagic
 from kmagic.api import build
 from kmagic.models.build import compile_text
 from kmagic.support.errors import DSLError
@@ -154,6 +155,20 @@ def test_whole_numbers_are_learning_rates(optimizer, expected):
     model = build(f"input 4 / dense 2 / compile {optimizer} loss=mse", **names)
     model.optimizer.iterations.assign(10)
     assert float(model.optimizer.learning_rate) == expected
+
+
+@pytest.mark.parametrize("rate", ["-1", "{rate}"])
+def test_a_negative_learning_rate_is_refused(rate):
+    with pytest.raises(DSLError, match="a learning rate must not be negative; got -1"):
+        build(f"input 4 / dense 2 / compile sgd({rate}) loss=mse", rate=-1)
+
+
+@pytest.mark.parametrize("weight", ["2", "{weight}", "2.0"])
+def test_whole_numbers_are_loss_weights(weight):
+    text = f"input 4 / dense 2 / compile sgd loss=mse loss_weights={weight}"
+    model = build(text, weight=np.int64(2))
+    assert model.get_compile_config()["loss_weights"] == 2.0
+    assert "loss_weights=2.0" in kmagic.to_python(model)
 
 
 def test_a_learning_rate_of_another_type_is_refused_in_a_whole_sentence():
