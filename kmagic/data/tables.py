@@ -147,7 +147,8 @@ def load_frame_pairs(parts: Parts, options: LoadOptions, name: str, source: str)
                 f"y must have one column; got {np.shape(y)[1]}.",
                 "To predict several values, pass x as an array, too: x.to_numpy().",
             )
-        if hasattr(y, "index") and not x.index.equals(y.index) and set(x.index) == set(y.index):
+        is_pandas = isinstance(y, pd.Series | pd.DataFrame)
+        if is_pandas and not x.index.equals(y.index) and set(x.index) == set(y.index):
             raise DataError(
                 "x and y have the same index, but in another order.",
                 "Pass y.loc[x.index] to match them, or y.to_numpy() if the order is right.",
