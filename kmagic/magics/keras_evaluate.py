@@ -39,11 +39,7 @@ def keras_evaluate(session: Session, line: ParsedLine) -> Any:
     from kmagic.evaluation.prediction.evaluate import evaluate  # noqa: PLC0415 - not before it is needed
 
     name, model = session.take_model(line, or_file=True)
-    if line.arguments and session.is_file(line.arguments[0]):
-        x, *targets = line.arguments
-        y, data = line.value(targets[0]) if targets else None, None
-    else:
-        x, y, data = session.take_data(line, test=True)
+    x, y, data = session.take_data(line, test=True)
     if data is not None:
         x, y = data, None
     options = line.keywords("batch_size", "steps", "class_names")

@@ -209,6 +209,8 @@ class Session:
     def take_data(self, line: ParsedLine, *, test: bool) -> tuple[Any, Any, Any]:
         """Inputs and targets that a line names, by ``--data D`` or as two words.
 
+        Inputs to be tested may be a file.
+
         Args:
             line: The line, with an option ``data``, without the word of the model.
             test: Whether a dataset stands for its test part.
@@ -232,7 +234,10 @@ class Session:
             if len(line.options.arguments) == MAX_ARRAYS + 1:
                 line.fail("is not a model", words[0], self.list_models())
             line.fail_unexpected(words[MAX_ARRAYS], "Expected: MODEL X Y.")
-        x, *targets = (line.value(word) for word in words)
+        x: Any = words[0]
+        if not (test and self.is_file(x)):
+            x = line.value(x)
+        targets = [line.value(word) for word in words[1:]]
         if test and not targets and hasattr(x, "x_test"):
             return x.x_test, x.y_test, x
         return x, targets[0] if targets else None, None

@@ -165,3 +165,17 @@ def test_an_invalid_line_has_a_remedy(shell, line, words):
     result, _ = run_cell(shell, f"%keras_confusion {line}")
     assert isinstance(result.error_in_exec, kmagic.KmagicError)
     assert words in str(result.error_in_exec)
+
+
+def test_a_table_file(shell, tmp_path, nets):
+    import pandas as pd
+
+    columns = list("abcdef")
+    frame = pd.DataFrame(X, columns=columns)
+    set_dataset(nets["flat"], kmagic.load_data(frame.assign(y=Y), target="y"))
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    expected = kmagic.confusion_of(nets["flat"], frame, Y)
+    found = show(shell, f"%keras_confusion flat {tmp_path}/x.csv y")
+    assert (found.matrix == expected.matrix).all()
+    result, _ = run_cell(shell, f"%keras_confusion flat {tmp_path}/x.csv y y")
+    assert "unexpected argument" in str(result.error_in_exec)
