@@ -10,6 +10,9 @@
  */
 
 /** Pixels of the canvas's side and of the margin for names. */
+/** Chinese, Japanese and Korean characters, which stand upright in a vertical name. */
+const WIDE_CHARACTERS = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]/;
+const UPRIGHT_STEP = 11; // pixels
 const [SIDE, NAME_MARGIN] = [360, 76];
 /** Pixels of a cell: from which it is drawn as a square, from which it is named, and at most. */
 const [SQUARE_SIZE, NAMED_SIZE, MAX_SIZE] = [3, 11, 40];
@@ -274,11 +277,19 @@ export class Heatmap {
     for (let column = Math.ceil(this.left); column < endColumn; column += 1) {
       const x = this.margin + (column - this.left + 0.5) * this.zoom;
       if (x > this.width - 4) continue;
+      const name = this.nameAt(column);
+      if (WIDE_CHARACTERS.test(name)) {
+        context.textAlign = "center";
+        [...name].reverse().forEach((character, index) => {
+          context.fillText(character, x, this.margin - 4 - (index + 0.5) * UPRIGHT_STEP);
+        });
+        continue;
+      }
       context.save();
       context.translate(x, this.margin - 4);
       context.rotate(-Math.PI / 2);
       context.textAlign = "left";
-      context.fillText(this.nameAt(column), 0, 0);
+      context.fillText(name, 0, 0);
       context.restore();
     }
     const endRow = Math.min(this.classes, Math.ceil(this.top + this.plotWidth / this.zoom));
