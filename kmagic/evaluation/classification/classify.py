@@ -56,6 +56,7 @@ from kmagic.support.messages import Function, Option, Text
 from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained
 from kmagic.support.progress import Progress
 from kmagic.support.suggestions import did_you_mean
+from kmagic.support.symbolic import check_has_values
 
 BATCH_SIZE = 32
 MIN_BATCH_AXES = 4  # images with fewer axes may be a single one
@@ -348,6 +349,7 @@ class _ClassificationJob:
             self.ids, self.names = parse_class_names(class_names)
         if y_true is None:
             return
+        check_has_values(y_true)
         self.y_true = as_label_array(np.atleast_1d(y_true), "y_true")
         if len(self.y_true) != len(self.sources):
             counts = f"{len(self.y_true):,} labels for {len(self.sources):,} images"

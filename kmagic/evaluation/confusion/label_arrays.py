@@ -18,6 +18,7 @@ from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import list_names, safe_repr
 from kmagic.support.memory import require_memory
 from kmagic.support.messages import Function, Option, Text
+from kmagic.support.symbolic import check_has_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,6 +202,7 @@ def read_labels_and_predictions(
 
 def as_label_array(value: object, argument: str) -> NDArray[Any]:
     """Labels or scores as an array of numbers or strings, of shape (n,) or (n, k) with k > 1."""
+    check_has_values(value)
     try:
         array = np.asarray(dense_rows(sparse_rows(value)))
     except ValueError as error:

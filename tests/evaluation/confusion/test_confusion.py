@@ -12,8 +12,9 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
+import kmagic
 from kmagic.evaluation.confusion.confusion import confusion
-from kmagic.support.errors import EvaluationError
+from kmagic.support.errors import DataError, EvaluationError
 
 
 @st.composite
@@ -257,3 +258,21 @@ def test_texts_of_tensorflow():
     assert confusion(np.array([b"cat", b"dog"]), ["cat", "dog"]).classes == ("cat", "dog")
     objects = np.array([b"cat", "dog"], dtype=object)
     assert confusion(objects, ["cat", "dog"]).accuracy == 1
+
+
+def test_symbolic_labels_are_refused():
+    import keras
+
+    with pytest.raises(DataError, match="symbolic tensor"):
+        confusion(keras.Input((2,)), [0, 1])
+    with pytest.raises(DataError, match="symbolic tensor"):
+        kmagic.classify(np.zeros((1, 8, 8)), y_true=keras.Input((2,)), model=object())
+
+
+def test_control_characters_of_the_unit_and_of_names_are_escaped():
+    y = [0, 1, 1, 0]
+    result = confusion(y, y, class_names=["a\x1b", "b"], name="m\x1b", unit="t\x1b")
+    several = confusion([[1, 1], [0, 1]], [[1, 0], [0, 1]], unit="t\x1b")
+    for text in (result.describe(), result.facts(), result.versus(result).facts(), several.facts()):
+        assert "\x1b" not in text
+        assert "\\x1b" in text
