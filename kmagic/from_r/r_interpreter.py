@@ -695,6 +695,9 @@ class ModelCalls:
         """A layer or model in a variable, applied: ``encoder(x)``, ``x %>% encoder``."""
         first = args[0].value
         if isinstance(first, RModel):
+            if len(args) > 1:
+                remedy = "Create the layer in a Python cell, and write its name: x %>% name."
+                raise RMistake("is not translated for a layer in a variable", args[1].range, remedy)
             return self._add(first, layer, span)
         self._count_layer(span)
         inputs = [tensor for arg in args if arg.name is None for tensor in tensors(arg.value)]
@@ -741,7 +744,13 @@ class ModelCalls:
             ends.append(tensors(arg.value))
             if not ends[-1]:
                 remedy = "Pass inputs from layer_input(), and outputs of layers applied to them."
-                raise RMistake(f"has no {name}", arg.range, remedy)
+                message = f"has no {name}"
+                if isinstance(arg.value, UnknownValue):
+                    message = f"is known only to R, and the model's {name} must be known here"
+                    remedy += (
+                        " A network of the notebook is a layer: x %>% base %>% layer_dense(1)."
+                    )
+                raise RMistake(message, arg.range, remedy)
         for arg in args:
             if arg not in bound.values():
                 self._note(f"{arg.name or 'an argument'} of a model is not translated", arg.range)

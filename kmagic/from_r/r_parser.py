@@ -124,7 +124,7 @@ def _operation(sign: str, start: int, end: int, *operands: RNode) -> RCall:
 
 _TOKEN = re.compile(
     r"""
-      (?P<blank>   [^\S\n]+ | \#[^\n]* )
+      (?P<blank>   (?:[^\S\n]|\ufeff)+ | \#[^\n]* )
     | (?P<newline> \n | ; )
     | (?P<number>  0[xX][0-9a-fA-F]+L? | (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[Li]? )
     | (?P<raw>     [rR](?P<quote>["'])(?P<dashes>-*)\(
@@ -210,6 +210,8 @@ def _unescaped(match: re.Match[str]) -> str:
 
 def _invalid_character(text: str, start: int) -> RMistake:
     char, mark = text[start], TextRange(start, start + 1)
+    if text.startswith("```", start):
+        return RMistake("is not R", TextRange(start, start + 3), "Omit the marks of R Markdown.")
     if char in "\"'`":
         end = text.find("\n", start)
         rest = TextRange(start, len(text) if end < 0 else end)
@@ -411,6 +413,8 @@ class _RParser:
                 raise RMistake("needs something after it", last, "Complete the expression.")
         move = f"Move {token.text} to the end of the line above: a line break ends a statement."
         remedy = move if token.text in ("%>%", "|>", "+") else ""
+        if token.text == ">":
+            remedy = "Remove the prompts of the R console, > and +."
         raise RMistake("is unexpected here", token, remedy)
 
     def _within(self, opened: RToken) -> RNode:

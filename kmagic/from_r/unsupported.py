@@ -88,6 +88,13 @@ class _Arguments:
             self._left.remove(arg)
         return None if arg is None or arg.value is None else arg
 
+    def take_source(self, name: str) -> str:
+        """The expression of an argument; "" if there is none, and then it is not translated."""
+        source = _source(self._bound.get(name))
+        if source:
+            self.take(name)
+        return source
+
     def take_value(self, name: str, *types: type) -> Any:
         """The value of an argument if it is of one of these types; otherwise None."""
         arg = self._bound.get(name)
@@ -96,10 +103,9 @@ class _Arguments:
 
     def take_option(self, option: str, name: str, *types: type) -> list[str]:
         """An argument as an option of a magic; [] without it, or if it has no expression."""
-        source = _source(self._bound.get(name))
+        source = self.take_source(name)
         value = source or self.take_value(name, *types)
         if source:
-            self.take(name)
             value = source if source[0] == "{" else f"{{{source}}}"
         return [] if value is None else [f"{option} {_quoted(value)}"]
 
@@ -165,7 +171,7 @@ def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> Rep
     elif plain in _DATA_CALLS:
         magic, params, *flags = _DATA_CALLS[plain].split()
         given = _Arguments(name, [*params, "batch_size", "verbose", "steps"], args)
-        words = [magic, model, *(_source(given.take(param)) for param in params)]
+        words = [magic, model, *(given.take_source(param) for param in params)]
         words += given.take_option("--batch-size", "batch_size", int)
         words += given.take_option("--steps", "steps", int)
         words += flags
@@ -215,8 +221,9 @@ _CALLBACKS: dict[str, tuple[str, str, str, object]] = {
 
 def _fit(name: str, args: Sequence[CallArg], model: str) -> Replacement:
     given = _Arguments(name, _FIT, args)
-    data = list(filter(None, (_source(given.take(param)) for param in ("x", "y"))))
+    data = list(filter(None, map(given.take_source, ("x", "y"))))
     given.drop_if("validation_split", 0)
+    given.drop_if("initial_epoch", 0)
     epochs = given.take_option("--epochs", "epochs", int, float)
     words = ["%keras_fit", model, *(data or ["--data DATA"])]
     words += epochs or ["--epochs 10"]  # the default of R keras and kerasR
@@ -235,7 +242,7 @@ def _fit(name: str, args: Sequence[CallArg], model: str) -> Replacement:
     if weights is not None:
         pairs = ", ".join(f"{key}: {value}" for key, value in weights.items)
         words.append(f"--class-weight {{{{{pairs}}}}}")
-    sample_weight = _source(given.take("sample_weight"))
+    sample_weight = given.take_source("sample_weight")
     words += [f"--sample-weight {sample_weight}"] if sample_weight else []
     lost: list[tuple[TextRange, str]] = []
     callbacks = given.take("callbacks") or CallArg(RVector([]), None, TextRange())

@@ -315,6 +315,8 @@ if (is.null(x)) stop("no data")
 do.call(fit, list(mod, x, y, epochs = 3))
 other <- load_model_hdf5("other.h5")
 load_model_weights_hdf5(other, "w.h5")
+mod %>% predict(normalize(x))
+mod %>% fit(f(x), y, initial_epoch = 0)
 other %>% fit(x, y, epochs = 2)
 """
     assert left_out(code) == [
@@ -330,6 +332,10 @@ other %>% fit(x, y, epochs = 2)
         "%keras_fit model x y --epochs 3",
         "%keras_load other.h5 other",
         "%keras_load w.weights.h5 other",
+        "%keras_predict model",
+        "Not translated: x of predict.",
+        "%keras_fit model y --epochs 10",
+        "Not translated: x of fit.",
         "%keras_fit other x y --epochs 2",
     ]
 
@@ -360,6 +366,29 @@ def test_layers_of_a_function_that_only_r_may_call_are_refused() -> None:
     assert left_out("m <- custom_metric('m', function(t, p) k_mean(k_abs(t - p)))") == [
         "Create m in a Python cell or with %keras_data."
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("mod %>% MyLayer(3)", "Create the layer in a Python cell"),
+        ("mod %>% MyLayer(units = 3)", "Create the layer in a Python cell"),
+        ("keras_model(base$input, layer_dense(base$output, 3))", "x %>% base %>% ..."),
+        ("> mod <- Sequential()", "Remove the prompts"),
+        ("```{r}\nmod <- Sequential()\n```", "R Markdown"),
+    ],
+)
+def test_refused_code_has_a_remedy(code: str, message: str) -> None:
+    with pytest.raises(RCodeError) as caught:
+        from_r(f"{MODEL}base <- application_vgg16()\nMyLayer <- new_layer_class('x')\n{code}")
+    assert message in str(caught.value)
+
+
+def test_a_network_of_the_notebook_is_a_layer() -> None:
+    code = """\ufeffbase <- application_vgg16(include_top = FALSE)
+x <- layer_input(shape = c(64, 64, 3))
+model <- keras_model(x, x %>% base %>% layer_flatten() %>% layer_dense(1))"""
+    assert str(from_r(code)) == "input 64x64x3\n{base}\nflatten\ndense 1"
 
 
 def test_an_argument_passed_on_is_marked_where_it_is_written() -> None:
