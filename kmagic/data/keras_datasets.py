@@ -40,7 +40,7 @@ from kmagic.support.downloads import (
     quick_failure,
     short_download_remedy,
 )
-from kmagic.support.errors import DataError
+from kmagic.support.errors import DataError, KmagicError
 from kmagic.support.keras_cache import backup_file, sha256_of, show_path
 from kmagic.support.keras_import import load_keras
 from kmagic.support.messages import Option, Text
@@ -320,7 +320,7 @@ def load_through_keras(files: Sequence[CachedFile], load: Callable[[], T]) -> T:
             return load()
     except DownloadError as error:
         raise NotCachedError(missing_files_message(wrong, missing, str(error))) from error
-    except DataError:
+    except KmagicError:
         raise
     except Exception as error:
         paths = ", ".join(show_path(path_of(file)) for file in files)

@@ -11,6 +11,7 @@ from os.path import commonprefix
 from typing import Any
 
 MINUTE, HOUR = 60, 3600
+MAX_SIDES = 16  # of a shape in a message
 MAX_REPR = 200
 """Characters of a value in a message."""
 UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
@@ -352,7 +353,9 @@ def format_shape(shape: Iterable[int | None]) -> str:
         >>> format_shape((28, 28, 1)), format_shape((None, 1024)), format_shape(())
         ('28 x 28 x 1', '? x 1,024', '')
     """
-    return " x ".join("?" if side is None else f"{side:,}" for side in shape)
+    sides = ["?" if side is None else f"{side:,}" for side in shape]
+    more = f" ... ({len(sides):,} sides)" if len(sides) > MAX_SIDES else ""
+    return " x ".join(sides[: MAX_SIDES // 2 if more else None]) + more
 
 
 def format_output_shape(shape: Any) -> str:

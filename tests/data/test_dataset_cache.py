@@ -19,7 +19,7 @@ from kmagic.data import keras_datasets, load_data
 from kmagic.data.known_datasets import KNOWN_DATASETS, KnownDataset
 from kmagic.support import downloads
 from kmagic.support.downloads import path_of
-from kmagic.support.errors import DataError
+from kmagic.support.errors import DataError, KmagicError
 from kmagic.support.keras_cache import CacheWarning, show_path
 from kmagic.support.keras_cache import keras_home as home_of_keras
 
@@ -203,6 +203,15 @@ def test_a_backup_is_kept_when_keras_downloads_again(
     assert refused.read_bytes() == RIGHT
     assert refused.with_name("boston_housing.npz.kept-2").read_bytes() == before
     assert taken.read_bytes() == b"from an earlier time"
+
+
+def test_a_missing_backend_is_no_fault_of_the_file(keras_home: Path) -> None:
+    def load() -> None:
+        raise KmagicError("kmagic needs Keras's TensorFlow backend; got the backend jax.")
+
+    with pytest.raises(KmagicError, match="backend") as caught:
+        keras_datasets.load_through_keras([], load)
+    assert not isinstance(caught.value, DataError)
 
 
 @pytest.mark.usefixtures("online")

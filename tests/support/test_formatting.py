@@ -11,7 +11,10 @@ import kmagic
 from kmagic.support.errors import BuildError, DSLError, KmagicError, Problem
 from kmagic.support.formatting import (
     escape_control_characters,
+    format_shape,
     isolate_direction,
+    natural_sort_key,
+    safe_repr,
     shorten_names,
     to_single_line,
 )
@@ -152,3 +155,15 @@ def test_different_names_stay_different_when_they_are_shortened(family: str, lim
 def test_only_names_that_are_too_long_are_shortened() -> None:
     names = ["cat", "a" * 18, "dog", "cat"]
     assert shorten_names(names, 18) == names
+
+
+def test_long_values_are_shortened() -> None:
+    assert format_shape(range(1, 17)).endswith("15 x 16")
+    assert format_shape([2] * 10**6) == "2 x 2 x 2 x 2 x 2 x 2 x 2 x 2 ... (1,000,000 sides)"
+    assert safe_repr("a" * 200) == f"'{'a' * 98}…{'a' * 99}'"
+    assert safe_repr(10**5000) == "<int object>"
+
+
+def test_numbers_in_names_are_sorted_by_value() -> None:
+    names = ["a", "b0", "b2", "b010", "b10c", "c" + "9" * 5000, "c1" + "0" * 5000, "7"]
+    assert sorted({*names}, key=natural_sort_key) == ["7", *names[:-1]]

@@ -18,7 +18,7 @@ from kmagic.language import format_statement, parse
 from kmagic.language.spec import Arg, LayerSpec, LiteralValue, Shape, Word
 from kmagic.models.binding.build_context import Fix
 from kmagic.models.catalogue import has_leading_value, python_value_text
-from kmagic.support.formatting import format_output_shape
+from kmagic.support.formatting import MAX_REPR, format_output_shape, shorten_name
 from kmagic.support.suggestions import did_you_mean
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -124,7 +124,7 @@ def explain_argument_error(
     )
     name = max(mentioned, key=len, default="")
     argument = arguments.get(name)
-    value = python_value_text(argument)
+    value = shorten_name(python_value_text(argument), MAX_REPR)
     if isinstance(argument, tuple) and all(type(size) is int for size in argument):
         value = "x".join(map(str, argument))
     if re.search(r"between 0 and 1|range \[0, 1[\])]", message) and name:
