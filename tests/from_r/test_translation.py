@@ -373,7 +373,7 @@ def test_layers_of_a_function_that_only_r_may_call_are_refused() -> None:
     [
         ("mod %>% MyLayer(3)", "Create the layer in a Python cell"),
         ("mod %>% MyLayer(units = 3)", "Create the layer in a Python cell"),
-        ("keras_model(base$input, layer_dense(base$output, 3))", "x %>% base %>% ..."),
+        ("keras_model(base$input, layer_dense(base$output, 3))", "x %>% base %>% layer_dense"),
         ("> mod <- Sequential()", "Remove the prompts"),
         ("```{r}\nmod <- Sequential()\n```", "R Markdown"),
     ],
