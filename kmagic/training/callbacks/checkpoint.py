@@ -130,7 +130,7 @@ class Checkpoint:
             return record, [epoch for epoch in log if epoch.number <= state.epoch], state
         except OSError as error:
             raise _unreadable(path, error) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise _DamagedError(f"{show_path(path)} is not the complete record of a run") from error
 
     # --- locking ----------------------------------------------------------------------------------
@@ -175,6 +175,12 @@ class Checkpoint:
                 "The weights of the checkpoint cannot be loaded: the model has no weights yet.",
                 "Start it with its input shape, such as `input 28x28x1`, or call it once.",
             )
+        for name in (RECORD, PREVIOUS, BEST_WEIGHTS):
+            if (self.folder / name).is_dir():
+                raise TrainingError(
+                    f"The checkpoint in {self.folder} is damaged: {name} is a folder.",
+                    "Delete that folder: the run then continues with what the others contain.",
+                )
         damages: list[str] = []
         for name in (RECORD, PREVIOUS):
             try:
@@ -236,17 +242,12 @@ class Checkpoint:
                     "their copy. The best epoch is chosen from the epochs from here on."
                 )
                 return
-            if not self._is_a_state(path):
-                self.notes.append(f"{damage}; it was restored from its copy.")
+            self.notes.append(
+                f"{show_path(path)} did not contain the weights of the best epoch, "
+                f"{best.epoch:,}. It was restored from its copy."
+            )
             self._write_best(copy)
         self.best_state = best
-
-    def _is_a_state(self, path: Path) -> bool:
-        """Whether a file is intact: the copy of a state that no record names yet."""
-        with suppress(OSError):
-            checksum = _checksum(path)
-            return any(_checksum(each) == checksum for each in self._states())
-        return False
 
     def _states(self) -> list[Path]:
         return sorted((self.folder / STATE).glob("epoch-*.weights.h5"))

@@ -72,6 +72,26 @@ def test_damage_is_reported_as_damage(model, tmp_path):
     assert "run.json is not the complete record of a run" in checkpoint.notes[0]
 
 
+@pytest.mark.parametrize("name", ["run.json", "run.previous.json", "best.weights.h5"])
+def test_a_folder_in_place_of_a_file_is_named(model, tmp_path, name):
+    save_epochs(model, tmp_path, 3)
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    with pytest.raises(TrainingError, match=f"is damaged: {name} is a folder") as caught:
+        Checkpoint(tmp_path).restore(model)
+    assert caught.value.remedy.startswith("Delete that folder")
+    (tmp_path / name).rmdir()
+    assert len(Checkpoint(tmp_path).restore(model)) >= 2
+
+
+def test_a_deeply_nested_record_is_damage(model, tmp_path):
+    save_epochs(model, tmp_path, 3)
+    (tmp_path / "run.json").write_text("[" * 100_000)
+    checkpoint = Checkpoint(tmp_path)
+    assert len(checkpoint.restore(model)) == 2
+    assert "run.json is not the complete record of a run" in checkpoint.notes[0]
+
+
 def test_damaged_best_weights_are_restored_from_their_copy(model, tmp_path):
     save_epochs(model, tmp_path, 2)
     best, checkpoint = tmp_path / "best.weights.h5", Checkpoint(tmp_path)
@@ -79,8 +99,9 @@ def test_damaged_best_weights_are_restored_from_their_copy(model, tmp_path):
     best.write_bytes(intact[:100])
     checkpoint.restore(model)
     (note,) = checkpoint.notes
-    assert "100 bytes instead of" in note
-    assert note.endswith("it was restored from its copy.")
+    assert note.endswith(
+        "did not contain the weights of the best epoch, 2. It was restored from its copy."
+    )
     assert best.read_bytes() == intact
 
 
