@@ -251,11 +251,13 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
         following = self._recorder.eta.epoch_seconds() or 0.0
         if epoch + 1 < run.epochs and elapsed + following > self.seconds:
             self.used_up = self.model.stop_training = True
-            left = format_seconds(max(0.0, self.seconds - elapsed))
-            run.add_message(
-                f"Reached the time limit of {format_elapsed(self.seconds)}: another epoch takes "
-                f"about {format_seconds(following)}, but only {left} are left."
+            reached = f"Reached the time limit of {format_elapsed(self.seconds)}"
+            left = self.seconds - elapsed
+            why = (
+                f": another epoch takes about {format_seconds(following)}, but only "
+                f"{format_seconds(left)} are left"
             )
+            run.add_message(reached + (why if left > 0 else "") + ".")
 
 
 def confusion_data(arguments: Mapping[str, Any], confusion: ValidationConfusion) -> Any:
