@@ -48,6 +48,7 @@ class Inspection:
         samples: Number of samples; None if it is unknown.
         batches: Number of batches of a stream; None if it is unknown, or for arrays.
         is_endless: Whether it is known that the stream never ends.
+        is_unbounded: Whether it is made of a generator that did not end soon, so it may never end.
         is_complete: Whether ``x`` and ``y`` are all of the data.
         part_counts: The numbers of parts of the batches that were read, {2} for inputs and targets;
             empty for arrays, and if there is no batch.
@@ -61,6 +62,7 @@ class Inspection:
     samples: int | None = None
     batches: int | None = None
     is_endless: bool = False
+    is_unbounded: bool = False
     is_complete: bool = True
     part_counts: frozenset[int] = frozenset()
 
@@ -111,7 +113,12 @@ def inspect_data(
     batches = count_batches(x)
     with _random_state_kept():
         first = list(_first_batches(x, kind, batches))
-    known = {"is_endless": batches == -1, "is_complete": batches == len(first)}
+    may_not_end = batches is None and steps is None and _reads_generator(x)
+    known = {
+        "is_endless": batches == -1,
+        "is_unbounded": may_not_end and not _ends_soon(x),
+        "is_complete": batches == len(first),
+    }
     return _inspect_batches(kind, x, first, batches=None if batches == -1 else batches, **known)
 
 
@@ -191,6 +198,23 @@ def count_batches(stream: Any) -> int | None:
     return -1 if count is None else int(count)
 
 
+def _reads_generator(stream: Any) -> bool:
+    """Whether a ``tf.data.Dataset`` is made of a Python generator."""
+    if not hasattr(stream, "_functions"):
+        return False
+    graphs = [function.function.graph for function in stream._functions()]  # noqa: SLF001 - not public
+    operations = {operation.type for graph in graphs for operation in graph.get_operations()}
+    return "GeneratorDataset" in operations or any(map(_reads_generator, stream._inputs()))  # noqa: SLF001 - as above
+
+
+def _ends_soon(dataset: Any) -> bool:
+    end = time.monotonic() + MAX_SECONDS_AHEAD
+    for count, _ in enumerate(dataset):
+        if count >= MAX_BATCHES_AHEAD or time.monotonic() > end:
+            return False
+    return True
+
+
 def _first_batches(stream: Any, kind: str, batches: int | None) -> Iterator[Any]:
     """The first batches, as many as can be read quickly."""
     began = time.monotonic()
@@ -255,7 +279,9 @@ def _inspect_iterator(iterator: Iterator[Any], steps: int | None) -> Inspection:
         count, data = len(pending), batch_list(pending)
         is_complete = len(first) == count
         return _inspect_batches("PyDataset", data, first, batches=count, is_complete=is_complete)
-    return _inspect_batches("generator", _continued(iterator, pending), first, is_complete=False)
+    data = _continued(iterator, pending)
+    known = {"is_unbounded": steps is None, "is_complete": False}
+    return _inspect_batches("generator", data, first, **known)
 
 
 def _pending(iterator: Iterator[Any]) -> deque[Any]:

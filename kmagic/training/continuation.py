@@ -150,7 +150,7 @@ def continue_run(
             if isinstance(callback, keras.callbacks.CSVLogger):
                 callback.append = True  # or it would overwrite the earlier epochs
         if x is None:
-            x, y = last.x, last.y
+            x, y = last.x, last.y if y is None else y
         rows = RowSample.of(last.arguments)
         found = Continuation(x, y, last.options, (), (), last.run.fingerprint, rows)
     elif run is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -224,13 +226,21 @@ def _run_fit(
     model: keras.Model, pipeline: KerasPipeline, run: TrainingRun, callbacks: CallbackSet, x: Any
 ) -> None:
     """Call Keras's fit; however it ends, complete the record and leave the model intact."""
-    recorder = callbacks.recorder
+    recorder, was_traced = callbacks.recorder, model.train_function is not None
     try:
-        with callbacks.interrupts, pipeline:
+        with callbacks.interrupts, pipeline, warnings.catch_warnings():
+            if not pipeline.arguments.get("steps_per_epoch"):  # the end of a stream ends the epoch
+                warnings.filterwarnings("ignore", "Your input ran out of data")
             callbacks.guard.is_exact = pipeline.stops_at_nan
             keras_callbacks = pipeline.callbacks(callbacks.callbacks)
             run.pipeline = pipeline.description
-            model.fit(callbacks=keras_callbacks, **pipeline.arguments)
+            arguments = dict(pipeline.arguments)
+            # A logger that wraps fit may expect x where users write it: as the first argument.
+            first = next(iter(signature(model.fit).parameters.values()))
+            takes_first = first.name == "x" and first.kind is not Parameter.KEYWORD_ONLY
+            is_any = first.kind is Parameter.VAR_POSITIONAL
+            positional = [arguments.pop("x")] if takes_first or is_any else []
+            model.fit(*positional, **arguments, callbacks=keras_callbacks)
         recorder.end("done", callbacks.early_end())
     except StopTraining:
         try:
@@ -252,7 +262,7 @@ def _run_fit(
         recorder.end("failed", main_sentence(error))
         if is_rank_error(error):
             reset_functions(model)
-        clear_error = training_error(run, error, model)
+        clear_error = training_error(run, error, model, was_traced=was_traced)
         if clear_error is not None:
             raise clear_error from error
         raise

@@ -57,6 +57,13 @@ def test_a_bare_resume_uses_the_settings_and_the_data_of_the_run(data):
     assert "batch_size 8, validation_split 0.25, callbacks (LambdaCallback)" in texts(run)
 
 
+def test_targets_that_are_given_replace_those_of_the_run(data):
+    net = make()
+    fit(net, *data, **SETTINGS)
+    run = fit(net, y=data[1][::-1].copy(), resume=True, epochs=4)
+    assert "The data differs from that of the earlier epochs." in texts(run)
+
+
 def test_the_result_is_that_of_a_run_without_a_break(data):
     whole, parts = make(), make()
     options = SETTINGS | {"seed": None}

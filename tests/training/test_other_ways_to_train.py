@@ -72,6 +72,23 @@ def test_a_logger_that_patches_fit_gets_what_the_user_passed(monkeypatch, copies
     assert "plain Keras: Model.fit is wrapped by tests" in foot_text(run)
 
 
+@pytest.mark.parametrize("by_name", [False, True])
+def test_x_is_passed_as_users_pass_it(monkeypatch, by_name):
+    original, first = keras.Model.fit, []
+
+    def logged(self, *args, **kwargs):
+        first.append(args[0].shape)  # as mlflow does, for the signature of the model
+        return original(self, *args, **kwargs)
+
+    class Named(keras.Sequential):
+        def fit(self, *, x, y, epochs, batch_size, callbacks):
+            return super().fit(x, y, batch_size, epochs, verbose=0, callbacks=callbacks)
+
+    monkeypatch.setattr(keras.Model, "fit", logged)
+    trained(make(Named if by_name else keras.Sequential))
+    assert first == [X.shape]
+
+
 def test_kerass_own_methods_are_not_wrapped():
     assert [wrapper_of(method) for method in (keras.Model.fit, keras.Model.evaluate)] == ["", ""]
     assert wrapper_of(print) == "builtins"

@@ -81,6 +81,26 @@ def test_a_function_traced_by_keras_fails_only_once(net):
     assert kmagic.fit(net, with_channel, displays=[]).status == "done"
 
 
+def test_a_layer_that_loses_the_shape_is_not_blamed_on_earlier_data():
+    import keras
+    import tensorflow as tf
+
+    class Loses(keras.layers.Layer):
+        def call(self, x):
+            return tf.py_function(lambda values: values, [x], tf.float32)
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    layers = [keras.Input((4,)), Loses(), keras.layers.Reshape((4,)), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    model.compile("sgd", "mse")
+    for _ in range(2):
+        with pytest.raises(TrainingError, match="shape with unknown rank") as caught:
+            kmagic.fit(model, np.zeros((8, 4)), np.zeros(8), displays=[])
+        assert "than before" not in str(caught.value)
+
+
 def test_a_rank_error_in_an_evaluation_has_a_remedy(net, monkeypatch):
     def breaks(*_, **__):
         raise ValueError("Cannot take the length of shape with unknown rank.")

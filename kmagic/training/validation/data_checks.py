@@ -356,6 +356,13 @@ def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Itera
         remedy = "Convert it to one array of numbers with numpy.asarray(values, dtype='float32')."
         if kinds in (["list"], ["ndarray"]):
             remedy = "Give all samples one length: keras.utils.pad_sequences(values)."
+        texts = [cell for cell in array.reshape(-1)[:MAX_SAMPLES].tolist() if isinstance(cell, str)]
+        if not_numbers := [text for text in texts if not _is_number(text)]:
+            remedy = (
+                f"Replace texts such as {_shown(not_numbers[0])} by numbers, for example: "
+                f"pandas.DataFrame({label.partition(' ')[0]}).apply(pandas.to_numeric, "
+                "errors='coerce').fillna(0).to_numpy()."
+            )
         yield DataProblem(
             f"{label} is an array of objects (type {join_with_and(kinds)}), but a model expects "
             "numbers.",
@@ -366,6 +373,14 @@ def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Itera
 def _shown(text: Any) -> str:
     text = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
     return repr(shorten_name(text, 40))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[DataProblem]:

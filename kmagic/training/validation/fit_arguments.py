@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import numbers
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from string import Formatter
 from typing import Any
 
 import keras
@@ -22,11 +23,10 @@ from kmagic.support.messages import Function, Option, Text
 from kmagic.support.suggestions import did_you_mean
 from kmagic.training.fit_inputs import split_index
 from kmagic.training.fit_options import PLAIN_VALUES
+from kmagic.training.validation.label_checks import METRICS_BY_SHAPE
 
 PAIR_REMEDY = "Pass a pair (x, y) or a dataset."
 CLASS_WEIGHT_REMEDY = "Example: {0: 1.0, 1: 2.5}, class index to weight."
-METRIC_NAMES = ("acc", "accuracy")
-"""Names of metrics that Keras chooses by the shapes of labels and outputs."""
 BALANCED_REMEDY = (
     "Compute it: weights = sklearn.utils.class_weight.compute_class_weight('balanced', "
     "classes=numpy.unique(y), y=y), then dict(zip(numpy.unique(y), weights))."
@@ -88,11 +88,14 @@ def check_length(
             Text(subject, f" is a {type(inspection.data).__name__} without a length."),
             "Define its method __len__, the number of batches per epoch.",
         )
-    if steps is None and (inspection.is_endless or inspection.kind == "generator"):
+    if steps is None and (inspection.is_endless or inspection.is_unbounded):
         reason = " never ends, so neither would the epoch."
         alternative = ", or leave out .repeat()" if inspection.kind == "tf.data.Dataset" else ""
-        if inspection.kind == "generator":
-            reason = " is a generator that did not end soon: its number of batches is unknown."
+        if inspection.is_unbounded:
+            of = "a dataset of " if alternative else ""
+            reason = f" is {of}a generator that did not end soon: its number of batches is unknown."
+            how = ", or state it: dataset.apply(tf.data.experimental.assert_cardinality(100))"
+            alternative = how if alternative else ""
         example = Text("Pass the number of batches, for example ", Option(option, 100))
         raise TrainingError(Text(subject, reason), example + f"{alternative}.")
     if not inspection.part_counts:
@@ -113,7 +116,7 @@ def check_compiled_names(model: keras.Model) -> None:
     ):
         kind = "loss" if key == "loss" else "metric"
         for name in keras.tree.flatten(settings.get(key)):
-            if not isinstance(name, str) or name in METRIC_NAMES:
+            if not isinstance(name, str) or name in METRICS_BY_SHAPE:
                 continue
             try:
                 module.get(name)
@@ -298,25 +301,40 @@ def _check_callbacks(model: keras.Model, callbacks: Any, *, has_validation: bool
         known = log_names(model)
         for callback in given:
             if getattr(callback, "save_best_only", True):  # ModelCheckpoint may save each epoch
-                _check_monitor(callback, known, has_validation=has_validation)
+                monitor, word = getattr(callback, "monitor", None), type(callback).__name__
+                _check_log_name(monitor, f"{word} monitors", known, has_validation=has_validation)
+            if isinstance(callback, keras.callbacks.ModelCheckpoint):
+                for _, field, _, _ in Formatter().parse(str(callback.filepath)):
+                    if field not in (None, "epoch", "batch"):
+                        what = "The file name of ModelCheckpoint contains"
+                        _check_log_name(field, what, known, has_validation=has_validation)
 
 
-def _check_monitor(callback: Any, known: list[str], *, has_validation: bool) -> None:
-    """Check that the value which a callback of Keras watches is among those that are computed."""
-    monitor, word = getattr(callback, "monitor", None), type(callback).__name__
-    available = [*known, *(f"val_{name}" for name in known if has_validation), "learning_rate"]
-    if not isinstance(monitor, str) or monitor in available:
+def _check_log_name(name: Any, what: str, known: list[str], *, has_validation: bool) -> None:
+    """Check that the value which a callback of Keras reads is among those that are computed."""
+    available = [*known, *(f"val_{metric}" for metric in known if has_validation), "learning_rate"]
+    if not isinstance(name, str) or name in available:
         return
-    if monitor.removeprefix("val_") in known:
-        message = f"{word} monitors {monitor!r}, but there is no validation data."
-        remedy = Text("Pass ", Option("validation_split", 0.1), f", or monitor={monitor[4:]!r}.")
+    if name.removeprefix("val_") in known:
+        message = f"{what} {name!r}, but there is no validation data."
+        remedy = Text("Pass ", Option("validation_split", 0.1), f", or use {name[4:]!r}.")
         raise TrainingError(message, remedy)
-    usual = re.sub(r"^(val_)?acc$", r"\1accuracy", monitor)
-    suggestion = f"Did you mean {usual}?" if usual in available else did_you_mean(usual, available)
+    prefix = "val_" * name.startswith("val_")
+    same = [prefix + metric for metric in known if _metric(metric) == _metric(name[len(prefix) :])]
+    suggestion = f"Did you mean {same[0]}?" if same else did_you_mean(name, available)
     raise TrainingError(
-        f"{word} monitors {monitor!r}, which this training does not compute.",
+        f"{what} {name!r}, which this training does not compute.",
         " ".join(filter(None, [suggestion, f"Available: {list_names(available)}."])),
     )
+
+
+def _metric(name: str) -> Any:
+    """The class of Keras's that a name is short for, or the name."""
+    if name in METRICS_BY_SHAPE:
+        return METRICS_BY_SHAPE
+    with suppress(ValueError, TypeError):
+        return type(keras.metrics.get(name))
+    return name
 
 
 def log_names(model: keras.Model) -> list[str]:
@@ -431,23 +449,23 @@ def _check_weighted_targets(model: keras.Model, training: Inspection) -> None:
     shape = y.shape[1:-1] if has_last else y.shape[1:]
     if len(shape) > 1 or (shape and output_rank(model) > len(shape) + 1):
         reason = f"one class per sample, but each has labels of shape {format_shape(shape)}."
-        remedy = "Weight each label: weights = numpy.array([1.0, 2.5]), and "
         weights = "weights[y[..., 0]]" if has_last else "weights[y]"
+        weights += ", with one weight per class such as weights = numpy.array([1.0, 2.5]),"
     elif shape and not is_one_hot(y):
         reason = (
             f"one class per sample, but the {shape[0]} labels of a sample do not sum to 1, as for "
             "several labels at once."
         )
-        remedy, weights = "Weight the samples: ", "numpy.where(y == 1, 2.5, 1.0).mean(axis=1)"
+        weights = "a weight per sample, such as numpy.where(y == 1, 2.5, 1.0).mean(axis=1),"
     elif not shape and y.dtype.kind == "f" and (fractions := y[y != np.floor(y)]).size:
         reason = f"classes, but y contains fractions such as {float(fractions[0]):g}."
-        remedy, weights = "Pass one weight per sample: ", "weights"
+        weights = "a weight per sample"
     else:
         return
-    how: Any = Option("sample_weight")
+    how = Text(f"Pass {weights} as ", Option("sample_weight"), ".")
     if training.is_stream:
-        how = "yield them as the third part of each batch: "
-    raise TrainingError(Text(option, f" needs {reason}"), Text(remedy, how, weights + "."))
+        how = Text(f"Yield {weights} as the third part of each batch.")
+    raise TrainingError(Text(option, f" needs {reason}"), how)
 
 
 def output_rank(model: keras.Model) -> int:

@@ -46,15 +46,20 @@ class ErrorCause(NamedTuple):
     is_about_data: bool = True
 
 
-def training_error(run: TrainingRun, error: Exception, model: Any = None) -> TrainingError | None:
-    """The error to raise in place of one that ended a training; None to raise that one itself."""
+def training_error(
+    run: TrainingRun, error: Exception, model: Any = None, *, was_traced: bool = True
+) -> TrainingError | None:
+    """The error to raise in place of one that ended a training; None to raise that one itself.
+
+    ``was_traced`` is whether the model had a training function before.
+    """
     if _from_user_code(error.__traceback__):
         return None
     if isinstance(error, OSError):
         return _file_error(run, error)
     if not is_data_error(error):
         return None
-    reason, remedy, is_about_data = explain_error(error, model)
+    reason, remedy, is_about_data = explain_error(error, model, was_traced=was_traced)
     subject = f"{run.model_name} cannot be trained on this data: "
     if not is_about_data:
         subject = f"The training of {run.model_name} failed: "
@@ -79,7 +84,7 @@ def is_data_error(error: Exception) -> bool:
     return isinstance(error, ValueError) or type(error).__name__ in tensorflow_errors
 
 
-def explain_error(error: Exception, model: Any = None) -> ErrorCause:
+def explain_error(error: Exception, model: Any = None, *, was_traced: bool = True) -> ErrorCause:
     """Explain an error by what it says; shapes are mentioned only if it is about shapes.
 
     A stateful ``model`` explains them by the fixed size of its batches.
@@ -90,7 +95,7 @@ def explain_error(error: Exception, model: Any = None) -> ErrorCause:
         >>> explain_error(ValueError("Incompatible shapes: [2,3] vs. [2,4]")).remedy
         "Check the shapes of x and y, the model's outputs and its loss."
     """
-    if is_rank_error(error):
+    if was_traced and is_rank_error(error):
         return ErrorCause(OTHER_AXES, REMEDY)
     text, sentence = str(error), main_sentence(error)
     size = fixed_batch_size(model)

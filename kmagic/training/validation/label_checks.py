@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from inspect import isfunction
 from math import prod
 from typing import Any, NamedTuple
 
@@ -31,6 +33,11 @@ MAX_VALUES = 2**23
 SPARSE = "sparse_categorical_crossentropy"
 UNLIKE_OUTPUT = ("sparse_", "ctc", "circle", "categorical_generalized")
 """Prefixes of Keras's losses whose targets do not have the shape of the output."""
+METRICS_BY_SHAPE = ("acc", "accuracy")
+"""Names of metrics that Keras chooses by the shapes of labels and outputs."""
+BY_VALUE = ("confusion_metrics", "f_score_metrics")
+"""Modules of Keras whose metrics compare labels and outputs of the same shape."""
+MeanMetricWrapper = keras.metrics.MeanMetricWrapper
 UNIT_LAYERS = ("Conv", "Dense", "GRU", "LSTM", "SimpleRNN")
 """Layers with a number of units or filters."""
 MASK_VALUE = 255
@@ -38,6 +45,7 @@ MASK_VALUE = 255
 ROUNDING = 1e-4
 """How far probabilities may lie outside of 0 to 1."""
 MAX_CLASSES, MAX_CLASSES_SHOWN = 1000, 5
+VALIDATION_DATA = "the validation data"
 MIN_ORDERED = 10
 """Minimum number of validation samples for a report that all targets are larger."""
 
@@ -53,6 +61,7 @@ class OutputLabels(NamedTuple):
     output: Shape  # the shape of the output, with the batch
     data: Inspection
     is_trained: bool  # the model is evaluated, so a remedy must not change it
+    metrics: Sequence[Any] = ()  # those of a model with one output
 
     @property
     def label(self) -> str:
@@ -121,6 +130,9 @@ def _targets(
     ends, outputs = _ends(graph, data.x), list(getattr(model, "outputs", None) or ())
     is_compiled = getattr(model, "compiled", False)
     losses = losses_of(model, len(ends)) if is_compiled else [loss] * len(ends)
+    settings = getattr(getattr(model, "_compile_config", None), "config", {})
+    given = [settings.get(key) for key in ("metrics", "weighted_metrics")]
+    metrics = [metric for metric in keras.tree.flatten(given) if metric is not None]
     for part in match_arrays(model, data.y, "outputs"):
         array = part.array
         indices = [index for index, tensor in enumerate(outputs) if tensor is part.tensor]
@@ -134,8 +146,9 @@ def _targets(
             sample = array[:MAX_LABELS]
             sample = sample[:: max(1, sample.size // MAX_VALUES)]
             end = ends[index]
+            metrics_of = metrics if len(ends) == 1 else ()
             yield OutputLabels(
-                part.label, where, sample, losses[index], end, shape, data, is_trained
+                part.label, where, sample, losses[index], end, shape, data, is_trained, metrics_of
             )
 
 
@@ -168,7 +181,7 @@ def _target_problem(target: OutputLabels) -> Advice | None:
         return target.advice("one-hot-sparse", message, "Write loss=categorical_crossentropy.")
     are_indices = _fits_exactly(y.shape[1:], output[1:-1])
     if name == SPARSE and units > 1 and are_indices:
-        return _range_problem(target)
+        return _range_problem(target) or _metric_problem(target)
     if name in CATEGORICAL and name != SPARSE and units > 1 and not is_one_hot and are_indices:
         return target.advice(
             "numbers-categorical",
@@ -261,6 +274,33 @@ def _range_problem(target: OutputLabels) -> Advice | None:
         what = f"{target.label} is a mask of 0 and {MASK_VALUE}"
     message = f"{what}, but the last layer has {units} units, for labels 0 to {units - 1}."
     return target.advice("label-range", message, _range_remedy(target, values))
+
+
+def _metric_problem(target: OutputLabels) -> Advice | None:
+    """A metric for labels of the shape of the output, although they are class indices."""
+    for metric in target.metrics:
+        if _compares_values(metric):
+            return target.advice(
+                "sparse-metric",
+                f"The metric {loss_name(metric)} compares labels and outputs value by value, but "
+                f"the labels are class indices and each output has {target.units} values.",
+                "Write metrics=accuracy; or use one-hot labels, keras.utils.to_categorical(y), and "
+                "loss=categorical_crossentropy.",
+            )
+    return None
+
+
+def _compares_values(metric: Any) -> bool:
+    if metric in METRICS_BY_SHAPE:
+        return False
+    with suppress(ValueError, TypeError):  # rejected elsewhere, or it needs arguments
+        metric = keras.metrics.get(metric)
+        kind = metric if isfunction(metric) else type(metric)
+        wraps_function = kind is not MeanMetricWrapper and isinstance(metric, MeanMetricWrapper)
+        compares = wraps_function or isfunction(metric) or kind.__module__.endswith(BY_VALUE)
+        is_sparse = kind.__name__.lower().startswith("sparse")
+        return kind.__module__.startswith("keras.") and compares and not is_sparse
+    return False
 
 
 def _is_mask(values: Any) -> bool:
@@ -400,41 +440,66 @@ def split_advice(
     ``fraction`` is the part at the end that is kept for validation, without ``validation``, and
     ``names`` are those of the classes.
     """
-    y, held_y = as_array(training.y), as_array(validation.y) if validation else None
-    how = "the validation data"
-    if validation is None and fraction and y is not None and not training.is_stream:
-        index = split_index(len(y), fraction)
-        y, held_y = y[:index], y[index:]
+    model, how = graph.model, VALIDATION_DATA
+    if validation is None:
+        if not fraction or training.is_stream:
+            return
         how = f"the last {fraction:.0%} of the samples"
-    elif validation is None or not (training.is_complete and validation.is_complete):
+    elif not (training.is_complete and validation.is_complete):
         return
-    if y is None or held_y is None:
-        return
-    parts = y, held_y
-    losses = losses_of(graph.model, 1) if getattr(graph.model, "compiled", False) else [None]
-    if loss_name(losses[0]) in REGRESSION:
-        yield from _ordered_advice(*parts, how)
-        return
-    labels = [_class_labels(part) for part in parts]
+    outputs = list(getattr(model, "outputs", None) or ())
+    count = max(len(outputs), 1)
+    losses = losses_of(model, count) if getattr(model, "compiled", False) else [None] * count
+    held_parts = match_arrays(model, validation.y, "outputs") if validation else []
+    held_of = {part.label: part.array for part in held_parts}
+    for part in match_arrays(model, training.y, "outputs"):
+        y, held_y = part.array, held_of.get(part.label)
+        if validation is None and y is not None:
+            index = split_index(len(y), fraction)
+            y, held_y = y[:index], y[index:]
+        if y is None or held_y is None:
+            continue
+        indices = [index for index, tensor in enumerate(outputs) if tensor is part.tensor]
+        loss, of = losses[indices[0] if indices else 0], part.label[1:] and f" in {part.label}"
+        if loss_name(loss) in REGRESSION:
+            yield from _ordered_advice(y, held_y, how, of)
+        else:
+            names_of = names if len(held_of or losses) < 2 else ()  # noqa: PLR2004 - several
+            yield from _missing_class_advice(y, held_y, how, of, names_of)
+
+
+def _missing_class_advice(
+    train: Any, held: Any, how: str, of: str, names: Sequence[str]
+) -> Iterator[Advice]:
+    labels = [_class_labels(part) for part in (train, held)]
     if any(part is None or not len(part) for part in labels):
         return
-    train, held = (set(np.unique(part).tolist()) for part in labels)
-    if len(train | held) > MAX_CLASSES or train == held:
+    trained, validated = (set(np.unique(part).tolist()) for part in labels)
+    if len(trained | validated) > MAX_CLASSES or trained == validated:
         return
     sides = []
-    for missing, side in ((held - train, "training samples"), (train - held, f"samples in {how}")):
+    for missing, side in (
+        (validated - trained, "training samples"),
+        (trained - validated, f"samples in {how}"),
+    ):
         if missing:
             noun, verb = ("class", "has") if len(missing) == 1 else ("classes", "have")
-            sides.append(f"{noun} {_first_few(sorted(missing), names)} {verb} no {side}")
-    how = "Shuffle x and y together first, or divide them" if validation is None else "Divide them"
+            sides.append(f"{noun} {_first_few(sorted(missing), names)}{of} {verb} no {side}")
+    remedy = (
+        "Divide them"
+        if how.startswith("the val")
+        else "Shuffle x and y together first, or divide them"
+    )
+    labels_of = f"y{of.removeprefix(' in y')}"
+    how = f" with sklearn.model_selection.train_test_split(x, y, stratify={labels_of})"
     yield Advice(
         "split-classes",
         f"Validation will be misleading: {'; '.join(sides)}.",
-        f"{how} with sklearn.model_selection.train_test_split(x, y, stratify=y).",
+        f"{remedy}{how}.",
     )
 
 
-def _ordered_advice(train: Any, held: Any, how: str) -> Iterator[Advice]:
+def _ordered_advice(train: Any, held: Any, how: str, of: str) -> Iterator[Advice]:
     if train.size != len(train) or held.size != len(held) or len(held) < MIN_ORDERED:
         return
     if train.dtype.kind not in "biuf" or held.dtype.kind not in "biuf":
@@ -445,7 +510,7 @@ def _ordered_advice(train: Any, held: Any, how: str) -> Iterator[Advice]:
         ranges = [" to ".join(pair) for pair in ends]
         yield Advice(
             "split-range",
-            f"Validation will be misleading: the targets of {how} are {ranges[0]}, those of the "
-            f"training samples {ranges[1]}.",
+            f"Validation will be misleading: the targets of {how}{of} are {ranges[0]}, those of "
+            f"the training samples {ranges[1]}.",
             "Unless this is intended, as for a time series, shuffle x and y together first.",
         )

@@ -54,6 +54,7 @@ def bad(values, where, value):
         (X, Y[:-1], "x has 30 samples but y has 29", "one entry per sample"),
         (bad(X, (7, 2), np.nan), Y, "x contains nan or inf, first in sample 7", "nan_to_num"),
         (bad(X, (7, 2), -np.inf), Y, "x contains nan or inf, first in sample 7", "nan_to_num"),
+        (bad(X.astype(object), (7, 2), "?"), Y, "type float and str", "texts such as '?' by"),
         (X, np.eye(3)[Y], "The targets are one-hot", "loss=categorical_crossentropy"),
         (X, Y + 1, "Labels run from 1 to 3", "Number the labels from 0"),
         (X, np.array(["a", "b", "c"])[Y], "texts such as", "return_inverse"),

@@ -131,19 +131,19 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
         (
             {"y": 1 - np.eye(3)[Y], "class_weight": {0: 1.0}},
             "the 3 labels of a sample do not sum to 1",
-            "Weight the samples: sample_weight=",
+            "numpy.where(y == 1, 2.5, 1.0).mean(axis=1), as sample_weight=.",
         ),
-        ({"y": PRICE, "class_weight": {0: 1.0}}, "y contains fractions", "sample_weight=weights"),
+        ({"y": PRICE, "class_weight": {0: 1.0}}, "y contains fractions", "as sample_weight="),
         ({"y": {"a": Y, "b": Y}, "class_weight": {0: 1.0}}, "y has 2 parts", "sample_weight="),
         (
             {"y": np.zeros((ROWS, 5, 5), "uint8"), "class_weight": {0: 1.0}},
             "each has labels of shape 5 x 5",
-            "sample_weight=weights[y]",
+            "Pass weights[y], with one weight per class",
         ),
         (
             {"y": np.zeros((ROWS, 5, 5, 1), "uint8"), "class_weight": {0: 1.0}},
             "each has labels of shape 5 x 5",
-            "sample_weight=weights[y[..., 0]]",
+            "Pass weights[y[..., 0]], with",
         ),
         ({"sample_weight": np.ones((ROWS, 3))}, "has shape 3 per sample, but the loss has one", ""),
         ({"validation_steps": 3}, "validation_steps= needs validation data", "a pair"),
@@ -398,6 +398,26 @@ def test_data_without_a_known_end_needs_the_number_of_batches(create):
     assert (run.status, run.steps, len(run.history["val_loss"])) == ("done", 2, 1)
 
 
+@pytest.mark.parametrize("count", [10**9, 500])
+def test_a_dataset_of_a_generator_may_not_end(count):
+    def batches():
+        for _ in range(count):
+            yield X[:8], Y[:8]
+
+    def dataset(batches=batches):
+        shapes = [tf.TensorSpec((None, X.shape[1])), tf.TensorSpec((None,))]
+        signature = tuple(shapes)
+        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(1)
+
+    for data in ({"x": dataset()}, {"x": X, "y": Y, "validation_data": dataset()}):
+        with pytest.raises(TrainingError, match="a dataset of a generator that did not end soon"):
+            fit(make(), **data)
+    assert fit(make(), dataset(), steps_per_epoch=3).steps == 3
+    known = dataset().take(3).apply(tf.data.experimental.assert_cardinality(3))
+    assert fit(make(), known).steps == 3
+    assert fit(make(), dataset(lambda: [(X[:8], Y[:8])] * 5)).steps == 5
+
+
 def test_a_pydataset_without_a_length_needs_one():
     with pytest.raises(TrainingError, match="x is a WithoutLength without a length") as refused:
         fit(make(), WithoutLength())
@@ -464,6 +484,12 @@ def test_class_weights_by_name():
             "",
         ),
         (keras.callbacks.EarlyStopping("val_accuracy"), "", ""),
+        (
+            keras.callbacks.ModelCheckpoint("{epoch:02d}-{val_acc:.2f}.keras"),
+            "file name of ModelCheckpoint contains 'val_acc'",
+            "mean val_accuracy?",
+        ),
+        (keras.callbacks.ModelCheckpoint("{epoch:02d}-{val_loss:.2f}.keras"), "", ""),
         (keras.callbacks.ModelCheckpoint("a.keras", "val_auc"), "", ""),
     ],
 )
@@ -479,10 +505,19 @@ def test_a_callback_must_monitor_what_is_computed(callback, words, remedy):
     assert remedy in refused.value.remedy
 
 
+def test_a_monitor_may_have_another_name_of_the_metric():
+    net = make()
+    net.compile("sgd", "sparse_categorical_crossentropy", metrics=["sparse_categorical_accuracy"])
+    known = keras.callbacks.EarlyStopping("val_SparseCategoricalAccuracy")
+    with pytest.raises(TrainingError) as refused:
+        fit(net, X, Y, callbacks=known, validation_split=0.5)
+    assert refused.value.remedy.startswith("Did you mean val_sparse_categorical_accuracy?")
+
+
 def test_monitoring_validation_needs_validation_data():
     with pytest.raises(TrainingError, match="'val_loss', but there is no validation") as refused:
         fit(make(), X, Y, callbacks=keras.callbacks.EarlyStopping())
-    assert "validation_split=0.1, or monitor='loss'" in refused.value.remedy
+    assert "validation_split=0.1, or use 'loss'" in refused.value.remedy
 
 
 def test_metrics_of_several_outputs_have_their_names():

@@ -293,6 +293,57 @@ def test_targets_in_order_are_reported():
     assert advice_on_split(shuffled, loss="mse", last="dense 1") == []
 
 
+def test_the_parts_of_each_output_are_compared():
+    net = kmagic.build("x = input 4\na = dense 3 softmax <- x\nb = dense 1 <- x\noutput a, b")
+    net.compile("sgd", [SPARSE, "mse"])
+    labels, values = np.sort(Y), np.linspace(0, 1, ROWS)
+    options = {"validation_split": 0.5}
+    for y in ([labels, values], {"a": labels, "b": values}):
+        first, second = review_data(net, X, y, **options).messages
+        part = "y[0]" if isinstance(y, list) else "y['a']"
+        assert f"in {part} have no" in first or f"in {part} has no" in first
+        assert f"stratify={part}" in first
+        assert "the targets of the last 50% of the samples in y" in second
+    mixed = [Y, np.random.default_rng(0).permutation(values)]
+    assert review_data(net, X, mixed, **options).messages == []
+
+
+class OneHotPrecision(keras.metrics.Precision):
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        labels = keras.ops.one_hot(keras.ops.cast(y_true, "int32"), 3)
+        return super().update_state(labels, y_pred, sample_weight)
+
+
+def own_metric(_, y_pred):
+    return keras.ops.mean(y_pred)
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        ("auc", "auc"),
+        (keras.metrics.Precision(), "precision"),
+        (keras.metrics.F1Score(), "f1_score"),
+        ("mse", "mean_squared_error"),
+        (keras.metrics.binary_accuracy, "binary_accuracy"),
+        ("categorical_accuracy", "categorical_accuracy"),
+        ("accuracy", ""),
+        ("sparse_top_k_categorical_accuracy", ""),
+        (keras.metrics.SparseCategoricalAccuracy("precision"), ""),
+        (OneHotPrecision(), ""),
+        (own_metric, ""),
+        (keras.metrics.MeanMetricWrapper(own_metric), ""),
+    ],
+)
+def test_metrics_that_do_not_take_class_indices(metric, name):
+    net = model("input 4\ndense 3 softmax", SPARSE)
+    net.compile("sgd", SPARSE, metrics=[metric])
+    found = problems(net, X, Y)
+    assert [problem.message.split()[2] for problem in found] == [name] * bool(name)
+    net.compile("sgd", "categorical_crossentropy", metrics=[metric])
+    assert problems(net, X, np.eye(3)[Y]) == []
+
+
 def test_the_split_is_reported_before_the_first_epoch():
     net = model("input 4\ndense 3 softmax", SPARSE)
     run = kmagic.fit(net, X, np.sort(Y), validation_split=0.2, epochs=0, displays=[])
