@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from kmagic.support.errors import TrainingError
+
 from .fitting import fit
 
 ROWS, WIDTH, CLASSES = 90, 6, 3
@@ -234,3 +236,41 @@ def test_bit_by_bit(make: Callable[[], keras.Model], how: dict[str, Any]) -> Non
     state = zip(ours.optimizer.variables, theirs.optimizer.variables, strict=True)
     for mine, other in state:
         np.testing.assert_array_equal(mine.numpy(), other.numpy(), mine.path)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_metric_with_a_value_per_class_is_recorded_as_its_mean(plain: bool) -> None:
+    def make() -> keras.Model:
+        keras.utils.set_random_seed(1)
+        net = keras.Sequential([keras.Input((WIDTH,)), layers.Dense(CLASSES, "softmax")])
+        net.compile("adam", "categorical_crossentropy", metrics=[keras.metrics.F1Score()])
+        return net
+
+    x, y = numbers(ROWS, WIDTH), np.eye(CLASSES, dtype="float32")[classes()]
+    how: Any = {"epochs": 2, "batch_size": BATCH, "validation_split": 0.2, "shuffle": False}
+    expected = make().fit(x, y, verbose=0, **how).history
+    history = fit(make(), x, y, plain=plain, **how).history
+    for name in ("f1_score", "val_f1_score"):
+        assert history[name] == [float(np.mean(value)) for value in expected[name]]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_only_numbers_in_logs_are_recorded(plain: bool) -> None:
+    extra = {"f1": np.float32(0.5), "rows": [1, 2], "t": tf.constant(2.0), "note": "x", "no": None}
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: logs.update(extra))
+    how: Any = {"callbacks": [callback], "plain": plain, "displays": None}
+    run = fit(dense(), numbers(ROWS, WIDTH), classes(), **how)
+    (logs,) = [epoch.logs for epoch in run.log]
+    assert [*logs][-3:] == ["f1", "rows", "t"]
+    assert [logs["f1"], logs["rows"], logs["t"]] == [0.5, 1.5, 2.0]
+    assert {type(value) for value in logs.values()} == {float}
+
+
+def test_a_callback_that_monitors_several_values_has_a_remedy() -> None:
+    net = keras.Sequential([keras.Input((WIDTH,)), layers.Dense(CLASSES, "softmax")])
+    net.compile("adam", "categorical_crossentropy", metrics=[keras.metrics.F1Score()])
+    callback = keras.callbacks.EarlyStopping("f1_score", mode="max")
+    y = np.eye(CLASSES, dtype="float32")[classes()]
+    with pytest.raises(TrainingError, match="a metric that has several values") as caught:
+        fit(net, numbers(ROWS, WIDTH), y, epochs=3, callbacks=[callback])
+    assert 'average="macro"' in caught.value.remedy

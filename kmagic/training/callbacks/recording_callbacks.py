@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from kmagic.support.errors import KmagicError, TrainingError
 from kmagic.support.formatting import format_elapsed, format_metric, format_seconds, pluralize
@@ -63,7 +65,7 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """A batch is done, or the last batch of an execution."""
-        self._recorder.end_batches(batch + 1, logs or {})
+        self._recorder.end_batches(batch + 1, scalar_logs(logs))
         self._interrupts.release()
         stop_if_requested(self._run)
 
@@ -84,7 +86,16 @@ class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras
         """An epoch is over; one that a callback ended halfway is incomplete."""
         steps = self._run.steps
         cut = bool(self.model.stop_training and steps and self._run.now.batch < steps)
-        self._recorder.end_epoch(logs or {}, complete=not cut)
+        self._recorder.end_epoch(scalar_logs(logs), complete=not cut)
+
+
+def scalar_logs(logs: Mapping[str, Any] | None) -> dict[str, float]:
+    """The numbers of some logs; of a metric that has a value for each class, their mean."""
+    numbers = {}
+    for name, value in (logs or {}).items():
+        with suppress(TypeError, ValueError):  # a custom step or a callback may log anything
+            numbers[name] = value if type(value) in (int, float) else float(np.mean(value))
+    return numbers
 
 
 def stop_between_epochs(run: TrainingRun) -> keras.callbacks.Callback:

@@ -140,6 +140,12 @@ def explain_error(error: Exception, model: Any = None, *, was_traced: bool = Tru
             f"Pass mode='max' or mode='min' to {callback}.",
             is_about_data=False,
         )
+    if "truth value of an array" in text:
+        return ErrorCause(
+            "a callback compares a metric that has several values, such as one for each class.",
+            'Let it have one: keras.metrics.F1Score(average="macro").',
+            is_about_data=False,
+        )
     if type(error).__name__ == "ResourceExhaustedError":
         remedy = "Use smaller batches, or a smaller model."
         return ErrorCause("the memory is not enough.", remedy, is_about_data=False)
