@@ -7,10 +7,10 @@ what lies between parallel branches and their merge, then long chains.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, groupby
+from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 from kmagic.display.model.diagram_graph import DiagramGraph, DiagramNode
@@ -335,9 +335,8 @@ def abbreviate_labels(labels: Sequence[str]) -> str:
 
 # --- structure ------------------------------------------------------------------------------------
 # The graph is split at the nodes that every path passes. Between two of them there are either no
-# nodes or parallel branches, which are split in turn. An edge past other nodes is an arc. If a part
-# cannot be split, its longest edges become arcs until it can; as a last resort all edges except
-# those between neighbours do.
+# nodes or parallel branches, which are split in turn. An edge past other nodes is an arc. In a part
+# that cannot be split, all edges except those between neighbours are arcs.
 
 START, END, GAP = -1, -2, -3
 """Before and after all nodes; in a series: what follows is not connected with what is before."""
@@ -422,7 +421,7 @@ def _branches(first: int, inner: list[int], last: int, edges: Edges, arcs: Arcs)
     branches = [
         _between(first, part, last, edges, arcs)
         if _cuts(first, part, last, edges)
-        else _loosened(first, part, last, edges, arcs)
+        else _in_order(first, part, last, edges, arcs)
         for part in _components(inner, edges)
     ]
     return branches[0] if len(branches) == 1 else [Branches(branches)]
@@ -440,32 +439,9 @@ def _components(inner: list[int], edges: Edges) -> list[list[int]]:
     return [sorted(part) for part in {id(part): part for part in parts.values()}.values()]
 
 
-def _loosened(first: int, part: list[int], last: int, edges: Edges, arcs: Arcs) -> Series:
-    """A part that cannot be split: make its longest edge an arc, and try again."""
-    order = {node: index for index, node in enumerate((first, *part, last))}
-    own = {node: edges.get(node, set()) & order.keys() - {first} for node in (first, *part)}
-    own[first].discard(last)
-    inputs = Counter(chain.from_iterable(own.values()))
-    while True:
-        spare = [
-            (order[target] - order[node], node, target)
-            for node, targets in own.items()
-            for target in targets
-            if len(targets) > 1 and inputs[target] > 1
-        ]
-        if not spare:
-            return _in_order(first, part, last, own, arcs)
-        _, node, target = max(spare)
-        if node != START and target != END:
-            arcs.append((node, target))
-        own[node].discard(target)
-        inputs[target] -= 1
-        if len(_components(part, own)) > 1 or _cuts(first, part, last, own):
-            return _branches(first, part, last, {**edges, **own}, arcs)
-
-
 def _in_order(first: int, part: list[int], last: int, edges: Edges, arcs: Arcs) -> Series:
     """The nodes one after the other, with arcs for all other edges."""
+    inner = {first, *part, last}
     series: Series = []
     previous = first
     shown = set()
@@ -479,8 +455,8 @@ def _in_order(first: int, part: list[int], last: int, edges: Edges, arcs: Arcs) 
     series.pop()  # the last node belongs to the next part
     arcs += [
         (node, target)
-        for node, targets in edges.items()
-        for target in targets
-        if (node, target) not in shown and node != START and target != END
+        for node in (first, *part)
+        for target in edges.get(node, set()) & inner - {first}
+        if (node, target) not in shown | {(first, last)} and node != START and target != END
     ]
     return series
