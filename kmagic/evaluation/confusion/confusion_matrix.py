@@ -517,15 +517,11 @@ def check_normalize(over: str) -> None:
 
 
 def natural_order(names: Sequence[str]) -> NDArray[np.intp]:
-    """Indices that sort names alphabetically, with numbers in them by their value only.
+    """Indices that sort names alphabetically, with numbers in them by their value.
 
     Names that differ in leading zeros only keep their order.
     """
-
-    def key(index: int) -> list[Any]:
-        return [part[:2] if part[0] else part for part in natural_sort_key(names[index])]
-
-    return np.array(sorted(range(len(names)), key=key), np.intp)
+    return np.array(sorted(range(len(names)), key=lambda k: natural_sort_key(names[k])), np.intp)
 
 
 def _cluster(matrix: NDArray[Any]) -> NDArray[np.intp]:
