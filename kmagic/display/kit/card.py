@@ -107,11 +107,14 @@ def bar_html(share: float, *, colour: str = BLUE, label: str = "") -> str:
     )
 
 
-def table_html(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table_html(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A table whose rows begin with their name; all cells are HTML."""
-    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+    left = 'class="km-left" style="text-align:left"'
+    first, *others = heads
+    head = f'<th scope="col" {left}>{first}</th>'
+    head += "".join(f'<th scope="col">{text}</th>' for text in others)
     body = "".join(
-        f'<tr><th scope="row" class="km-left" style="text-align:left">{name}</th>'
+        f'<tr><th scope="row" {left}>{name}</th>'
         f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
         for name, *cells in rows
     )

@@ -12,6 +12,7 @@ from kmagic.display.kit.card import (
     escape_html,
     image_html,
     mime_bundle,
+    table_html,
 )
 from kmagic.display.kit.chart import Chart, Curve, CurveKind, chart_to_text, visible_points
 from kmagic.display.training.training_card import charts_html
@@ -73,7 +74,10 @@ def history_bundle(history: RunHistory) -> Bundle:
     if len(history.runs) > len(newest):
         hidden = pluralize(len(history.runs) - len(newest), "earlier run")
         foot.append(f"{hidden} in to_frame()")
-    table = _table_html(head, "".join(rows))
+    table = (
+        '<div style="overflow-x:auto"><table class="km-table">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
     card = card_html("Runs", pluralize(len(history.runs), "run"), table, foot=" · ".join(foot))
     return mime_bundle(repr(history), card)
 
@@ -184,7 +188,7 @@ def _metrics_html(comparison: RunComparison) -> str:
     if not is_static():
         rows.append(["time", *(format_duration(run.seconds) for run in runs), ""])
     rows.append(["outcome", *map(outcome_text, runs), ""])
-    return _text_table(["at the best epoch", *comparison.names, "difference"], rows)
+    return _texts_html(["at the best epoch", *comparison.names, "difference"], rows)
 
 
 def _differences_html(comparison: RunComparison) -> str:
@@ -192,7 +196,7 @@ def _differences_html(comparison: RunComparison) -> str:
     lines = comparison.changed_lines
     if not rows and not lines:
         return '<div style="margin-top:8px">Both runs used the same settings.</div>'
-    table = _text_table(["different settings", *comparison.names], rows) if rows else ""
+    table = _texts_html(["different settings", *comparison.names], rows) if rows else ""
     html = f'<div style="margin-top:8px">{table}</div>'
     if lines:
         one, other = map(escape_html, comparison.names)
@@ -205,22 +209,6 @@ def _differences_html(comparison: RunComparison) -> str:
     return html
 
 
-def _text_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(
-        f'<th scope="col"{"" if index else LEFT}>{escape_html(text)}</th>'
-        for index, text in enumerate(heads)
-    )
-    body = "".join(
-        f'<tr><th scope="row"{LEFT}><span style="font-weight:400">{escape_html(row[0])}</span></th>'
-        + "".join(f"<td>{escape_html(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in rows
-    )
-    return _table_html(head, body)
-
-
-def _table_html(head: str, body: str) -> str:
-    return (
-        '<div style="overflow-x:auto"><table class="km-table">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+def _texts_html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    table = table_html(map(escape_html, heads), (map(escape_html, row) for row in rows))
+    return f'<div style="overflow-x:auto">{table}</div>'
