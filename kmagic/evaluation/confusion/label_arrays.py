@@ -29,7 +29,6 @@ ClassNames: TypeAlias = Sequence[object] | Mapping[int, object]
 Label: TypeAlias = int | str
 
 DEFAULT_THRESHOLD = 0.5
-MAX_SPREAD = 4  # ids within this many times the number of samples are looked up in a table
 CHUNK_VALUES = 4_000_000  # scores processed at a time, which avoids a second copy of all
 ROUNDING = 1e-6  # how far a probability may exceed 1
 
@@ -302,8 +301,9 @@ def label_indices(
         return np.array(values, dtype=np.intp)  # a copy: the user's array may change
     known = np.array(wanted)
     order = np.argsort(known)
-    position = np.searchsorted(known, values, sorter=order).clip(max=len(known) - 1)
-    indices: NDArray[np.intp] = order[position]
+    indices: NDArray[np.intp] = order[
+        np.searchsorted(known, values, sorter=order).clip(max=len(known) - 1)
+    ]
     is_unknown = known[indices] != values
     if is_unknown.any():
         first = int(is_unknown.argmax())
@@ -415,18 +415,7 @@ def _list_classes(
             ),
             Text("Pass the names in the order of the ids: ", Option("class_names"), "."),
         )
-    ids = _distinct([side.values for side in sides]) if width is None else tuple(range(width))
+    if width is not None:
+        return tuple(range(width)), tuple(map(str, range(width)))
+    ids = tuple(np.unique(np.concatenate([side.values for side in sides])).tolist())
     return ids, tuple(map(str, ids))
-
-
-def _distinct(arrays: list[NDArray[Any]]) -> tuple[Label, ...]:
-    """All labels that occur, sorted."""
-    if arrays[0].dtype.kind != "U":
-        low = min(int(array.min()) for array in arrays)
-        high = max(int(array.max()) for array in arrays)
-        if high - low < MAX_SPREAD * len(arrays[0]):
-            occurs = np.zeros(high - low + 1, dtype=bool)
-            for array in arrays:
-                occurs[array - low] = True
-            return tuple((np.flatnonzero(occurs) + low).tolist())
-    return tuple(np.unique(np.concatenate(arrays)).tolist())

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kmagic.data.folders import TEXT_SUFFIXES, files_below, files_matching
+from kmagic.data.folders import TEXT_SUFFIXES, files_below, files_matching, read_texts
 from kmagic.data.images.image_reader import is_image_file, is_pillow_image, is_url
 from kmagic.data.paths import is_table_name, local_path
 from kmagic.data.preparation.raw_detection import prepare_frame, prepare_if_raw, prepare_table_rows
@@ -24,7 +24,6 @@ from kmagic.models.model_arrays import dense_rows, sample_shape, sparse_rows
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Text
 from kmagic.support.model_registry import dataset_for
-from kmagic.support.regular_files import EMPTY, file_problem
 from kmagic.support.sentences import as_sentences
 
 MIN_PIXELS = 16  # a row of fewer values is not an image
@@ -79,7 +78,7 @@ def _convert(model: Any, data: Any, x: Any) -> ModelInputs:
         reject_images(model, data)
         return ModelInputs(images=x)
     if _takes_text(model, data) and (files := _text_files(x)):
-        inputs = _convert_sentences(model, data, [_read_text(file) for file in files])
+        inputs = _convert_sentences(model, data, read_texts(files).tolist())
         return replace(inputs, sample_names=[str(file) for file in files])
     sentences = as_sentences(x)
     if hasattr(x, "iloc") and sentences is None:
@@ -236,23 +235,11 @@ def _text_files(x: Any) -> list[Path]:
         found = files_below(path) if path.is_dir() else files_matching(path) if is_pattern else []
     except OSError:  # such as a folder that cannot be read
         return []
-    texts = [file for file in found if file.suffix.lower() in TEXT_SUFFIXES]
-    if not texts and not isinstance(x, str):
-        return [path]
-    if not texts and path.suffix.lower() in TEXT_SUFFIXES and " " not in path.name:
+    texts = [file for file in found if file.suffix.lower() in TEXT_SUFFIXES and file.is_file()]
+    looks_like_a_file = path.suffix.lower() in TEXT_SUFFIXES and " " not in path.name
+    if not texts and (looks_like_a_file or not isinstance(x, str)):
         raise EvaluationError(f"No file matches {x}." if is_pattern else f"There is no file {x}.")
     return texts
-
-
-def _read_text(path: Path) -> str:
-    try:
-        problem = file_problem(path)
-        if problem not in ("", EMPTY):
-            raise EvaluationError(f"Cannot read {path}: it {problem}.")
-        return "" if problem else path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise EvaluationError(f"Cannot read {path}: {reason}.") from error
 
 
 def _as_batch(model: Any, x: Any) -> Any:

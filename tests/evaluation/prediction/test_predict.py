@@ -284,7 +284,7 @@ def test_files_of_texts(tmp_path) -> None:
         result = kmagic.predict(model, given)
         np.testing.assert_allclose(result, expected, rtol=1e-6)
     assert [Path(name).name for name in result.to_frame().index] == list(texts)
-    with pytest.raises(EvaluationError, match="Cannot read"):
+    with pytest.raises(EvaluationError, match="There is no file"):
         kmagic.predict(model, tmp_path / "nowhere.txt")
 
 
