@@ -150,9 +150,7 @@ class ImagePreprocessor:
             loaded = self._load_array(np.asarray(image), keep=keep)
         else:
             loaded = fit_image(read_image(image, source.name), self.size, keep=keep)
-        if self.shape is None:
-            return loaded
-        return replace(loaded, pixels=match_axes(loaded.pixels, len(self.shape)))
+        return replace(loaded, pixels=match_axes(loaded.pixels[None], self.shape)[0])
 
     def to_batch(self, images: Sequence[LoadedImage]) -> NDArray[Any]:
         """Images of the same shape as a batch that the model takes."""

@@ -55,6 +55,14 @@ def predict_in_batches(model: Any, x: Any, *, batch_size: int | None = None) -> 
     arrays = to_arrays(model, x)
     if arrays is None:
         return predict_stream([model], x)[0][0]
+    outputs = predict_outputs(model, arrays, batch_size=batch_size)
+    return _only_output(list(outputs.values()))
+
+
+def predict_outputs(
+    model: Any, arrays: Any, *, batch_size: int | None = None
+) -> dict[Any, NDArray[Any]]:
+    """All outputs of the model for arrays of :func:`to_arrays`, by their names or positions."""
     check_sample_shape(model, arrays)
     parts = input_arrays(arrays)
     samples = int(parts[0].shape[0])
@@ -64,23 +72,28 @@ def predict_in_batches(model: Any, x: Any, *, batch_size: int | None = None) -> 
         raise option_error("x", "is empty: nothing to predict.")
     check_batch_size(model, samples, batch_size)
     step = batch_size or fixed_batch_size(model) or _default_batch_size(parts)
-    result: NDArray[Any] | None = None
     shape = None if isinstance(arrays, dict | list) else sample_shape(model)
+    results: dict[Any, NDArray[Any]] = {}
     with Progress(samples, "samples predicted") as progress:
         for start in range(0, samples, step):
             stop = min(start + step, samples)
-            rows = predict_batch(model, _slice(arrays, start, stop), shape)
-            if rows.shape[:1] != (stop - start,):
-                raise EvaluationError(
-                    f"The model must return one row for each of {stop - start:,} samples; got an "
-                    f"array of shape {shape_tuple(rows.shape)}."
-                )
-            if result is None:
-                result = np.empty((samples, *rows.shape[1:]), dtype=rows.dtype)
-            result[start:stop] = rows
+            batch = _slice(arrays, start, stop)
+            outputs = outputs_of_batch(model, match_axes(batch, shape))
+            if not isinstance(outputs, dict):
+                several = isinstance(outputs, list | tuple)
+                outputs = dict(enumerate(outputs if several else [outputs]))
+            for key, output in outputs.items():
+                rows = np.asarray(output)
+                if rows.shape[:1] != (stop - start,):
+                    raise EvaluationError(
+                        f"The model must return one row for each of {stop - start:,} samples; got "
+                        f"an array of shape {shape_tuple(rows.shape)}."
+                    )
+                if key not in results:
+                    results[key] = np.empty((samples, *rows.shape[1:]), dtype=rows.dtype)
+                results[key][start:stop] = rows
             progress.advance(stop - start)
-    assert result is not None  # noqa: S101 - there was at least one batch
-    return result
+    return results
 
 
 def predict_stream(
@@ -113,7 +126,7 @@ def predict_stream(
                 message = "A stream must yield batches of samples; this one yields single samples."
                 raise EvaluationError(message, "Batch them: stream.batch(32).")
             if shape is not None:
-                check_sample_shape(model, match_axes(batch, len(shape) + 1))
+                check_sample_shape(model, match_axes(batch, shape))
             predicted.append(predict_batch(model, batch, shape))
         outputs = list(y.values()) if isinstance(y, dict) else y if isinstance(y, list) else [y]
         if y is not None and len(outputs) == 1:
@@ -239,9 +252,7 @@ def to_classes(output: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.in
 
 def predict_batch(model: Any, batch: Any, shape: Shape | None = None) -> NDArray[Any]:
     """The output of the model for one batch; of a model with a fixed batch size, also for less."""
-    if shape is not None:
-        batch = match_axes(batch, len(shape) + 1)
-    return _only_output(outputs_of_batch(model, batch))
+    return _only_output(outputs_of_batch(model, match_axes(batch, shape)))
 
 
 def outputs_of_batch(model: Any, batch: Any) -> Any:
@@ -271,11 +282,11 @@ def pad_batch(model: Any, batch: Any) -> Any:
     return keras.tree.map_structure(padded, batch)
 
 
-def match_axes(array: Any, axes: int) -> Any:
-    """An array with a last axis of size one added or dropped, if the model needs that."""
-    if array.ndim == axes:
-        return array
-    return array[..., None] if array.ndim < axes else array[..., 0]
+def match_axes(batch: Any, shape: Shape | None) -> Any:
+    """A batch with a last axis of size one added or dropped, if samples of ``shape`` need that."""
+    if shape is None or batch.ndim == len(shape) + 1:
+        return batch
+    return batch[..., None] if batch.ndim <= len(shape) else batch[..., 0]
 
 
 def to_arrays(model: Any, x: Any) -> Any:

@@ -20,9 +20,9 @@ from kmagic.evaluation.classification.image_inputs import (
 )
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import (
-    outputs_of_batch,
     predict_batch,
     predict_in_batches,
+    predict_outputs,
     predict_stream,
     to_arrays,
 )
@@ -245,9 +245,9 @@ def _predict_outputs(
     model: Any, inputs: ModelInputs, batch_size: int | None, name: str
 ) -> MultiOutputPredictions:
     """One array per output, all from one pass over the samples."""
-    joined = _JoinedOutputs(model)
-    rows = predict_in_batches(joined, inputs.x, batch_size=batch_size)
-    outputs = joined.split(rows)
+    outputs = predict_outputs(model, to_arrays(model, inputs.x), batch_size=batch_size)
+    if 0 in outputs:
+        outputs = dict(zip(map(str, model.output_names), outputs.values(), strict=True))
     arrays = {}
     for key, output in outputs.items():
         kind = output_kind_of(None, output)
@@ -257,33 +257,6 @@ def _predict_outputs(
         )
         arrays[key] = Predictions(output, info)
     return MultiOutputPredictions(arrays, name)
-
-
-class _JoinedOutputs:
-    """A model of several outputs as a model of one: its outputs, concatenated."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self._last: dict[str, NDArray[Any]] = {}  # outputs for the last batch
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def predict_on_batch(self, batch: Any) -> NDArray[Any]:
-        outputs = outputs_of_batch(self._model, batch)
-        if not isinstance(outputs, dict):
-            outputs = dict(zip(map(str, self._model.output_names), outputs, strict=True))
-        self._last = {key: np.asarray(value) for key, value in outputs.items()}
-        return np.concatenate([rows.reshape(len(rows), -1) for rows in self._last.values()], axis=1)
-
-    def split(self, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        ends = np.cumsum([output[0].size for output in self._last.values()])
-        return {
-            key: part.reshape(len(rows), *output.shape[1:]).astype(output.dtype)
-            for (key, output), part in zip(
-                self._last.items(), np.split(rows, ends[:-1], axis=1), strict=True
-            )
-        }
 
 
 # --- images -------------------------------------------------------------------------------------
