@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
 from importlib.resources import as_file, files
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from kmagic.data.assemble import Parts, apply_options, join_notes, train_test_indices
 from kmagic.data.dataset import Dataset
-from kmagic.data.known_datasets import KNOWN_DATASETS, KnownDataset, keras_file
+from kmagic.data.known_datasets import KNOWN_DATASETS, KnownDataset
 from kmagic.data.load_options import (
     DEFAULT_SPLIT,
     ONLY_FOR_OWN_DATA,
@@ -49,7 +48,11 @@ from kmagic.support.suggestions import did_you_mean
 
 T = TypeVar("T")
 KERAS_SPLIT_SEED = 113  # of its loader of Boston housing
-WORD_INDEX_FILES = {name: keras_file(f"{name}_word_index.json") for name in ("imdb", "reuters")}
+KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+WORD_INDEX_FILES = {
+    name: CachedFile(f"{name}_word_index.json", f"{KERAS_URL}{name}_word_index.json")
+    for name in ("imdb", "reuters")
+}
 
 
 class NotCachedError(Exception):
@@ -76,7 +79,7 @@ def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
     if known.kind == "text":
         split = split.convert(options.pad)
         encoding, encoding_problem = load_keras_encoding(name, options)
-    if known.columns is not None and columns != known.columns:
+    if columns != known.columns:
         selected = [known.columns.index(column) for column in columns]
         split = split.convert(lambda x: x[:, selected])
     if options.split is not None:
@@ -85,8 +88,10 @@ def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
         labels = None if known.classes is None else y
         train, test = train_test_indices(len(x), options.split, options.seed, labels)
         split = Parts(x[train], y[train], x[test], y[test])
-    has_remark = known.remark_column is None or known.remark_column in columns
-    length_note = Text()
+    remark, length_note = Text(), Text()
+    if known.remark_column in columns:
+        leave_out = Option("drop", known.remark_column)
+        remark = Text(known.remark, " Leave it out (", leave_out, ") unless that is the lesson.")
     if options.maxlen is not None:
         long_texts = f"Texts of {options.maxlen:,} words or more are left out ("
         length_note = Text(long_texts, Option("maxlen"), ").")
@@ -94,7 +99,7 @@ def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
         name,
         *split,
         known.classes,
-        note_text=join_notes(note, known.remark if has_remark else "", length_note),
+        note_text=join_notes(note, remark, length_note),
         source=source,
         title=known.title,
         columns=columns or None,
@@ -108,7 +113,7 @@ def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
 
 
 def _select_columns(known: KnownDataset, options: LoadOptions) -> tuple[str, ...]:
-    columns, listed = known.columns or (), options.features or options.drop or ()
+    columns, listed = known.columns, options.features or options.drop or ()
     unknown = [str(name) for name in listed if name not in columns]
     if unknown:
         available = f"Available: {', '.join(columns)}."
@@ -125,10 +130,7 @@ def _select_columns(known: KnownDataset, options: LoadOptions) -> tuple[str, ...
 def _load_parts(known: KnownDataset, options: LoadOptions) -> tuple[Parts, str, str]:
     """Both parts, where they are from, and a note."""
     if known.bundled:
-        _copy_to_cache(known)
-        note = _unusable_cache(known.files[0])
-        if note is not None:
-            return _load_bundled(known), "the copy bundled with kmagic", note
+        return _load_bundled(known), "the copy bundled with kmagic", ""
 
     def load() -> Any:
         load_keras()
@@ -149,43 +151,19 @@ def _load_parts(known: KnownDataset, options: LoadOptions) -> tuple[Parts, str, 
     return split, f"Keras's cache, {show_path(path_of(known.files[0]).parent)}", ""
 
 
-def _copy_to_cache(known: KnownDataset) -> None:
-    """Put the bundled file where Keras would download it to, if that is possible."""
-    partial = None
-    try:
-        path = path_of(known.files[0])
-        if path.exists():
-            return
-        partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with as_file(files("kmagic.data").joinpath("samples", known.bundled)) as bundled:
-            shutil.copyfile(bundled, partial)
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            if partial is not None:
-                partial.unlink(missing_ok=True)
-
-
-def _unusable_cache(file: CachedFile) -> str | None:
-    """None if Keras can read a file from its cache; otherwise a note, or ""."""
-    try:
-        state, path = state_of(file), path_of(file)
-        if state == "right" and os.access(path.parent, os.W_OK):
-            return None
-    except OSError:
-        return ""
-    is_other = f"{show_path(path)} is not the file that Keras expects and was not used."
-    return is_other if state == "wrong" else ""
+def _sample_arrays(name: str) -> dict[str, NDArray[Any]]:
+    """The arrays of a bundled file."""
+    with (
+        as_file(files("kmagic.data").joinpath("samples", name)) as path,
+        np.load(path, allow_pickle=False) as arrays,
+    ):
+        return dict(arrays)
 
 
 def _load_bundled(known: KnownDataset) -> Parts:
     """A bundled file, split as Keras's loader splits it."""
-    with (
-        as_file(files("kmagic.data").joinpath("samples", known.bundled)) as path,
-        np.load(path, allow_pickle=False) as arrays,
-    ):
-        x, y = arrays["x"], arrays["y"]
+    arrays = _sample_arrays(known.bundled)
+    x, y = arrays["x"], arrays["y"]
     order = np.arange(len(x))
     np.random.RandomState(KERAS_SPLIT_SEED).shuffle(order)
     train, test = np.split(order, [int(len(x) * (1 - DEFAULT_SPLIT))])
@@ -193,11 +171,8 @@ def _load_bundled(known: KnownDataset) -> Parts:
 
 
 def _load_sample(known: KnownDataset, reason: str) -> tuple[Parts, str, str]:
-    with (
-        as_file(files("kmagic.data").joinpath("samples", known.sample)) as path,
-        np.load(path, allow_pickle=False) as sample,
-    ):
-        split = Parts(*(sample[name] for name in Parts._fields))
+    arrays = _sample_arrays(known.sample)
+    split = Parts(*(arrays[name] for name in Parts._fields))
     rows = len(split.x_train) + len(split.x_test)
     note = f"Only a sample of {rows:,} real rows: {reason}. {short_download_remedy(known.files)}"
     warnings.warn(f"{known.name}: {note}", SampleDataWarning, stacklevel=5)

@@ -249,40 +249,22 @@ def no_network(*_: Any) -> Any:
     raise AssertionError("the network was used")
 
 
-def test_a_wrong_file_in_the_cache_is_replaced_by_the_bundled_one(
+def test_boston_housing_needs_neither_a_cache_nor_a_network(
     refused: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = refused.read_bytes()
-    monkeypatch.setattr(downloads, "is_reachable", no_network)
-    data = load_data("boston_housing")
-    assert data.x_train.shape == (404, 13)
-    assert "boston_housing.npz is not the file that Keras expects and was not used" in data.note
+    with monkeypatch.context() as patch:
+        patch.setattr(downloads, "is_reachable", no_network)
+        patch.setattr(Path, "mkdir", no_network)
+        data = load_data("boston_housing")
+    assert data.source == "the copy bundled with kmagic"
+    assert data.note.startswith('Column "B" (index 11) is computed from the share')
     assert refused.read_bytes() == before
-
-
-@pytest.mark.parametrize("failure", ["copy", "folder", "no access"])
-def test_boston_housing_needs_neither_a_cache_nor_a_network(
-    keras_home: Path, monkeypatch: pytest.MonkeyPatch, failure: str
-) -> None:
-    expected = load_data("boston_housing")  # through Keras
-    assert "Keras's cache" in expected.source
-    path = keras_home / "datasets" / "boston_housing.npz"
-    path.unlink()
-    monkeypatch.setattr(downloads, "is_reachable", no_network)
-
-    def refuse(*_: Any, **__: Any) -> Any:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-    if failure == "copy":
-        monkeypatch.setattr(shutil, "copyfile", refuse)
-    elif failure == "folder":
-        monkeypatch.setattr(Path, "mkdir", refuse)
-    else:
-        monkeypatch.setattr(Path, "exists", refuse)
-    data = load_data("boston_housing")
-    assert "bundled with kmagic" in data.source
-    for part in ("x_train", "y_train", "x_test", "y_test"):
-        np.testing.assert_array_equal(getattr(data, part), getattr(expected, part), strict=True)
+    refused.write_bytes(RIGHT)
+    expected = import_module("keras.datasets.boston_housing").load_data()
+    for part, arrays in zip(("train", "test"), expected, strict=True):
+        for axis, array in zip("xy", arrays, strict=True):
+            np.testing.assert_array_equal(getattr(data, f"{axis}_{part}"), array, strict=True)
 
 
 # --- the network ------------------------------------------------------------------------------
