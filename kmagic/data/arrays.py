@@ -29,6 +29,7 @@ from kmagic.data.load_options import (
     LoadOptions,
     check_applies,
     inapplicable,
+    reject_options,
 )
 from kmagic.data.paths import explain_read_errors
 from kmagic.data.preparation.scaling import Scaling
@@ -73,7 +74,11 @@ def load_arrays(parts: Parts, options: LoadOptions, name: str, source: str) -> D
     kind = "text" if options.words is not None and first.dtype.kind in "iu" else _kind_of(first)
     subject = f"{name} {DESCRIPTIONS[kind]}"
     check_applies(options, kind, subject)
-    _reject_file_options(options, subject)
+    frames = " Or pass a data frame: pandas.DataFrame(x, columns=[...])."
+    named = f"tables with named columns; {subject}"
+    reject_options(options, OPTIONS_OF_KIND["table"], named, frames)
+    files = f"files, not to arrays; {subject}"
+    reject_options(options, ("size", "gray"), files, " keras.ops.image resizes arrays.")
     are_images = kind == "images"
     target = decide_target(y, options, images=are_images)
     is_scaled = are_images and first.dtype.kind == "f" and first.min() >= 0 and first.max() <= 1
@@ -297,21 +302,6 @@ def _fail_type(name: str, actual: str) -> NoReturn:
     raise DataError(f"{name} must contain numbers or texts; got {actual}.", _FRAME_REMEDY)
 
 
-def _reject_file_options(options: LoadOptions, subject: str) -> None:
-    """Reject options of named columns and of image files, which arrays do not have."""
-    alternatives = (
-        (
-            OPTIONS_OF_KIND["table"],
-            "tables with named columns",
-            " Or pass a data frame: pandas.DataFrame(x, columns=[...]).",
-        ),
-        (("size", "gray"), "files, not to arrays", " keras.ops.image resizes arrays."),
-    )
-    for listed, applies_to, alternative in alternatives:
-        for option in filter(options.is_set, listed):
-            raise inapplicable(option, f"{applies_to}; {subject}", alternative=alternative)
-
-
 def _parts_by_name(arrays: Mapping[str, Any], subject: str) -> Parts:
     for names in (Parts._fields, Parts._fields[:2], ("x", "y"), ("X", "y"), ("data", "target")):
         if all(name in arrays for name in names):
@@ -397,17 +387,19 @@ def read_stream(stream: Any, name: str) -> Parts:
     available = available_memory()
     # Half of it, because the elements are concatenated then.
     limit = DEFAULT_LIMIT if available is None else int(MAX_SHARE * available / 2)
-    element_size = _size_of(x_spec) + _size_of(y_spec)
-    if length > 0 and element_size and length * element_size > limit:
-        raise _too_large(name, length * element_size, limit)
     x, y, size = [], [], 0
     with Progress(max(length, 0), "batches" if is_batched else "samples") as progress:
-        for inputs, targets in stream:
-            x.append(inputs.numpy())
-            y.append(targets.numpy())
-            size += getattr(x[-1], "nbytes", 0) + getattr(y[-1], "nbytes", 0)
-            if size > limit:
-                raise _too_large(name, size, limit)
+        for inputs, targets in stream.as_numpy_iterator():
+            x.append(inputs)
+            y.append(targets)
+            size += getattr(inputs, "nbytes", 0) + getattr(targets, "nbytes", 0)
+            expected = size * max(length / len(x), 1)
+            if expected > limit:
+                needed, allowed = format_bytes(expected), format_bytes(limit)
+                message = (
+                    f"{name} takes {needed} of memory or more, but only {allowed} can be used."
+                )
+                raise DataError(message, _READ_LESS)
             if length > 0:
                 progress.advance()
     if not x:
@@ -431,13 +423,6 @@ def _check_pairs(spec: Any, name: str, tf: Any) -> tuple[Any, Any]:
     return spec[0], spec[1]
 
 
-def _size_of(spec: Any) -> int:
-    """Bytes of one element; 0 if its shape does not tell."""
-    if not spec.shape.is_fully_defined() or not hasattr(spec.dtype, "size"):
-        return 0
-    return int(math.prod(spec.shape.as_list()) * spec.dtype.size)
-
-
 def _concatenate_elements(elements: list[Any], *, is_batched: bool) -> NDArray[Any]:
     shapes = {np.shape(element)[is_batched:] for element in elements}
     if len(shapes) > 1:
@@ -447,11 +432,3 @@ def _concatenate_elements(elements: list[Any], *, is_batched: bool) -> NDArray[A
             "Bring them to one size first, with stream.map or padded_batch.",
         )
     return np.concatenate(elements) if is_batched else np.stack(elements)
-
-
-def _too_large(name: str, size: int, limit: int) -> DataError:
-    return DataError(
-        f"{name} takes {format_bytes(size)} of memory or more, but only {format_bytes(limit)} can "
-        "be used.",
-        _READ_LESS,
-    )

@@ -24,6 +24,7 @@ from kmagic.data.load_options import (
     LoadOptions,
     check_applies,
     inapplicable,
+    reject_options,
 )
 from kmagic.data.paths import existing_path
 from kmagic.data.preparation.columns import Columns, TableColumn
@@ -68,8 +69,7 @@ def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
     known = KNOWN_DATASETS[name]
     contents = "is a table of numbers" if known.kind == "table" else f"contains {known.kind}"
     check_applies(options, known.kind, f"{name} {contents}")
-    for option in filter(options.is_set, ONLY_FOR_OWN_DATA):
-        raise inapplicable(option, f"your own data; {name} is one of Keras's datasets")
+    reject_options(options, ONLY_FOR_OWN_DATA, f"your own data; {name} is one of Keras's datasets")
     if options.onehot and known.classes is None:
         reason = f"classes, but {name} has numbers to predict"
         raise inapplicable("onehot", reason, value=True)

@@ -205,10 +205,9 @@ def check_applies(
     The subject says what the data are: "photos contains images".
     """
     for applies_to, listed in OPTIONS_OF_KIND.items():
-        for option in listed if applies_to != kind else ():
-            if option not in except_for and options.is_set(option):
-                noun = "tables" if applies_to == "table" else applies_to
-                raise inapplicable(option, f"{noun}; {subject}")
+        noun = "tables" if applies_to == "table" else applies_to
+        if applies_to != kind and not set(listed) <= set(except_for):
+            reject_options(options, listed, f"{noun}; {subject}")
     if options.scale != "none" and kind == "text":
         raise DataError(
             f"{subject}: word indices stand for words and cannot be scaled.",
@@ -219,6 +218,14 @@ def check_applies(
             Text(Option("scale", 255), f" only applies to pixel values; {subject}."),
             Text("Use ", Option("scale", "standard"), "."),
         )
+
+
+def reject_options(
+    options: LoadOptions, names: Collection[str], applies_to: str, alternative: str = ""
+) -> None:
+    """Reject options that only apply to something else."""
+    for option in filter(options.is_set, names):
+        raise inapplicable(option, applies_to, alternative=alternative)
 
 
 def inapplicable(

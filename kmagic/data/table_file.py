@@ -22,7 +22,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
-from kmagic.data.load_options import LoadOptions, read_delimiter
+from kmagic.data.load_options import LoadOptions, read_delimiter, reject_options
 from kmagic.data.paths import (
     EXCEL_SUFFIXES,
     PARQUET_SUFFIXES,
@@ -99,11 +99,12 @@ def read_table(path: Path, options: LoadOptions, *, as_text: bool = False) -> Ta
     remedy = "Read a part of it with pandas (nrows=, usecols=), or feed the model with tf.data."
     require_memory(MEMORY_FACTOR * size, show_path(path), remedy)
     suffix = path.suffix.lower()
+    if suffix in (*PARQUET_SUFFIXES, *EXCEL_SUFFIXES):
+        only = f"text files, such as .csv, not to {suffix}"
+        reject_options(options, ("delimiter", "encoding"), only)
     if suffix in PARQUET_SUFFIXES:
-        _reject_text_options(options, "a parquet file")
         return TableFile(_read_parquet(path), "parquet")
     if suffix in EXCEL_SUFFIXES:
-        _reject_text_options(options, "an Excel file")
         return _read_excel(path, options, as_text=as_text)
     return _read_text_table(path, options, as_text=as_text)
 
@@ -116,12 +117,6 @@ def read_rows(path: Path, columns: Sequence[str]) -> Any:
     if are_numbered and not set(columns) <= set(frame.columns):
         frame = read_table(path, LoadOptions(header=False), as_text=True).frame
     return frame
-
-
-def _reject_text_options(options: LoadOptions, kind: str) -> None:
-    for option in filter(options.is_set, ("delimiter", "encoding")):
-        message = Text(Option(option), f" only applies to text files, such as .csv, not to {kind}.")
-        raise DataError(message, Text("Leave out ", Option(option), "."))
 
 
 def _read_parquet(path: Path) -> Any:

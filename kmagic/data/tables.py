@@ -27,7 +27,7 @@ from kmagic.data.column_types import (
 )
 from kmagic.data.dataset import Dataset
 from kmagic.data.images.image_folder import load_image_list
-from kmagic.data.load_options import OPTIONS_OF_KIND, LoadOptions, check_applies, inapplicable
+from kmagic.data.load_options import OPTIONS_OF_KIND, LoadOptions, check_applies, reject_options
 from kmagic.data.paths import looks_like_files
 from kmagic.data.preparation.cell_format import (
     EMPTY_WORDS,
@@ -47,6 +47,7 @@ from kmagic.support.messages import Option, Part, Text
 from kmagic.support.suggestions import did_you_mean
 
 TARGET_NAMES = ("target", "label", "labels", "class", "y")
+FILE_OPTIONS = ("delimiter", "header", "encoding")
 MAX_CATEGORIES = 1000
 MAX_RESEMBLING = 3  # columns that may identify the rows
 
@@ -105,7 +106,7 @@ def load_frames(
 ) -> Dataset:
     """Load a table, or its training and its test part; ``file`` says how it was read."""
     if file is None:
-        _reject_file_options(options, name)
+        reject_options(options, FILE_OPTIONS, f"files; {name} is a data frame")
     frames = [_with_text_names(frame, name) for frame in frames]
     target = _find_target(frames[0], options, name, file)
     for frame in frames[1:]:
@@ -125,16 +126,10 @@ def load_frames(
     return _load(frames, target, options, name, source=source, file=file)
 
 
-def _reject_file_options(options: LoadOptions, name: str) -> None:
-    for option in filter(options.is_set, ("delimiter", "header", "encoding")):
-        raise inapplicable(option, f"files; {name} is a data frame")
-
-
 def load_frame_pairs(parts: Parts, options: LoadOptions, name: str, source: str) -> Dataset:
     """Load a data frame of features with its targets, or a training and a test part of them."""
-    _reject_file_options(options, name)
-    if options.target is not None:
-        raise inapplicable("target", "a table that contains it, but y was passed")
+    reject_options(options, FILE_OPTIONS, f"files; {name} is a data frame")
+    reject_options(options, ["target"], "a table that contains it, but y was passed")
     pairs = [(parts.x_train, parts.y_train)]
     if parts.x_test is not None:
         pairs.append((parts.x_test, parts.y_test))
