@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -12,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.support.errors import DataError
-from kmagic.support.keras_import import load_keras
 from kmagic.support.memory import require_memory
 from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
@@ -271,7 +271,7 @@ def learn_text(
     truncating: Side = "pre",
     standardize: str | None = DEFAULT_STANDARDIZE,
 ) -> TextEncoding:
-    """Learn a vocabulary with Keras's TextVectorization.
+    """Learn the vocabulary that Keras's TextVectorization learns.
 
     Args:
         texts: The sentences of the training data.
@@ -298,19 +298,12 @@ def learn_text(
             expected=f"at least {MIN_VOCABULARY} (padding, unknown words and one word)",
             actual=num_words,
         )
-    if standardize == WORD_SEQUENCE:  # which TextVectorization does not offer
-        texts = [" ".join(empty.words(text)) for text in texts]
-    load_keras()
-    from keras.layers import TextVectorization  # noqa: PLC0415 - only where texts are encoded
-
-    layer = TextVectorization(
-        max_tokens=num_words, standardize=None if standardize == WORD_SEQUENCE else standardize
-    )
-    layer.adapt(np.asarray(texts, dtype=object))
-    vocabulary = tuple(map(str, layer.get_vocabulary()))
-    if len(vocabulary) < MIN_VOCABULARY:
+    counts = Counter(word for text in texts for word in empty.words(text))
+    counts.pop(UNKNOWN_WORD, None)
+    if not counts:
         raise DataError(f"The {len(texts):,} texts contain no word.")
-    return replace(empty, vocabulary=vocabulary)
+    words = sorted(counts, key=lambda word: (counts[word], word), reverse=True)
+    return replace(empty, vocabulary=("", UNKNOWN_WORD, *words)[:num_words])
 
 
 def from_word_index(

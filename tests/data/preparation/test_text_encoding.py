@@ -78,6 +78,18 @@ def test_the_learned_vocabulary_is_that_of_keras() -> None:
     np.testing.assert_array_equal(ours.encode(FILMS), layer(np.array(FILMS, dtype=object)))
 
 
+@pytest.mark.parametrize("standardize", ["lower", "strip_punctuation", None])
+@pytest.mark.parametrize("num_words", [5, None])
+def test_the_order_of_words_is_that_of_keras(standardize: Any, num_words: int | None) -> None:
+    from keras.layers import TextVectorization
+
+    texts = ["b a. B A", "ä b [UNK] é", "z Z z 'x' \u4e2d \U0001f600 a", "  \t", "b\nb"]
+    layer = TextVectorization(num_words, standardize=standardize)
+    layer.adapt(np.array(texts, dtype=object))
+    ours = learn_text(texts, num_words=num_words, standardize=standardize)
+    assert list(ours.vocabulary) == layer.get_vocabulary()
+
+
 def test_without_maxlen_each_row_has_its_own_length() -> None:
     rows = learn_text(FILMS).encode(FILMS)
     assert rows.dtype == object
