@@ -233,16 +233,7 @@ def apply_options(data: Dataset, options: LoadOptions) -> Dataset:
 
 
 def encode_texts(split: Parts, options: LoadOptions) -> tuple[Parts, TextEncoding | None]:
-    """Encode sentences by a vocabulary of the training part, if the options request it.
-
-    Example:
-        >>> from kmagic.data.load_options import LoadOptions
-        >>> texts = np.array(["a film", "a book"]), np.array(["a new film"])
-        >>> split = Parts(texts[0], np.array([0, 1]), texts[1], np.array([0]))
-        >>> encoded, encoding = encode_texts(split, LoadOptions(num_words=5, maxlen=3))
-        >>> encoded.x_train.tolist(), encoding.decode(encoded.x_test)
-        ([[0, 2, 3], [0, 2, 4]], ['a [UNK] film'])
-    """
+    """Encode sentences by a vocabulary of the training part, if the options request it."""
     if options.num_words is None and options.maxlen is None:
         return split, None
     encoding = learn_text(split.x_train, **options.text_encoding)

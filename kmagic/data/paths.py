@@ -32,12 +32,7 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def table_suffix(path: Path) -> str:
-    """The suffix of a file in lower case, without that of a compression.
-
-    Example:
-        >>> table_suffix(Path("a.CSV")), table_suffix(Path("a.tsv.gz"))
-        ('.csv', '.tsv')
-    """
+    """The suffix of a file in lower case, without that of a compression."""
     suffix = path.suffix.lower()
     return Path(path.stem).suffix.lower() if suffix in COMPRESSED_SUFFIXES else suffix
 

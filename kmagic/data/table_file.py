@@ -92,10 +92,7 @@ class TableFile:
 
 def read_table(path: Path, options: LoadOptions, *, as_text: bool = False) -> TableFile:
     """Read a file as a table; ``as_text`` leaves the numbers of text files as they are written."""
-    with explain_read_errors(path):
-        if problem := file_problem(path):
-            raise DataError(f"{show_path(path)} {problem}.")
-        size = path.stat().st_size
+    size = _check_file(path)
     remedy = "Read a part of it with pandas (nrows=, usecols=), or feed the model with tf.data."
     require_memory(MEMORY_FACTOR * size, show_path(path), remedy)
     suffix = path.suffix.lower()
@@ -103,10 +100,22 @@ def read_table(path: Path, options: LoadOptions, *, as_text: bool = False) -> Ta
         only = f"text files, such as .csv, not to {suffix}"
         reject_options(options, ("delimiter", "encoding"), only)
     if suffix in PARQUET_SUFFIXES:
-        return TableFile(_read_parquet(path), "parquet")
+        import pandas as pd  # noqa: PLC0415 - half a second to import
+
+        with _explain_package_errors(path, "parquet", "pyarrow"):
+            return TableFile(pd.read_parquet(path), "parquet")
     if suffix in EXCEL_SUFFIXES:
         return _read_excel(path, options, as_text=as_text)
     return _read_text_table(path, options, as_text=as_text)
+
+
+def _check_file(path: Path) -> int:
+    """The size of a file that can be read."""
+    with explain_read_errors(path):
+        if problem := file_problem(path):
+            raise DataError(f"{show_path(path)} {problem}.")
+        path.open("rb").close()
+        return path.stat().st_size
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> Any:
@@ -117,20 +126,6 @@ def read_rows(path: Path, columns: Sequence[str]) -> Any:
     if are_numbered and not set(columns) <= set(frame.columns):
         frame = read_table(path, LoadOptions(header=False), as_text=True).frame
     return frame
-
-
-def _read_parquet(path: Path) -> Any:
-    marker = b"PAR1"  # at the beginning and at the end
-    content = path.read_bytes()
-    if not (content[:4] == content[-4:] == marker) or len(content) <= 2 * len(marker):
-        raise DataError(
-            f"{show_path(path)} is not a parquet file, or is incomplete.",
-            "Download or write it again.",
-        )
-    import pandas as pd  # noqa: PLC0415 - half a second to import
-
-    with _explain_package_errors(path, "parquet", "pyarrow"):
-        return pd.read_parquet(path)
 
 
 def _read_excel(path: Path, options: LoadOptions, *, as_text: bool) -> TableFile:
@@ -181,11 +176,9 @@ def header_names(path: Path, delimiter: str = "") -> list[str]:
     Raises:
         DataError: It cannot be read.
     """
-    with explain_read_errors(path):
-        if problem := file_problem(path):
-            raise DataError(f"{show_path(path)} {problem}.")
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BEGINNING)
+    _check_file(path)
+    with path.open("rb") as stream:
+        content = stream.read(MAX_BEGINNING)
     content = content[: content.rfind(b"\n") + 1] or content
     file_name, options = show_path(path), LoadOptions(delimiter=read_delimiter(delimiter) or None)
     text, _ = _decode(content, file_name, options)
@@ -253,7 +246,11 @@ def _read_cells(
         raise DataError(f"{file_name} cannot be read as a table: {reason}.", _QUOTES) from error
     frame = frame.drop(columns=sample.width).dropna(how="all")
     frame = frame.set_axis(header.names(sample.width, file_name), axis=1)
-    notes: list[Any] = [header.note, _left_out(sample.leading, trailing)]
+    notes: list[Any] = [
+        header.note,
+        _left_out(sample.leading, "before"),
+        _left_out(trailing, "after"),
+    ]
     if skipped:
         notes.append(f"{pluralize(skipped, 'line')} before the table left out.")
     if options.header is None and (frame.iloc[:, 0] == frame.columns[0]).any():
@@ -583,14 +580,10 @@ def _trailing_lines(rows: Sequence[Sequence[str]], width: int) -> int:
     return footer if footer < len(rows) else 0
 
 
-def _left_out(leading: Sequence[Sequence[str]], trailing: Sequence[Sequence[str]]) -> str:
-    notes = []
-    for rows, place in ((leading, "before"), (trailing, "after")):
-        shown = [" ".join(filter(None, row))[:40] for row in rows if any(row)]
-        if shown:
-            listed = list_names(map(repr, shown), 2)
-            notes.append(f"{pluralize(len(shown), 'line')} {place} the table left out: {listed}.")
-    return " ".join(notes)
+def _left_out(rows: Sequence[Sequence[str]], place: str) -> str:
+    shown = [" ".join(filter(None, row))[:40] for row in rows if any(row)]
+    listed = list_names(map(repr, shown), 2)
+    return f"{pluralize(len(shown), 'line')} {place} the table left out: {listed}." if shown else ""
 
 
 # --- header ---------------------------------------------------------------------------------------

@@ -209,13 +209,7 @@ class Columns:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Columns:
-        """Create the columns that :meth:`get_config` described.
-
-        Example:
-            >>> few = Columns((TableColumn("size", fill=50.0),))
-            >>> Columns.from_config(few.get_config()).columns
-            (TableColumn(name='size', kind='number', categories=(), fill=50.0),)
-        """
+        """Create the columns that :meth:`get_config` described."""
         columns = []
         for column in config["columns"]:
             values = {**column, "categories": tuple(column.get("categories", ()))}

@@ -115,12 +115,7 @@ class Preparation:
         return images
 
     def expects(self) -> str:
-        """Describe the raw data that is expected.
-
-        Example:
-            >>> Preparation(image_shape=(28, 28)).expects()
-            'images of 28 x 28'
-        """
+        """Describe the raw data that is expected."""
         if self.columns is not None:
             return "a data frame or rows with the table's columns"
         if self.encoding is not None or self.sample_shape == ():
@@ -144,13 +139,7 @@ class Preparation:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Preparation:
-        """Create the preparation that :meth:`get_config` described.
-
-        Example:
-            >>> digits = Preparation("digits", ("0", "1"), Scaling("255"), image_shape=(8, 8))
-            >>> Preparation.from_config(digits.get_config()).classes
-            ('0', '1')
-        """
+        """Create the preparation that :meth:`get_config` described."""
         values = {_FORMER_KEYS.get(key, key): value for key, value in config.items()}
         for name in ("classes", "image_shape", "sample_shape"):
             if values.get(name) is not None:

@@ -29,15 +29,7 @@ UNCLEAR = (
 
 
 def prepare_table_rows(data: Any, x: Any) -> Any:
-    """Prepare rows of a table in the order of its columns, if some are words; else ``x``.
-
-    Example:
-        >>> import pandas as pd
-        >>> from kmagic.data.preparation.columns import learn_columns
-        >>> data = Preparation(columns=learn_columns(pd.DataFrame({"a": [1], "b": ["x"]})))
-        >>> prepare_table_rows(data, [[3, "x"], [4, "x"]]).tolist()
-        [[3.0, 1.0], [4.0, 1.0]]
-    """
+    """Prepare rows of a table in the order of its columns, if some are words; else ``x``."""
     columns = getattr(getattr(data, "preparation", None), "columns", None)
     if columns is None or not isinstance(x, list | tuple | np.ndarray) or not len(x):
         return x

@@ -25,13 +25,7 @@ class ScaleWarning(InputWarning):
 
 
 def value_spread(x: Any) -> float | None:
-    """Standard deviation of the values of samples; None where they are not an array of numbers.
-
-    Example:
-        >>> import numpy as np
-        >>> value_spread(np.array([[0, 255], [0, 255]])), value_spread("a text")
-        (127.5, None)
-    """
+    """Standard deviation of the values of samples; None where they are not an array of numbers."""
     import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
 
     if not hasattr(x, "__array__") or not hasattr(x, "shape"):
@@ -51,12 +45,7 @@ def input_spreads(model: Any, x: Any) -> dict[str, float]:
 
 
 def scale_difference(part: str, spreads: Mapping[str, float], training: Mapping[str, float]) -> str:
-    """Describe data that are scaled differently from the training data; "" if they are not.
-
-    Example:
-        >>> scale_difference("test", {"a": 79.2, "b": 1.0}, {"a": 0.31, "b": 1.1})[:46]
-        'The test data are scaled differently in a: the'
-    """
+    """Describe data that are scaled differently from the training data; "" if they are not."""
     inputs = [name for name in spreads if spreads[name] and training.get(name)]
     differing = [
         name for name in inputs if not 1 / MAX_RATIO < spreads[name] / training[name] < MAX_RATIO

@@ -101,12 +101,7 @@ class Scaling:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Scaling:
-        """Create the scaling that :meth:`get_config` described.
-
-        Example:
-            >>> Scaling.from_config({"kind": "255"}).describe()
-            'divided by 255'
-        """
+        """Create the scaling that :meth:`get_config` described."""
         learned = {
             name: np.asarray(config[name], dtype=np.float32)
             for name in ("mean", "deviation")

@@ -147,14 +147,7 @@ class TextEncoding:
         return padded
 
     def limit(self, rows: Sequence[Sequence[int]] | NDArray[Any]) -> NDArray[Any]:
-        """Replace indices beyond the vocabulary by ``unknown``, and pad.
-
-        Example:
-            >>> films = TextEncoding(("", "[UNK]", "a", "film"), maxlen=3)
-            >>> films.limit([[2, 900], [3]])
-            array([[0, 2, 1],
-                   [0, 0, 3]], dtype=int32)
-        """
+        """Replace indices beyond the vocabulary by ``unknown``, and pad."""
         size, unknown = len(self.vocabulary), self.unknown
         limited = [[each if each < size else unknown for each in map(int, row)] for row in rows]
         return self.pad(limited)
@@ -177,15 +170,7 @@ class TextEncoding:
         return (known and self.vocabulary[index]) or UNKNOWN_WORD
 
     def could_be_rows(self, rows: Any) -> bool:
-        """Whether an array could hold rows of word indices of this encoding.
-
-        Example:
-            >>> films = TextEncoding(("", "[UNK]", "film"), maxlen=3)
-            >>> films.could_be_rows(np.array([[0, 1, 2]]))
-            True
-            >>> films.could_be_rows(np.array([[0.5, 1.0]]))
-            False
-        """
+        """Whether an array could hold rows of word indices of this encoding."""
         if not isinstance(rows, np.ndarray) or not len(rows):
             return False
         if rows.dtype == object:
@@ -193,12 +178,7 @@ class TextEncoding:
         return rows.dtype.kind in "iu" and rows.shape[1:] == (self.maxlen,)
 
     def describe(self) -> str:
-        """Describe the encoding in a few words.
-
-        Example:
-            >>> TextEncoding(("", "[UNK]", "a", "film"), maxlen=100).describe()
-            'indices of 2 words, padded at the start to 100'
-        """
+        """Describe the encoding in a few words."""
         text = f"indices of {len(self.numbers):,} words"
         if self.maxlen is None:
             return text
@@ -212,12 +192,7 @@ class TextEncoding:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TextEncoding:
-        """Create the encoding that :meth:`get_config` described.
-
-        Example:
-            >>> TextEncoding.from_config({"vocabulary": ["", "[UNK]", "film"]}).numbers
-            {'film': 2}
-        """
+        """Create the encoding that :meth:`get_config` described."""
         return cls(**{**config, "vocabulary": tuple(config["vocabulary"])})
 
 
