@@ -52,7 +52,7 @@ class ColumnTypes:
     """The columns of a table with their types, and what was guessed about them.
 
     Attributes:
-        frames: The table, or its parts: numbers, words (None where there is no value) and dates.
+        frame: The table: numbers, words (None where there is no value) and dates.
         formats: How the cells of each column are written.
         decimals: The decimal sign of columns of text that have one, or thousands separators.
         dates: Columns of dates.
@@ -61,7 +61,7 @@ class ColumnTypes:
         notes: For each column, what the user should know.
     """
 
-    frames: list[Any]
+    frame: Any
     formats: dict[str, CellFormat] = field(default_factory=dict)
     decimals: dict[str, str] = field(default_factory=dict)
     dates: list[str] = field(default_factory=list)
@@ -93,23 +93,22 @@ class ColumnTypes:
         return [note for name in columns for note in self.notes.get(name, ())]
 
 
-def type_columns(frames: Sequence[Any], options: LoadOptions, delimiter: str = "") -> ColumnTypes:
+def type_columns(frame: Any, options: LoadOptions, delimiter: str = "") -> ColumnTypes:
     """Find the types of all columns; text is read as numbers where all or nearly all cells are.
 
     Args:
-        frames: A table, or its parts.
+        frame: A table.
         options: Those of ``load_data``: ``decimal``, ``thousands`` and ``na_values``.
         delimiter: What separates the cells of its file.
     """
-    table = ColumnTypes([dict(frame.items()) for frame in frames])
-    whole = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
-    numbers = whole.select_dtypes(np.number, exclude=[np.complexfloating, np.timedelta64])
+    table = ColumnTypes(frame.copy(deep=False))
+    numbers = frame.select_dtypes(np.number, exclude=[np.complexfloating, np.timedelta64])
     lowest = dict(numbers.min())
     empty = numbers.isna().sum()
     table.missing = {name: Counter({"": count}) for name, count in empty.items() if count}
     words_of: dict[str, Any] = {
-        name: whole[name]
-        for name, dtype in whole.dtypes.items()
+        name: frame[name]
+        for name, dtype in frame.dtypes.items()
         if name not in lowest and not (types.is_bool_dtype(dtype) or _is_date_type(dtype))
     }
     written = {name: _written(cells) for name, cells in words_of.items()}
@@ -117,18 +116,14 @@ def type_columns(frames: Sequence[Any], options: LoadOptions, delimiter: str = "
     usual = _usual_decimal(evidence.values())
     if delimiter and not usual and numbers.dtypes.eq(np.float64).any():
         usual = "."  # as pandas read them
-    for name in whole.columns:
+    for name in frame.columns:
         column = _Column(name, table, options)
         if name in words_of:
             column.read_text(words_of[name], written[name], evidence[name], usual, delimiter)
-        elif _is_date_type(whole[name].dtype):
+        elif _is_date_type(frame[name].dtype):
             table.dates.append(name)
         else:
             column.read_numbers(lowest.get(name))
-    table.frames = [
-        pd.DataFrame(columns, index=frame.index)
-        for columns, frame in zip(table.frames, frames, strict=True)
-    ]
     return table
 
 
@@ -177,7 +172,7 @@ class _Column:
         if lowest is None:  # True and False
             return
         if self.format.missing:
-            self._convert(lambda cells: self.format.read_numbers(cells)[0])
+            self._replace(self.format.read_numbers(self.table.frame[self.name])[0])
         if lowest in _SENTINELS or _DATE_NAME.search(self.name):
             self._note_numbers()
 
@@ -194,15 +189,14 @@ class _Column:
         words = self.format.read_words(cells)
         filled = pd.Series(words[words != None], dtype=object)  # noqa: E711 - an array
         if isinstance(cells.dtype, pd.CategoricalDtype):
-            self._read_words(cells, filled)
+            self._read_words(cells, words, filled)
             return
         if (booleans := read_booleans(filled)) is not None and len(filled) == len(cells):
-            self._convert(read_booleans)
+            self._replace(read_booleans(cells))
             return
         if booleans is None and len(filled) and self._is_date(filled):
             self.table.dates.append(self.name)
-            self._count_missing(cells, self.format.is_missing)
-            self._convert(self._without_missing)
+            self._read_marks(cells, words)
             return
         decimal = self.options.decimal or self._decimal(evidence, usual, delimiter)
         unit = self._unit(written)
@@ -225,31 +219,27 @@ class _Column:
                 self.table.decimals[self.name] = decimal
             self._count_missing(cells, number.is_missing)
             self._note_format(written, number, evidence, usual, delimiter)
-            ends = np.cumsum([len(columns[self.name]) for columns in self.table.frames])
-            parts = iter(np.split(values, ends[:-1]))
-            self._convert(lambda _: _to_integers(next(parts)))
+            self._replace(_to_integers(values))
             self._note_numbers()
             return
         other = evidence.comma if decimal == "." else evidence.point
         if numbers:
-            self._note_mixture(others, numbers, len(set(filled)), unit)
+            self._note_mixture(others, numbers, filled.nunique(), unit)
         elif self.options.decimal and other:
             sign = _SIGN_NAMES[_OTHER[decimal]]
             reason = f"contains numbers with a decimal {sign}, such as {other!r}"
             self.table.problems[self.name] = reason, leave_out("decimal")
-        self._read_words(cells, filled)
+        self._read_words(cells, words, filled)
 
-    def _convert(self, read: Any) -> None:
-        """Replace the cells of the column in each frame by what ``read`` makes of them."""
-        for columns in self.table.frames:
-            values, cells = read(columns[self.name]), columns[self.name]
-            is_series = isinstance(values, pd.Series)
-            columns[self.name] = values if is_series else pd.Series(values, cells.index)
+    def _replace(self, cells: Any) -> None:
+        dtype = getattr(cells, "dtype", None)
+        self.table.frame[self.name] = pd.Series(cells, self.table.frame.index, dtype)
 
-    def _without_missing(self, cells: Any) -> Any:
-        words = self.format.read_words(cells)
-        known = [None if word is None or self.format.is_missing(word) else word for word in words]
-        return pd.Series(known, cells.index, dtype=object)
+    def _read_marks(self, cells: Any, words: NDArray[np.object_]) -> None:
+        """Replace all words that stand for no value."""
+        self._count_missing(cells, self.format.is_missing)
+        words[[word is not None and self.format.is_missing(word) for word in words]] = None
+        self._replace(words)
 
     def _note(self, note: Part) -> None:
         self.table.notes.setdefault(self.name, []).append(note)
@@ -321,14 +311,14 @@ class _Column:
 
     def _note_numbers(self) -> None:
         """Find dates that are written as integers, and a number that stands for no value."""
-        cells = pd.concat([frame[self.name] for frame in self.table.frames]).dropna()
+        cells = self.table.frame[self.name].dropna()
         if not len(cells) or types.is_bool_dtype(cells) or not is_numeric(cells):
             return
         values = cells.to_numpy(dtype=np.float64)
         unit = _date_unit(values) if _DATE_NAME.search(self.name) else None
         if unit is not None:
             self.table.dates.append(self.name)
-            self._convert(lambda part: _to_dates(part, unit))
+            self._replace(_to_dates(self.table.frame[self.name], unit).array)
             return
         lowest = float(values.min())
         others = values[values != lowest]
@@ -368,18 +358,15 @@ class _Column:
             )
         self.table.problems[self.name] = (reason, remedy)
 
-    def _read_words(self, cells: Any, filled: Any) -> None:
+    def _read_words(self, cells: Any, words: NDArray[np.object_], filled: Any) -> None:
         marks = MISSING_WORDS - {"x", "*"}
         if len(filled) and all(word.casefold() in marks for word in filled.unique()):
-            self._count_missing(cells, self.format.is_missing)
-            self._convert(self._without_missing)
+            self._read_marks(cells, words)
             return
         self._count_missing(cells, self.format.is_empty)
         if not len(filled) and cells.isna().all():
             return
-        self._convert(
-            lambda part: pd.Series(self.format.read_words(part), part.index, dtype=object)
-        )
+        self._replace(words)
         counts = Counter(filled.tolist())
         found = [word for word in counts if word.casefold() in marks]
         if found and len(counts) <= 10 * ALWAYS_CATEGORIES:
@@ -446,22 +433,25 @@ def _to_integers(values: Any) -> Any:
 # --- identifiers ----------------------------------------------------------------------------------
 
 
-def find_identifiers(frames: Sequence[Any], columns: Sequence[str]) -> dict[str, str]:
+def split_parts_of(frame: Any) -> list[Any]:
+    """The parts of a table, whose numbers are its index."""
+    return [part for _, part in frame.groupby(level=0)]
+
+
+def find_identifiers(frame: Any, columns: Sequence[str]) -> dict[str, str]:
     """Columns that number or name the rows, and how: a model would learn them by heart.
 
     Example:
         >>> frame = pd.DataFrame({"customer_no": [12, 7, 9], "age": [31, 40, 25]})
-        >>> find_identifiers([frame], frame.columns)
+        >>> find_identifiers(frame.set_axis([0, 0, 0]), frame.columns)
         {'customer_no': 'has a different value in each row'}
     """
     found = {}
     for name in columns:
         is_named = name.startswith("Unnamed: ") or _is_identifier_name(name)
-        if not is_named and is_numeric(frames[0][name]):
+        if (not is_named and is_numeric(frame[name])) or frame[name].isna().mean() > 0.1:  # noqa: PLR2004 - a tenth
             continue
-        parts = [frame[name].dropna() for frame in frames]
-        if any(len(part) < 0.9 * len(frame) for part, frame in zip(parts, frames, strict=True)):
-            continue
+        parts = split_parts_of(frame[name].dropna())
         if not all(len(part) > 1 and _are_different(part) and _are_labels(part) for part in parts):
             continue
         counts = all(map(_counts_rows, parts))
@@ -472,10 +462,10 @@ def find_identifiers(frames: Sequence[Any], columns: Sequence[str]) -> dict[str,
     return found
 
 
-def like_identifier(frames: Sequence[Any], column: str) -> str:
+def like_identifier(frame: Any, column: str) -> str:
     """How a column resembles an identifier, though its name says nothing; "" if it does not."""
-    parts = [frame[column] for frame in frames]
-    if _float32_merges(pd.concat(parts)):
+    parts = split_parts_of(frame[column])
+    if _float32_merges(frame[column]):
         return "has integers that float32 cannot tell apart"
     can_count = all(part.iloc[0] in (0, 1) for part in parts)
     is_unnamed = column.isdecimal() and min(map(len, parts)) > ALWAYS_CATEGORIES

@@ -23,6 +23,7 @@ from kmagic.data.column_types import (
     are_texts,
     find_identifiers,
     like_identifier,
+    split_parts_of,
     type_columns,
 )
 from kmagic.data.dataset import Dataset
@@ -168,7 +169,9 @@ def _load(
     source: str,
     file: TableFile | None = None,
 ) -> Dataset:
-    table = type_columns(frames, options, file.delimiter if file else "")
+    numbers = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
+    whole = pd.concat(frames) if len(frames) > 1 else frames[0]
+    table = type_columns(whole.set_axis(numbers), options, file.delimiter if file else "")
     if target in table.dates:
         raise DataError(
             f"The target {target} contains dates.",
@@ -176,38 +179,29 @@ def _load(
         )
     features, selection_note = _select_features(table, target, options, name)
     dates = _usable_dates(table, target, options)
-    is_sorted = options.chronological and (len(frames) == 1 or options.split is not None)
+    is_split = len(frames) == 1 or options.split is not None
+    is_sorted = options.chronological and is_split
     kept = [*features, *(dates if is_sorted else []), target]
-    frames, missing_note = _handle_missing([f[kept] for f in table.frames], table, options, name)
-    order_note: Part = ""
-    order = None
-    if is_sorted:
-        order, sorted_by = time_order(frames, dates)
-        order_note = f"The test part contains the last rows {sorted_by}."
-    elif dates and (len(frames) == 1 or options.split is not None):
-        text = f"{list_names(dates)} contains dates, but the rows are split at random; "
-        order_note = Text(text, Option("chronological", True), " tests on the latest rows.")
-    elif (len(frames) == 1 or options.split is not None) and (lag := find_lag(frames[0])):
-        text = f"{lag}, but the rows are split at random; "
-        order_note = Text(text, Option("chronological", True), " tests on the last rows.")
-    first = frames[0][features[0]]
+    frame, missing_note = _handle_missing(table.frame[kept], table, options, name)
+    order, order_note = _row_order(frame, dates, is_sorted=is_sorted) if is_split else (None, "")
+    first = frame[features[0]]
     if len(features) == 1 and looks_like_files(first.tolist()):
-        return _load_files(frames[0].columns, frames, options, name, source)
+        return _load_files(frame, options, name, source)
     is_text = len(features) == 1 and not is_numeric(first) and are_texts(first.tolist())
     if not is_text:
         check_applies(options, "table", f"{name} is a table")
-        _check_columns(frames, features, table, name)
+        _check_columns(frame[features], table, name)
     else:  # the options of tables have selected that column
         subject, selecting = f"{name} contains text", OPTIONS_OF_KIND["table"]
         check_applies(options, "text", subject, except_for=selecting)
-    values = pd.concat([frame[target] for frame in frames])
+    values = frame[target]
     if target in table.problems:
         reason, remedy = table.problems[target]
         raise DataError(f"The target {target} {reason}.", remedy)
     cells = values.to_numpy() if is_numeric(values) else values.astype(object).to_numpy()
     decided = decide_target(cells, options, target)
     split, class_note = split_parts(
-        [frame[features] for frame in frames],
+        split_parts_of(frame[features]),
         decided,
         options,
         name,
@@ -251,14 +245,12 @@ def _load(
     return apply_options(data, options)
 
 
-def _load_files(
-    columns: Sequence[str], frames: list[Any], options: LoadOptions, name: str, source: str
-) -> Dataset:
+def _load_files(frame: Any, options: LoadOptions, name: str, source: str) -> Dataset:
     """Load a table of image files, in its first column, and their labels, in its last one."""
     values = [
         value
-        for frame in frames
-        for value in (frame[columns[0]].tolist(), frame[columns[-1]].to_numpy())
+        for part in split_parts_of(frame)
+        for value in (part.iloc[:, 0].tolist(), part.iloc[:, -1].to_numpy())
     ]
     used: dict[str, Any] = dict.fromkeys(OPTIONS_OF_KIND["table"])
     return load_image_list(Parts(*values), replace(options, **used), name, source)
@@ -314,8 +306,8 @@ def _select_features(
     table: ColumnTypes, target: str, options: LoadOptions, name: str
 ) -> tuple[list[str], str | Text]:
     """The columns to learn from, and which ones were left out without being asked."""
-    frames = table.frames
-    columns = [column for column in frames[0].columns if column != target]
+    frame = table.frame
+    columns = [column for column in frame.columns if column != target]
     listed = []
     for column in options.features or options.drop or ():
         if clean_name(column) == target:
@@ -329,11 +321,11 @@ def _select_features(
     reasons = {
         column: "has no name and no values"
         for column in selected
-        if column.startswith("Unnamed: ") and all(f[column].isna().all() for f in frames)
+        if column.startswith("Unnamed: ") and frame[column].isna().all()
     }
     reasons.update(dict.fromkeys((c for c in table.dates if c in selected), "contains dates"))
     others = [column for column in selected if column not in reasons]
-    reasons.update(find_identifiers(frames, [c for c in others if c not in table.problems]))
+    reasons.update(find_identifiers(frame, [c for c in others if c not in table.problems]))
     learned = [column for column in selected if column not in reasons]
     if not selected:
         raise DataError(f"{name} has no feature column left.")
@@ -350,7 +342,7 @@ def _select_features(
         left_out = [f"{column} {reason}" for column, reason in reasons.items()]
         text = f"Left out: {list_names(left_out)}; "
         notes.append(Text(text, Option("features"), " selects columns."))
-    resembling = {column: like for column in learned if (like := like_identifier(frames, column))}
+    resembling = {column: like for column in learned if (like := like_identifier(frame, column))}
     if len(resembling) < min(len(learned), MAX_RESEMBLING):  # otherwise they are measurements
         notes += [
             Text(f"{column} {like}; ", Option("drop", column), " leaves it out.")
@@ -364,6 +356,22 @@ def _usable_dates(table: ColumnTypes, target: str, options: LoadOptions) -> list
     return [column for column in table.dates if column not in (target, *dropped)]
 
 
+def _row_order(
+    frame: Any, dates: Sequence[str], *, is_sorted: bool
+) -> tuple[NDArray[np.intp] | None, Part]:
+    """The rows in the order of time, if they are to be split so; and a note."""
+    if is_sorted:
+        order, sorted_by = time_order(frame, dates)
+        return order, f"The test part contains the last rows {sorted_by}."
+    lag = f"{list_names(dates)} contains dates" if dates else find_lag(frame)
+    if not lag:
+        return None, ""
+    tests = " tests on the latest rows."
+    return None, Text(
+        f"{lag}, but the rows are split at random; ", Option("chronological", True), tests
+    )
+
+
 def _unknown_column(column: str, columns: Sequence[str], name: str) -> DataError:
     return DataError(
         f"{name} has no column {column}; it has {list_names(columns)}.",
@@ -372,11 +380,11 @@ def _unknown_column(column: str, columns: Sequence[str], name: str) -> DataError
 
 
 def _handle_missing(
-    frames: list[Any], table: ColumnTypes, options: LoadOptions, name: str
-) -> tuple[list[Any], str]:
+    frame: Any, table: ColumnTypes, options: LoadOptions, name: str
+) -> tuple[Any, str]:
     """Drop rows with empty cells if requested, reject those that remain, and note what was done."""
-    *features, target = frames[0].columns
-    empty = dict(sum(frame.isna().sum() for frame in frames))
+    *features, target = frame.columns
+    empty = dict(frame.isna().sum())
     if options.missing != "drop":  # a missing date cannot be filled
         empty |= dict.fromkeys(set(features) & set(table.dates), 0)
     with_words = (
@@ -385,20 +393,20 @@ def _handle_missing(
         if count
     )
     counts = list_names(with_words, 8)
-    rows = sum(map(len, frames))
+    rows = len(frame)
     drop_rows, fill = Option("missing", "drop"), Option("missing", "mean")
     if options.missing == "drop":
-        complete = [frame.dropna() for frame in frames]
-        if not all(map(len, complete)):
+        complete = frame.dropna()
+        if complete.index.nunique() < frame.index.nunique():
             raise DataError(
                 Text(drop_rows, f" leaves no row of {name}: {counts} of {rows:,} rows are empty."),
                 Text("Leave out a column that is mostly empty: ", Option("drop"), "."),
             )
-        dropped = rows - sum(map(len, complete))
+        dropped = rows - len(complete)
         note = f"{pluralize(dropped, 'row')} with empty cells left out: {counts}."
         return complete, note if dropped else ""
     if empty[target]:
-        missing = np.flatnonzero(pd.concat([frame[target] for frame in frames]).isna())
+        missing = np.flatnonzero(frame[target].isna())
         where = list_names(missing.tolist(), 5)
         raise DataError(
             f"The target {target} has no value in {empty[target]:,} of {rows:,} rows"
@@ -424,7 +432,7 @@ def _handle_missing(
         words = [
             word
             for column in features
-            if not is_numeric(frames[0][column])
+            if not is_numeric(frame[column])
             for word in table.missing.get(column, ())
             if word in EMPTY_WORDS - {""}
         ]
@@ -432,19 +440,19 @@ def _handle_missing(
             remedy += Text(" ", Option("na_values", "none"), f" keeps the word {words[0]!r}.")
         raise DataError(f"{name} has empty cells: {counts} of {rows:,} rows.", remedy)
     filled = "the mean or the most frequent word of the training part"
-    return frames, f"Empty cells were filled with {filled}: {counts} rows." if counts else ""
+    return frame, f"Empty cells were filled with {filled}: {counts} rows." if counts else ""
 
 
-def _check_columns(frames: list[Any], features: list[str], table: ColumnTypes, name: str) -> None:
+def _check_columns(frame: Any, table: ColumnTypes, name: str) -> None:
     """Reject columns that are neither numbers nor categories, all of them at once."""
     problems: dict[str, tuple[str, str | Text]] = {}
     texts = []
-    plain = frames[0][features].select_dtypes(np.number)
+    plain = frame.select_dtypes(np.number)
     finite = set(plain.columns[np.isfinite(plain.to_numpy(np.float64)).all(axis=0)])
-    for column in features:
-        if column in finite and len(frames) == 1 and column not in table.dates:
+    for column in frame.columns:
+        if column in finite and column not in table.dates:
             continue
-        cells = pd.concat([frame[column] for frame in frames]).dropna()
+        cells = frame[column].dropna()
         problem = table.problems.get(column) or _why_not_numbers(cells, column in table.dates)
         if problem is not None:
             problems[column] = problem
@@ -457,7 +465,7 @@ def _check_columns(frames: list[Any], features: list[str], table: ColumnTypes, n
     remedies.append(Text("Or leave out: ", Option("drop", ",".join(problems)), "."))
     remedies += [
         Text(f"{column} looks like text: ", Option("features", column), " trains on it alone.")
-        if not looks_like_files(pd.concat([frame[column] for frame in frames]).dropna().tolist())
+        if not looks_like_files(frame[column].dropna().tolist())
         else Text(f"{column} names files: ", Option("features", column), " trains on the images.")
         for column in texts
     ]

@@ -128,8 +128,8 @@ def _read_numbers(
 
     from kmagic.data.column_types import type_columns  # noqa: PLC0415 - imports pandas
 
-    table = type_columns([pd.DataFrame({name: pd.Series(words, dtype=object)})], options)
-    cells = table.frames[0][name]
+    table = type_columns(pd.DataFrame({name: pd.Series(words, dtype=object)}), options)
+    cells = table.frame[name]
     if name in table.problems:
         reason, remedy = table.problems[name]
         raise DataError(f"{name} {reason}.", remedy)

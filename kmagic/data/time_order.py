@@ -229,11 +229,8 @@ def chronological_indices(
     return order[: rows - count - gap], order[rows - count :]
 
 
-def time_order(frames: Sequence[Any], dates: Sequence[str]) -> tuple[NDArray[np.intp], str]:
+def time_order(frame: Any, dates: Sequence[str]) -> tuple[NDArray[np.intp], str]:
     """The order of the rows by their date, and what it is taken from, as the end of a sentence."""
-    import pandas as pd  # noqa: PLC0415 - half a second to import
-
-    frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
     if not dates:
         return np.arange(len(frame)), "in the order of the rows; there is no column of dates"
     if len(dates) > 1:
