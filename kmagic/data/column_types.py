@@ -215,7 +215,7 @@ class _Column:
             self._note(Text(note, ", taken as missing values."))
         if numbers and not wrong.any():
             self.format = self.table.formats[self.name] = number
-            if any((evidence.point, evidence.comma, evidence.either_point, evidence.either_comma)):
+            if any(evidence):
                 self.table.decimals[self.name] = decimal
             self._count_missing(cells, number.is_missing)
             self._note_format(written, number, evidence, usual, delimiter)

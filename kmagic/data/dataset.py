@@ -195,13 +195,7 @@ class Dataset(Renderable):
         """
         if self.classes is None:
             return None
-        digests = self._digests(x)
-        labels = [self._test_labels.get(digest, -1) for digest in digests]
-        if -1 in labels:
-            labels = [
-                self._train_labels.get(digest, -1) if label < 0 else label
-                for digest, label in zip(digests, labels, strict=True)
-            ]
+        labels = [self._label_by_digest.get(digest, -1) for digest in self._digests(x)]
         found = np.array(labels, dtype=np.intp)
         return found if (found >= 0).any() else None
 
@@ -214,17 +208,12 @@ class Dataset(Renderable):
         return self.preparation.images(x)
 
     @cached_property
-    def _test_labels(self) -> dict[bytes, int]:
-        return self._label_by_digest(self.x_test, self.y_test)
-
-    @cached_property
-    def _train_labels(self) -> dict[bytes, int]:
-        return self._label_by_digest(self.x_train, self.y_train)
-
-    def _label_by_digest(self, x: NDArray[Any], y: NDArray[Any]) -> dict[bytes, int]:
-        pairs = zip(self._digests(x), self.labels(y).tolist(), strict=True)
+    def _label_by_digest(self) -> dict[bytes, int]:
+        parts = ((self.x_test, self.y_test), (self.x_train, self.y_train))
+        digests = [digest for x, _ in parts for digest in self._digests(x)]
+        labels = [label for _, y in parts for label in self.labels(y).tolist()]
         # Backwards: of equal rows the first one counts.
-        return dict(reversed(list(pairs)))
+        return dict(reversed(list(zip(digests, labels, strict=True))))
 
     def _digests(self, x: ArrayLike) -> list[bytes]:
         """One digest per row; none if ``x`` cannot contain rows of this dataset."""

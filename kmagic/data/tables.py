@@ -445,43 +445,27 @@ def _handle_missing(
 
 def _check_columns(frame: Any, table: ColumnTypes, name: str) -> None:
     """Reject columns that are neither numbers nor categories, all of them at once."""
-    problems: dict[str, tuple[str, str | Text]] = {}
-    texts = []
-    plain = frame.select_dtypes(np.number)
-    finite = set(plain.columns[np.isfinite(plain.to_numpy(np.float64)).all(axis=0)])
+    problems = {}
     for column in frame.columns:
-        if column in finite and column not in table.dates:
-            continue
         cells = frame[column].dropna()
         problem = table.problems.get(column) or _why_not_numbers(cells, column in table.dates)
         if problem is not None:
             problems[column] = problem
-            words = cells.tolist()
-            texts += [column] if are_texts(words) or looks_like_files(words) else []
     if not problems:
         return
     reasons = "; ".join(f"{column} {reason}" for column, (reason, _) in problems.items())
-    remedies: list[str | Text] = [*dict.fromkeys(remedy for _, remedy in problems.values())]
+    remedies: list[Part] = [*dict.fromkeys(remedy for _, remedy in problems.values())]
     remedies.append(Text("Or leave out: ", Option("drop", ",".join(problems)), "."))
-    remedies += [
-        Text(f"{column} looks like text: ", Option("features", column), " trains on it alone.")
-        if not looks_like_files(frame[column].dropna().tolist())
-        else Text(f"{column} names files: ", Option("features", column), " trains on the images.")
-        for column in texts
-    ]
     raise DataError(
         f"{name} has columns that cannot become numbers: {reasons}.", Text.join(" ", remedies)
     )
 
 
-def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str] | None:
+def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str | Text] | None:
     """Why a column cannot become numbers, and what to do; None if it can."""
     if are_dates:
         convert = "Convert dates first, e.g. frame[column].dt.year or (date - start).dt.days."
-        example = (
-            f" such as {cells.iloc[0]}" if len(cells) and isinstance(cells.iloc[0], str) else ""
-        )
-        return f"contains dates{example}", convert
+        return f"contains dates such as {cells.iloc[0]}", convert
     if is_numeric(cells):
         infinite = np.isinf(cells.to_numpy(dtype=np.float64)).sum()
         if infinite:
@@ -494,7 +478,8 @@ def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str] | None:
     if other:
         return f"contains {', '.join(sorted(other))}", "Pass numbers or words."
     if looks_like_files(values):
-        return f"names files such as {values[0]}", "Images are read from one column of their names."
+        alone = Text(Option("features", cells.name), " trains on the images.")
+        return f"names files such as {values[0]}", alone
     words = [category_name(value) for value in values]
     distinct = len(set(words))
     if distinct > ALWAYS_CATEGORIES and are_measurements(words):
@@ -506,10 +491,12 @@ def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str] | None:
             "Convert them first, e.g. frame[column].str.removesuffix(...).astype(float).",
         )
     if distinct > MAX_CATEGORIES or (distinct > ALWAYS_CATEGORIES and distinct > len(cells) / 2):
-        return (
-            f"contains {distinct:,} different words in {len(cells):,} rows, e.g. {words[0][:30]!r}",
-            "Each word of a category becomes a column, so names or texts cannot be categories.",
-        )
+        remedy = Text("Each word of a category becomes a column, so names cannot be categories.")
+        if are_texts(values):
+            text = f"{cells.name} looks like text: "
+            remedy = Text(text, Option("features", cells.name), " trains on it alone.")
+        words_in_rows = f"{distinct:,} different words in {len(cells):,} rows"
+        return f"contains {words_in_rows}, e.g. {words[0][:30]!r}", remedy
     for word in set(words):
         check_encodable(word, f"A cell of {cells.name}")
     return None

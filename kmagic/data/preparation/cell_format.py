@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,23 +164,6 @@ def _distinct(cells: Any) -> tuple[Any, Any]:
     return pd.Series(texts, dtype=object), index
 
 
-@dataclass(frozen=True, slots=True)
-class DecimalEvidence:
-    """What the cells of a column show about the decimal sign: an example of each kind, or "".
-
-    Attributes:
-        point: A cell that only makes sense with a decimal point: "1.5", "1,200.50".
-        comma: A cell that only makes sense with a decimal comma: "1,5", "1.200,50".
-        either_point: A cell such as "1.200", which is 1.2 or 1200.
-        either_comma: A cell such as "1,200", which is 1200 or 1.2.
-    """
-
-    point: str = ""
-    comma: str = ""
-    either_point: str = ""
-    either_comma: str = ""
-
-
 def split_unit(word: str) -> tuple[int, str, str] | None:
     """Sign, digits with their separators, and unit of a number; None if it is none.
 
@@ -198,6 +181,19 @@ def split_unit(word: str) -> tuple[int, str, str] | None:
         return None
     is_negative = match["open"] or "-" in match["sign"] + match["sign2"]
     return -1 if is_negative else 1, match["body"], unit
+
+
+class DecimalEvidence(NamedTuple):
+    """What the cells of a column show about the decimal sign: an example of each kind, or ""."""
+
+    point: str = ""
+    """A cell that only makes sense with a decimal point: "1.5", "1,200.50"."""
+    comma: str = ""
+    """A cell that only makes sense with a decimal comma: "1,5", "1.200,50"."""
+    either_point: str = ""
+    """A cell such as "1.200", which is 1.2 or 1200."""
+    either_comma: str = ""
+    """A cell such as "1,200", which is 1200 or 1.2."""
 
 
 def decimal_evidence(words: Iterable[str]) -> DecimalEvidence:
