@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.preparation import scaling
@@ -37,6 +38,22 @@ _CHOICES = {
     "missing": ("mean", "drop"),
     "task": ("classification", "regression"),
 }
+
+
+def _is_separator(value: Any) -> bool:
+    is_character = isinstance(value, str) and len(value) == 1
+    return is_character and value not in '\r\n"' and not value.isalnum()
+
+
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "split": (lambda v: isinstance(v, float) and 0 < v < 1, "a share between 0 and 1, e.g. 0.2"),
+    "seed": (lambda v: isinstance(v, int | np.integer) and bool(v >= 0), "an integer from 0"),
+    "delimiter": (_is_separator, "one character, e.g. ; or tab"),
+    "thousands": (_is_separator, "one character, e.g. . or '"),
+    "encoding": (lambda v: isinstance(v, str) and bool(v.strip()), "a name such as utf-8"),
+    "header": (lambda v: isinstance(v, bool), "True if the first line names the columns, or False"),
+}
+"""Option -> whether a value is valid, and what is expected."""
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " ", "\\s+": " "}
 _REGRESSION = Option("task", "regression")
 ONLY_FOR_OWN_DATA = (
@@ -114,26 +131,39 @@ class LoadOptions:
 
 def validate_options(**values: Any) -> LoadOptions:
     """Validate and normalise each option by itself."""
-    split = values["split"]
-    if split is not None and (type(split) not in (int, float) or not 0 < split < 1):
-        raise DataError(option="split", expected="a share between 0 and 1, e.g. 0.2", actual=split)
+    sep = values.pop("sep")
+    values["delimiter"] = sep if values["delimiter"] is None else values["delimiter"]
+    if isinstance(values["delimiter"], str):
+        values["delimiter"] = read_delimiter(values["delimiter"])
+    for option, (is_valid, expected) in _CHECKS.items():
+        if values[option] is not None and not is_valid(values[option]):
+            raise DataError(option=option, expected=expected, actual=values[option])
+    for option, choices in _CHOICES.items():
+        if values[option] is not None:
+            check_choice(option, values[option], choices, " or ".join(choices))
     if values["flatten"] and values["channel"]:
         raise _contradiction(
             "flatten", "channel", "for dense layers", "for convolutions on grey images"
         )
-    sep = values.pop("sep")
-    values["delimiter"] = sep if values["delimiter"] is None else values["delimiter"]
-    _check_reading(values)
+    if values["thousands"] is not None and values["thousands"] == (values["decimal"] or "."):
+        if values["decimal"] is not None:
+            raise DataError(
+                Text(Option("thousands"), " and ", Option("decimal"), " must differ."),
+                Text("Use ", Option("decimal", ","), " with ", Option("thousands", "."), "."),
+            )
+        values["decimal"] = ","
+    words = values["na_values"]
+    if words is not None:
+        words = words.split(",") if isinstance(words, str) else words
+        listed = words if isinstance(words, list | tuple | set | frozenset) else [words]
+        stripped = (word.strip() if isinstance(word, str) else word for word in listed)
+        values["na_values"] = tuple(stripped)
     values["scale"] = scaling.parse_scaling(values["scale"])
     values["size"] = _parse_size(values["size"])
-    for option in ("features", "drop"):
+    for option in ("features", "drop", "class_names"):
         values[option] = _parse_names(values[option], option)
     if values["features"] and values["drop"]:
         raise _contradiction("features", "drop", "to select columns", "to leave some out")
-    values["class_names"] = _parse_names(values["class_names"], "class_names", as_text=True)
-    for option, choices in _CHOICES.items():
-        if values[option] is not None:
-            check_choice(option, values[option], choices, " or ".join(choices))
     if values["task"] == "regression" and (values["class_names"] or values["onehot"]):
         option = "class_names" if values["class_names"] else "onehot"
         raise DataError(
@@ -151,50 +181,6 @@ def validate_options(**values: Any) -> LoadOptions:
 def read_delimiter(text: str) -> str:
     r"""The character that a user means by "tab", "\\t" or ";"."""
     return _DELIMITERS.get(text.lower(), text)
-
-
-def _check_reading(values: dict[str, Any]) -> None:
-    """Check the options that say how the cells of a table are written."""
-    for option, examples in (("delimiter", (";", "tab")), ("thousands", (".", "'"))):
-        value = values[option]
-        if value is None:
-            continue
-        if option == "delimiter" and isinstance(value, str):
-            value = values[option] = read_delimiter(value)
-        if not isinstance(value, str) or len(value) != 1 or value in '\r\n"' or value.isalnum():
-            raise DataError(
-                option=option,
-                expected="one character",
-                actual=value,
-                remedy=Text(
-                    "Use for example ",
-                    Text.join(" or ", [Option(option, example) for example in examples]),
-                    ".",
-                ),
-            )
-    if values["thousands"] is not None and values["thousands"] == (values["decimal"] or "."):
-        if values["decimal"] is not None or values["thousands"] != ".":
-            raise DataError(
-                Text(Option("thousands"), " and ", Option("decimal"), " must differ."),
-                Text("Use ", Option("decimal", ","), " with ", Option("thousands", "."), "."),
-            )
-        values["decimal"] = ","
-    words = values["na_values"]
-    if words is not None:
-        words = words.split(",") if isinstance(words, str) else words
-        listed = words if isinstance(words, list | tuple | set | frozenset) else [words]
-        values["na_values"] = tuple(
-            word.strip() if isinstance(word, str) else word for word in listed
-        )
-    encoding, header = values["encoding"], values["header"]
-    if encoding is not None and (not isinstance(encoding, str) or not encoding.strip()):
-        raise DataError(option="encoding", expected="a name such as utf-8", actual=encoding)
-    if header is not None and not isinstance(header, bool):
-        raise DataError(
-            option="header",
-            expected="True if the first line names the columns, or False",
-            actual=header,
-        )
 
 
 def check_applies(
@@ -269,7 +255,7 @@ def _parse_size(value: Any) -> tuple[int, int] | None:
     return sides[0], sides[1]
 
 
-def _parse_names(value: Any, option: str, *, as_text: bool = False) -> tuple[Any, ...] | None:
+def _parse_names(value: Any, option: str) -> tuple[Any, ...] | None:
     """Names from a list, or from a text with commas between them."""
     if value is None:
         return None
@@ -278,7 +264,7 @@ def _parse_names(value: Any, option: str, *, as_text: bool = False) -> tuple[Any
         names = [name.strip() if isinstance(name, str) else name for name in names]
     except TypeError:
         names = [names]
-    if as_text:
+    if option == "class_names":
         names = [str(name) for name in names]
     if not names or "" in names:
         raise DataError(

@@ -421,6 +421,8 @@ def test_integer_targets_of_images_are_classes(pixels: Any) -> None:
         ({"task": "guess"}, "task= must be classification or regression; got 'guess'"),
         ({"split": "half"}, "split= must be a share between 0 and 1, .*; got 'half'"),
         ({"split": True}, "split= must be a share between 0 and 1, .*; got True"),
+        ({"seed": -1}, "seed= must be an integer from 0; got -1"),
+        ({"seed": "one"}, "seed= must be an integer from 0; got 'one'"),
         ({"class_names": "a,,b"}, "class_names= must be names"),
         ({"class_names": "a,b", "task": "regression"}, "class_names= only applies to classes"),
         ({"onehot": True, "task": "regression"}, "onehot= only applies to classes"),
