@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+from itertools import chain, count
 from keyword import iskeyword
 from typing import Any
 
@@ -80,7 +82,7 @@ def keras_load(session: Session, line: ParsedLine) -> Any:
         custom_objects=_custom_objects(line),
         notebook=session.names,
     )
-    is_named, name = bool(name), name or _variable(loaded.name)
+    is_named, name = bool(name), name or _free_variable(session, loaded.name)
     loaded = loaded.with_name(name)
     if into is None and (is_named or not session.is_callers(name)):
         session.notebook[name] = loaded.model
@@ -106,7 +108,10 @@ def _custom_objects(line: ParsedLine) -> dict[str, Any]:
     return {name: line.value(name) for name in text.split(",") if name}
 
 
-def _variable(text: str) -> str:
-    """A valid variable for what a file calls its model."""
+def _free_variable(session: Session, text: str) -> str:
+    """A variable for what a file calls its model: it replaces a model, but no other variable."""
     name = "".join(char if char.isalnum() or char == "_" else "_" for char in text)
-    return name if name.isidentifier() and not iskeyword(name) else "model"
+    valid = [name] if name.isidentifier() and not iskeyword(name) else []
+    models, taken = session.models(), {*session.notebook, *dir(builtins)}
+    names = chain(valid, ["model"], (f"model_{number}" for number in count(2)))
+    return next(name for name in names if name in models or name not in taken)

@@ -10,6 +10,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from kmagic.models.build import origin_of
+from kmagic.persistence.save_load import save
 from kmagic.support.errors import KmagicError
 from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained
 
@@ -108,6 +109,25 @@ def test_load_assigns_and_shows_the_model(here: InteractiveShell) -> None:
     assert here.user_ns["other"] is other
     assert origin_of(other) is not None
     assert run(here, "%keras_summary")[0] is other
+
+
+@pytest.mark.parametrize("name", ["print", "x", "In", "not a name", "class"])
+def test_a_files_name_for_its_model_replaces_no_other_variable(
+    here: InteractiveShell, name: str
+) -> None:
+    here.user_ns["x"] = before = np.ones(3)
+    save(here.user_ns["cnn"], "net.keras", name=name)
+    model, (shown,) = run(here, "%keras_load net.keras")
+    taken = here.user_ns["model"] if name != "not a name" else here.user_ns["not_a_name"]
+    assert taken is model
+    assert shown["text/plain"].startswith(("model:", "not_a_name:"))
+    here.user_ns["model"] = 3
+    run(here, "%keras_load net.keras -q")
+    assert here.user_ns["x"] is before
+    assert "print" not in here.user_ns
+    if name != "not a name":
+        assert here.user_ns["model"] == 3
+        assert here.user_ns["model_2"].count_params() == 500
 
 
 def test_an_architecture_alone_has_new_weights(here: InteractiveShell) -> None:
