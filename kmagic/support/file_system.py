@@ -88,6 +88,11 @@ def _check_target(path: Path, target: Path, *, force: bool, now: Callable[[], fl
         raise PersistenceError(
             f"{show_path(path)} is a folder.", f"Name a file in it: {show_path(path)}/model.keras"
         )
+    if target.exists() and not target.is_file():
+        raise PersistenceError(
+            f"{show_path(path)} was not written: it is a device, a pipe or a socket.",
+            f"{UNCHANGED} Choose another name.",
+        )
     if force or not target.exists():
         return
     details = target.stat()

@@ -129,6 +129,23 @@ def test_a_folder_is_rejected(tmp_path: Path) -> None:
     assert caught.value.remedy == f"Name a file in it: {tmp_path}/model.keras"
 
 
+@pytest.mark.parametrize("is_link", [False, True])
+def test_what_is_not_a_file_is_not_replaced(tmp_path: Path, is_link: bool) -> None:
+    pipe = path = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    if is_link:
+        path = tmp_path / "link"
+        path.symlink_to(pipe)
+    for force in (False, True):
+        with (
+            pytest.raises(PersistenceError, match="is a device, a pipe or a socket"),
+            atomic_write(path, ".keras", force=force) as part,
+        ):
+            part.write_text("new")
+    assert pipe.is_fifo()
+    assert path.is_symlink() == is_link
+
+
 def test_a_file_among_the_parent_folders(existing: Path) -> None:
     with pytest.raises(PersistenceError) as caught:
         attempt(existing / "a" / "b.keras", never)
