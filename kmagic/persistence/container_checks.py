@@ -26,6 +26,7 @@ MAX_RATIO = 100
 FREE_SIZE = 2**28
 """... or this many bytes."""
 _WEIGHTS = "model.weights.h5"
+_NPZ = "model.weights.npz"
 
 
 def check_container(path: Path, file_format: FileFormat) -> None:
@@ -57,8 +58,8 @@ def _problems_of_folder(folder: Path) -> Iterator[str]:
         name = file.relative_to(folder)
         if not file.resolve().is_relative_to(inside):
             yield f"{name} in it links to a file outside"
-        elif not file.is_dir() and not file.is_file():
-            yield f"{name} in it is not a regular file"
+    if (folder / _NPZ).exists():
+        yield f"{_NPZ} in it can contain pickles, which run any code"
     if (folder / _WEIGHTS).is_file():
         yield from _problems_of_hdf5(folder / _WEIGHTS, (folder / _WEIGHTS).stat().st_size)
 
@@ -74,6 +75,8 @@ def _problems_of_zip(path: Path) -> Iterator[str]:
                 yield f"{member.filename} in it would be written outside its folder"
             if stat.S_ISLNK(member.external_attr >> 16):
                 yield f"{member.filename} in it is a link"
+        if _NPZ in archive.namelist():
+            yield f"{_NPZ} in it can contain pickles, which run any code"
         if _WEIGHTS in archive.namelist():
             with archive.open(_WEIGHTS) as stream:
                 is_stored = archive.getinfo(_WEIGHTS).compress_type == zipfile.ZIP_STORED

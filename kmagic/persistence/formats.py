@@ -209,6 +209,10 @@ def _folder_format(path: Path) -> FileFormat:
             "(pip install tf_keras) and save it as model.keras or model.h5.",
         )
     if (path / "config.json").exists() and (path / "metadata.json").exists():
+        for file in path.rglob("*"):
+            if not file.is_dir() and not file.is_file():
+                problem = f"{file.relative_to(path)} in it is not a regular file"
+                raise PersistenceError(f"{name} was not loaded: {problem}.")
         return "keras"
     if any(path.glob("*.index")) or (path / "checkpoint").exists():
         raise PersistenceError(

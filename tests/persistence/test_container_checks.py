@@ -208,6 +208,16 @@ def test_an_archive_that_grows_is_rejected_before_it_is_unpacked(net, tmp_path):
     refused(path, "its contents would have")
 
 
+def test_weights_that_may_contain_pickles_are_rejected(net, tmp_path):
+    path = tmp_path / "net.keras"
+    kmagic.save(net, path)
+    with_member(path, "model.weights.npz", b"")
+    refused(path, "model.weights.npz in it can contain pickles")
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    refused(tmp_path / "unpacked", "model.weights.npz in it can contain pickles")
+
+
 def test_an_unpacked_model_does_not_lead_outside(net, tmp_path):
     path = tmp_path / "net.keras"
     kmagic.save(net, path)
@@ -220,6 +230,7 @@ def test_an_unpacked_model_does_not_lead_outside(net, tmp_path):
     (folder / "assets" / "vocabulary.txt").unlink()
     os.mkfifo(folder / "assets" / "vocabulary.txt")
     refused(folder, "is not a regular file")
+    refused(folder, "is not a regular file", safe_mode=False)
 
 
 def test_models_of_our_own_pass(net, tmp_path):
