@@ -32,6 +32,12 @@ BASES: dict[Role, str] = {
     "seed": "random.SeedGenerator",
 }
 """What a class must be derived from, so that a text may create its objects in a role."""
+_MODEL_PARTS = (
+    *BASES.values(),
+    *("Operation", "quantizers.QuantizationConfig", "distillation.DistillationLoss"),
+    "optimizers.legacy.Adagrad",  # stands for all optimizers of Keras 2
+)
+"""What a class of Keras must be derived from, so that a file may name it."""
 _COMPUTING = (
     *("ops", "activations", "losses", "metrics", "random", "layers", "backend", "applications"),
     *("initializers", "regularizers", "constraints", "utils.numerical_utils", "quantizers"),
@@ -113,6 +119,36 @@ def unsafe_part(class_names: Iterable[Any], config: Any) -> str:
     if isinstance(vocabulary, str | bytes) and vocabulary:
         return f"reads its vocabulary from another file, {vocabulary!s}"
     return ""
+
+
+def unsafe_object(part: Mapping[str, Any]) -> str:
+    """Why a configuration of Keras must not be created from a file; "" if it may.
+
+    Keras would return any of its functions that is named like a class, and layers call what they
+    get: to download a file, or to change settings of the process.
+
+    Example:
+        >>> unsafe_object({"module": "keras.models", "class_name": "clone_model", "config": {}})
+        'names keras.models.clone_model, which is not part of a model'
+    """
+    module, kind = part.get("module"), part.get("class_name")
+    if reason := unsafe_part((kind, part.get("registered_name")), part.get("config")):
+        return reason
+    if kind == "__typespec__" and str(module).partition(".")[0] != "tensorflow":
+        return f"names {module}.{part.get('spec_name')}, which is not a type of TensorFlow"
+    if kind != "function" and isinstance(module, str) and module.partition(".")[0] == "keras":
+        value = _attribute(keras, f"{module}.{kind}".partition(".")[2])
+        bases = tuple(filter(None, (_attribute(keras, name) for name in _MODEL_PARTS)))
+        if value is not None and not (isinstance(value, type) and issubclass(value, bases)):
+            return f"names {module}.{kind}, which is not part of a model"
+    return ""
+
+
+def _attribute(value: Any, path: str) -> Any:
+    """An attribute of an attribute, None if there is none; nothing is imported."""
+    for name in path.split("."):
+        value = getattr(value, name, None)
+    return value
 
 
 def is_code(reason: str) -> bool:

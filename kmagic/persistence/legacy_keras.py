@@ -323,6 +323,8 @@ def _optimizer(config: Any, notes: list[str]) -> Any:
     cls = keras.saving.get_registered_object(name) or by_name
     if not isinstance(cls, type):
         raise _MissingObjectError(f"the optimizer {name} is not defined")
+    if "inner_optimizer" in given:
+        given["inner_optimizer"] = _optimizer(given["inner_optimizer"], notes)
     if "lr" in given:
         given.setdefault("learning_rate", given.pop("lr"))
     schedules = keras.optimizers.schedules
@@ -373,6 +375,8 @@ def _metric(config: Any) -> Any:
 
 
 def _loss_or_metric(module: Any, what: str, config: Any) -> Any:
+    if isinstance(config, dict) and isinstance(config.get("config"), str):  # a function
+        config = config["config"]
     if isinstance(config, str):
         registered = keras.saving.get_registered_object(config)
         if registered is not None:

@@ -12,9 +12,11 @@ import math
 import textwrap
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from kmagic.language.portable_text import PortableText
 from kmagic.models.keras_history import nested_layers
@@ -33,6 +35,7 @@ _TYPES: dict[str, type] = {
     "values": dict,
     "steps": list,
     "words": list,
+    "own_names": list,
     "preparation": dict,
     "history": dict,
     "epochs": int,
@@ -50,6 +53,7 @@ class ModelMetadata:
         values: The values of the names in the text's braces, as Python literals.
         steps: The layer of each step of the text (:func:`kmagic.models.build.serialize_steps`).
         words: The vocabularies of its layers, where Keras does not save them.
+        own_names: Names of the user's functions and classes that Keras has too.
         preparation: ``Preparation.get_config()``: class names, scaling, text encoding, columns;
             None if unknown.
         history: The metrics of the last training run, one value per epoch.
@@ -62,6 +66,7 @@ class ModelMetadata:
     values: Mapping[str, str] = field(default_factory=dict)
     steps: Sequence[Sequence[Sequence[Any]]] = ()
     words: Sequence[Sequence[Any]] = ()
+    own_names: Sequence[str] = ()
     preparation: Mapping[str, Any] | None = None
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     epochs: int = 0
@@ -92,7 +97,9 @@ class ModelMetadata:
             for own in fields(cls)
             if isinstance(config.get(own.name), _TYPES.get(own.name, str))
         }
-        return cls(**known)
+        metadata = cls(**known)
+        history = {name: log for name, log in metadata.history.items() if _is_log(log)}
+        return replace(metadata, history=history)
 
     def describe(self) -> list[str]:
         """What it contains: "text", "10 class names", "scaling" ..."""
@@ -111,6 +118,11 @@ class ModelMetadata:
         if self.history:
             parts.append(f"history of {pluralize(self.epochs, 'epoch')}")
         return parts
+
+
+def _is_log(values: Any) -> bool:
+    """Whether a part of a file's history has a number per epoch."""
+    return isinstance(values, list) and all(isinstance(value, int | float) for value in values)
 
 
 def sampled_history(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
@@ -144,7 +156,6 @@ def add_to_zip(path: Path, metadata: ModelMetadata) -> None:
 def add_to_hdf5(path: Path, metadata: ModelMetadata) -> None:
     """Add metadata to a ``.h5`` or ``.weights.h5`` file."""
     import h5py  # noqa: PLC0415 - needed for HDF5 only
-    import numpy as np  # noqa: PLC0415 - as above
 
     content = json.dumps(metadata.to_dict(), ensure_ascii=False).encode()
     with h5py.File(path, "r+") as file:
@@ -241,10 +252,10 @@ def vocabulary_layers(model: Any) -> Iterator[Any]:
 
 def layer_vocabularies(model: Any) -> list[list[Any]]:
     """The vocabularies of a model's layers, in order."""
-    return [
-        list(layer.get_vocabulary(include_special_tokens=False))
-        for layer in vocabulary_layers(model)
-    ]
+    vocabularies = (
+        layer.get_vocabulary(include_special_tokens=False) for layer in vocabulary_layers(model)
+    )
+    return [np.asarray(vocabulary).tolist() for vocabulary in vocabularies]
 
 
 def restore_vocabularies(model: Any, vocabularies: Sequence[Sequence[Any]]) -> list[str]:

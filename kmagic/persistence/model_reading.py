@@ -26,6 +26,7 @@ import keras
 import numpy as np
 
 from kmagic.models.model_variables import unchanged_after_error
+from kmagic.models.trust import is_code
 from kmagic.persistence.container_checks import check_container
 from kmagic.persistence.formats import FileFormat, detect_format, file_broken, file_truncated
 from kmagic.persistence.legacy_keras import compile_as_saved, is_legacy_config, updated_config
@@ -42,6 +43,7 @@ from kmagic.persistence.safety import (
     needed_objects,
     not_compiled_note,
     reject_code,
+    unsafe_reason,
 )
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, PersistenceError
@@ -54,8 +56,6 @@ from kmagic.support.rendering import Renderable
 
 KERAS_SUFFIX = {"weights": ".weights.h5", "legacy weights": ".h5", "h5": ".h5", "keras": ".keras"}
 """The suffix that Keras expects for each format."""
-UNTRAINED_VARIABLES = 2
-"""The variables of an optimizer that has not been used: its step count and learning rate."""
 STATE_NOT_RESTORED = "The state of the optimizer was not restored"
 LEGACY_STATE = f"{STATE_NOT_RESTORED}: Keras 2 stored it differently."
 OTHER_LAYOUT = f"{STATE_NOT_RESTORED}: its layout differs."
@@ -182,8 +182,12 @@ def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> LoadResu
         if file_format != "keras" or loaded.metadata is None or not loaded.metadata.text:
             raise reason from error
         loaded.error = reason
+        loaded.add_notes(
+            "Keras could not load the model as it was saved, so it was built from the text in the "
+            f"file. Keras reports: {_reason(error)}"
+        )
         return loaded
-    loaded.add_notes(*load_notes(caught))
+    loaded.add_notes(*load_notes(caught, _optimizer_steps(path, file_format)))
     return loaded
 
 
@@ -285,13 +289,14 @@ def _restore_optimizer(loaded: LoadResult) -> str:
     optimizer = loaded.model.optimizer
     with h5py.File(loaded.path, "r") as file:
         group = file["optimizer_weights"]
-        values = [np.asarray(group[name]) for name in name_list(group, "weight_names")]
-    if len(values) <= UNTRAINED_VARIABLES:
-        return ""
+        values = {name: np.asarray(group[name]) for name in name_list(group, "weight_names")}
+    if not any(values[name] for name in values if name.endswith("iteration")):
+        return ""  # it has not been used
     optimizer.build(loaded.model.trainable_variables)
-    if [value.shape for value in values] != [tuple(own.shape) for own in optimizer.variables]:
+    shapes = [value.shape for value in values.values()]
+    if shapes != [tuple(own.shape) for own in optimizer.variables]:
         return OTHER_LAYOUT
-    for variable, value in zip(optimizer.variables, values, strict=True):
+    for variable, value in zip(optimizer.variables, values.values(), strict=True):
         variable.assign(value)
     return ""
 
@@ -326,7 +331,9 @@ def _checked_objects(loaded: LoadResult, config: Any, trust: TrustSettings) -> d
     """The classes and functions that a configuration needs, after rejecting what is unsafe."""
     if trust.safe_mode:
         reject_code(config, loaded.file_name)
-    return find_objects(needed_objects(config), trust.given, trust.notebook, loaded.file_name)
+    own = loaded.metadata.own_names if loaded.metadata is not None else ()
+    needed = needed_objects(config, own)
+    return find_objects(needed, trust.given, trust.notebook, loaded.file_name)
 
 
 def _pop_compile_configs(config: Any) -> list[Any]:
@@ -344,16 +351,20 @@ def _compile_objects(
     loaded: LoadResult, config: Any, trust: TrustSettings
 ) -> dict[str, Any] | None:
     """What a model was compiled with; None, and a note, if it cannot be compiled like that."""
+    _, reason = unsafe_reason(config) if trust.safe_mode else ("", "")
+    if reason:
+        if is_code(reason):
+            reason = "is Python code in the file, which has not run"
+        loaded.add_notes(
+            f"Not compiled: its loss, a metric or the optimizer {reason}. Predictions do not need "
+            "it. Compile the model with %keras_compile."
+        )
+        return None
     try:
         return _checked_objects(loaded, config, trust)
     except MissingObjectsError as error:
         loaded.add_notes(not_compiled_note(error.names))
-    except PersistenceError:
-        loaded.add_notes(
-            "Not compiled: its loss, a metric or the optimizer is Python code in the file, which "
-            "has not run. Predictions do not need it. Compile the model with %keras_compile."
-        )
-    return None
+        return None
 
 
 def _compile(
@@ -417,7 +428,8 @@ def _reason(error: BaseException) -> str:
     while "could not be deserialized properly" in str(error) and error.__cause__ is not None:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines()]
-    mark, noise = "Exception encountered:", ("Error when deserializing", "config=")
+    mark = "Exception encountered:"
+    noise = ("Error when deserializing", "config=", "A total of", "be loaded. Example error")
     inner = [line.removeprefix(mark).strip() for line in lines if line.startswith(mark)]
     others = [line for line in lines if not line.startswith(noise)]
     return first_line("\n".join(inner[-1:] or others).strip() or error)
@@ -452,7 +464,8 @@ def load_weights(model: Any, path: Path, file_format: FileFormat) -> list[str]:
             "Start it with the shape of its input, such as `input 28x28x1`, or call it once.",
         )
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and not optimizer.built and _has_state(path, file_format):
+    steps = _optimizer_steps(path, file_format)
+    if optimizer is not None and not optimizer.built and steps and file_format == "weights":
         optimizer.build(model.trainable_variables)
     try:
         with unchanged_after_error(model), warnings.catch_warnings(record=True) as caught:
@@ -463,11 +476,16 @@ def load_weights(model: Any, path: Path, file_format: FileFormat) -> list[str]:
                 raise ValueError("the file has more weights")  # noqa: TRY301 - Keras ignores them
     except Exception as error:
         raise _misfit(error, model, path, file_format) from error
-    return load_notes(caught)
+    return load_notes(caught, steps)
 
 
-def load_notes(caught: Iterable[warnings.WarningMessage]) -> list[str]:
-    """Notes for the user from the warnings of Keras while it loads, each once."""
+def load_notes(caught: Iterable[warnings.WarningMessage], steps: int) -> list[str]:
+    """Notes for the user from the warnings of Keras while it loads, each once.
+
+    Args:
+        caught: The warnings.
+        steps: How many steps the optimizer in the file has made.
+    """
     notes: dict[str, None] = {}
     for warning in caught:
         message = warning.message
@@ -477,7 +495,7 @@ def load_notes(caught: Iterable[warnings.WarningMessage]) -> list[str]:
             continue
         if _SKIPPED_STATE not in line:
             notes[line] = None
-        elif not re.search(r"saved optimizer has [012] variables", line):  # it was trained
+        elif steps:
             notes[OTHER_LAYOUT] = None
     return list(notes)
 
@@ -488,14 +506,16 @@ def is_optimizer_used(model: Any) -> bool:
     return optimizer is not None and int(optimizer.iterations) > 0
 
 
-def _has_state(path: Path, file_format: FileFormat) -> bool:
-    if file_format != "weights":
-        return False
+def _optimizer_steps(path: Path, file_format: FileFormat) -> int:
+    """How many steps the optimizer in a file of Keras 3 has made; 0 if there is none."""
+    if file_format not in ("keras", "weights"):
+        return 0
     try:
-        with h5py.File(path, "r") as file:
-            return len(file.get("optimizer/vars", ())) > UNTRAINED_VARIABLES
-    except (OSError, RuntimeError, TypeError):
-        return False  # loading it will fail with the reason
+        with _weights_of(path, file_format) as file:
+            optimizer = file["optimizer"]  # around another one, if it scales the loss
+            return int(optimizer.get("inner_optimizer", optimizer)["vars/0"][()])
+    except (OSError, RuntimeError, TypeError, KeyError, ValueError, zipfile.BadZipFile):
+        return 0  # loading it will fail with the reason, if there is one
 
 
 def _has_more(path: Path, model: Any) -> bool:
@@ -561,10 +581,14 @@ def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
     return " and ".join(texts) or "none"
 
 
-def _file_layout(path: Path, file_format: FileFormat) -> Layout:
+def _weights_of(path: Path, file_format: FileFormat) -> Any:
     is_zip = file_format == "keras"
     content = io.BytesIO(read_member(path, "model.weights.h5")) if is_zip else path
-    with h5py.File(content, "r") as file:
+    return h5py.File(content, "r")
+
+
+def _file_layout(path: Path, file_format: FileFormat) -> Layout:
+    with _weights_of(path, file_format) as file:
         if file_format in ("keras", "weights"):
             return _layout(file)
         group = file.get("model_weights", file)

@@ -7,7 +7,8 @@ are named.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
@@ -15,7 +16,7 @@ from typing import Any
 
 import keras
 
-from kmagic.models.trust import is_code, objects_in, unsafe_part
+from kmagic.models.trust import is_code, objects_in, unsafe_object
 from kmagic.support.errors import PersistenceError
 from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import nearest
@@ -27,16 +28,12 @@ _INTERNAL_CLASSES = frozenset(
     {"__numpy__", "__tensor__", "__keras_tensor__", "__bytes__", "__slice__", "__ellipsis__"}
     | {"__tuple__", "__typespec__", "TensorShape", "TypeSpec", "CompositeTensor"}
 )
-_KERAS_PACKAGES = frozenset(
-    {"keras", "keras_hub", "keras_cv", "keras_nlp", "builtins", "tf_keras", "tensorflow"}
-)
+_KERAS_PACKAGES = frozenset({"keras", "builtins", "tf_keras", "tensorflow"})
 _FUNCTION_MODULES = ("activations", "losses", "metrics", "ops", "initializers", "random")
 _CLASS_MODULES = (
     *("layers", "initializers", "regularizers", "constraints", "optimizers", "dtype_policies"),
     *("optimizers.schedules", "quantizers"),
 )
-_OTHER_MODULES = frozenset({"callbacks", "datasets", "distribution", "export", "saving", "utils"})
-"""Modules of Keras without classes of a model; some read and write files."""
 _CONVERSIONS = ("get", "serialize", "deserialize")
 """Functions that create other objects from their names."""
 
@@ -77,26 +74,73 @@ def not_compiled_note(names: Sequence[str]) -> str:
     )
 
 
+def unsafe_reason(config: Any) -> tuple[str, str]:
+    """The first layer of a configuration that must not be created, and why; ("", "") if none."""
+    reasons = ((layer, unsafe_object(part)) for part, layer in objects_in(config))
+    return next((found for found in reasons if found[1]), ("", ""))
+
+
 def reject_code(config: Any, file_name: str) -> None:
     """Reject a configuration that contains code or reads other files."""
-    for part, layer in objects_in(config):
-        names = (part.get("class_name"), part.get("registered_name"))
-        reason = unsafe_part(names, part.get("config"))
-        if not reason:
-            continue
-        remedy = ALLOW_CODE
-        if is_code(reason):
-            remedy = Text(
-                "None of it has run. Use a layer of keras.ops instead, or a named function that "
-                "you pass. ",
-                ALLOW_CODE,
-            )
-        raise PersistenceError(f"{file_name} was not loaded: its layer {layer} {reason}.", remedy)
+    layer, reason = unsafe_reason(config)
+    if not reason:
+        return
+    remedy = ALLOW_CODE
+    if is_code(reason):
+        remedy = Text(
+            "None of it has run. Use a layer of keras.ops instead, or a named function that you "
+            "pass. ",
+            ALLOW_CODE,
+        )
+    raise PersistenceError(f"{file_name} was not loaded: its layer {layer} {reason}.", remedy)
 
 
-def needed_objects(config: Any) -> list[NeededObject]:
-    """The classes and functions of a configuration that are not part of Keras, each once."""
-    needed: dict[str, NeededObject] = {}
+def ambiguous_names(model: Any) -> tuple[list[str], list[str]]:
+    """Names of the user's objects in a model that Keras has too: which files confuse.
+
+    Returns:
+        Those of functions in layers, for which Keras always loads its own; and those of layers,
+        losses and metrics, for which it may load its own unless the user's are passed.
+    """
+    layers: Iterable[Any] = getattr(model, "_flatten_layers", list)()
+    functions: dict[bool, list[Any]] = {True: [], False: []}
+    for layer in layers:
+        values = () if isinstance(layer, keras.Model) else vars(layer).values()
+        functions[isinstance(layer, keras.layers.Lambda)] += filter(inspect.isfunction, values)
+    compiled = getattr(getattr(model, "_compile_config", None), "config", None) or {}
+    objects = (
+        getattr(value, "fn", getattr(value, "_fn", value))
+        for value in keras.tree.flatten(compiled)
+        if value is not None and not isinstance(value, str)
+    )
+    return _own_names(functions[False]), _own_names([*functions[True], *objects, *layers])
+
+
+def _own_names(values: Iterable[Any]) -> list[str]:
+    named = (value if inspect.isfunction(value) else type(value) for value in values)
+    return sorted(
+        {
+            value.__name__
+            for value in named
+            if value.__name__ in _keras_names()
+            and not str(value.__module__).startswith("keras.")
+            and keras.saving.get_registered_name(value) == value.__name__
+        }
+    )
+
+
+def needed_objects(config: Any, own_names: Sequence[str] = ()) -> list[NeededObject]:
+    """The classes and functions of a configuration that are not part of Keras, each once.
+
+    Args:
+        config: The configuration.
+        own_names: Names that stand for objects of the user (:func:`ambiguous_names`).
+    """
+    needed = {
+        name: NeededObject(name, name, "model", is_function=name in _keras_functions())
+        for name in own_names
+        if _mentions(config, name)
+    }
     for part, layer in objects_in(config):
         inner = part.get("config")
         for key in ("activation", "recurrent_activation", "function"):
@@ -114,12 +158,22 @@ def needed_objects(config: Any) -> list[NeededObject]:
         if not isinstance(name, str) or not isinstance(registered_name, str):
             continue
         module = part.get("module")
-        if not _is_from_keras(name, registered_name, module, is_function=is_function):
+        is_own = not is_function and "module" in part and module is None
+        if is_own or not _is_from_keras(name, registered_name, module, is_function=is_function):
             name = name.rpartition(">")[2]
             needed.setdefault(
                 registered_name, NeededObject(name, registered_name, layer, is_function)
             )
     return list(needed.values())
+
+
+def _mentions(config: Any, name: Any) -> bool:
+    """Whether a configuration uses an object by its name."""
+    if isinstance(config, dict):
+        return any(key != "name" and _mentions(value, name) for key, value in config.items())
+    if isinstance(config, list):
+        return any(_mentions(value, name) for value in config)
+    return bool(config == name)
 
 
 def find_objects(
@@ -170,6 +224,7 @@ def _missing_error(
     else:
         user = "its model" if first.layer == "model" else f"its layer {first.layer}"
     others = ", ".join(need.name for need in missing[1:])
+    own = " (not Keras's)" if name in _keras_names() else ""
     also = f" (also missing: {others})" if others else ""
     option = Option("custom_objects", _ByName(need.name for need in missing))
     if all(variables.get(need.name) is not None for need in missing):
@@ -180,7 +235,8 @@ def _missing_error(
     if near and name not in variables:
         remedy = Text(f"Did you mean {near[0]}? ", remedy)
     error = MissingObjectsError(
-        f"{file_name} was not loaded: {user} needs the {what} {name}, which is not defined{also}.",
+        f"{file_name} was not loaded: {user} needs the {what} {name}{own}, which is not defined"
+        f"{also}.",
         remedy,
     )
     error.names = tuple(need.name for need in missing)
@@ -190,9 +246,7 @@ def _missing_error(
 def _is_from_keras(name: str, registered_name: str, module: Any, *, is_function: bool) -> bool:
     if isinstance(module, str) and module.partition(".")[0] in _KERAS_PACKAGES:
         # Functions must be ones that compute: keras.utils has some that download and write files.
-        if is_function:
-            return name in _keras_functions()
-        return not _OTHER_MODULES & set(f"{module}.{name}".split("."))
+        return not is_function or name in _keras_functions()
     return module is None and registered_name == name and name in _keras_names()
 
 

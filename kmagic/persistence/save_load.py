@@ -8,12 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import keras
 
 from kmagic.data.preparation.preparation import Preparation
+from kmagic.language import parse
+from kmagic.language.spec import CompileSpec, ModelSpec
 from kmagic.models.build import build_model, origin_of, restore_origin, serialize_steps
 from kmagic.models.decompile import to_dsl, with_current_compile
 from kmagic.models.keras_history import nested_layers
@@ -38,9 +41,10 @@ from kmagic.persistence.model_reading import (
     load_weights,
     open_file,
 )
+from kmagic.persistence.safety import ambiguous_names
 from kmagic.support.caller_names import LimitedNames, caller_names
 from kmagic.support.display_mode import is_static
-from kmagic.support.errors import KmagicError, PersistenceError
+from kmagic.support.errors import KmagicError, MarkedError, PersistenceError
 from kmagic.support.file_system import (
     UNCHANGED,
     atomic_write,
@@ -58,7 +62,7 @@ from kmagic.support.model_registry import (
     record_for,
     set_dataset,
 )
-from kmagic.support.process_patches import quiet_absl
+from kmagic.support.process_patches import default_settings, isolated_keras, quiet_absl
 from kmagic.support.rendering import Renderable
 from kmagic.training.run.provenance import library_versions
 
@@ -159,6 +163,7 @@ def save(
         values=values,
         steps=serialize_steps(model) if text and _has_own_text(model) else (),
         words=layer_vocabularies(model) if save_format.format != "keras" else (),
+        own_names=ambiguous_names(model)[1],
         preparation=preparation.get_config() if preparation is not None else None,
         history=sampled_history(run.history) if run is not None else {},
         epochs=len(run.log) if run is not None else 0,
@@ -255,8 +260,7 @@ def load_with_details(
         mark_untrained(model)
     if metadata is not None:
         if into is None and origin_of(model) is None and metadata.text and metadata.steps:
-            names = _names_for(metadata, trust)
-            restore_origin(model, metadata.text, names, metadata.steps, metadata.portable)
+            metadata = _with_own_text(loaded, metadata, trust)
         record.loaded_epochs = metadata.epochs if record.is_loaded else 0
         if metadata.words:
             loaded.add_notes(*restore_vocabularies(model, metadata.words))
@@ -265,6 +269,7 @@ def load_with_details(
                 set_dataset(model, Preparation.from_config(dict(metadata.preparation)))
             except (KmagicError, KeyError, TypeError, ValueError, AttributeError) as error:
                 loaded.add_notes(f"The preparation of its data cannot be read: {error}")
+                metadata = replace(metadata, preparation=None)
     known = metadata or ModelMetadata()
     loaded.name, loaded.origin = known.name or model.name, origin_of(model)
     loaded.keras_version = loaded.keras_version or known.versions.get("keras", "")
@@ -310,11 +315,23 @@ def _check_savable(model: Any, save_format: SaveFormat, metadata: ModelMetadata)
         )
     if save_format.format == "h5":
         _reject_operations(model, name)
+    if save_format.format in ("keras", "h5", "json"):
+        for function in ambiguous_names(model)[0]:
+            raise PersistenceError(
+                Text(
+                    name,
+                    f" cannot be written as {save_format.suffix}: a layer uses your function "
+                    f"{function}, and Keras would load its own function of that name.",
+                ),
+                f"{UNCHANGED} Rename your function, or register it with "
+                "keras.saving.register_keras_serializable, and build the model again.",
+            )
 
 
 def _write(model: Any, part: Path, save_format: SaveFormat, metadata: ModelMetadata) -> None:
     if save_format.format == "json":
-        part.write_text(json_with_metadata(model.to_json(), metadata), encoding="utf-8")
+        with _compile_config_kept(model):
+            part.write_text(json_with_metadata(model.to_json(), metadata), encoding="utf-8")
     elif save_format.format == "text":
         part.write_text(text_with_metadata(metadata), encoding="utf-8")
     else:
@@ -346,12 +363,18 @@ def _reject_operations(model: Any, name: ModelName) -> None:
 
 @contextmanager
 def _compile_config_kept(model: Any) -> Iterator[None]:
-    """Keep how a model was compiled: Keras removes the optimizer from it to write an ``.h5``."""
+    """Write the optimizer that a model has, and keep how it was compiled.
+
+    Keras writes the optimizer that was passed, without the loss scaling that it added for
+    mixed_float16, and removes it from the model's configuration to write an ``.h5``.
+    """
     config = getattr(getattr(model, "_compile_config", None), "config", None)
     config = config if isinstance(config, dict) else {}
     if getattr(model, "optimizer", None) is not None:
         config.setdefault("optimizer", model.optimizer)  # an earlier model.save removed it
     before = dict(config)
+    if "optimizer" in config:
+        config["optimizer"] = model.optimizer
     try:
         yield
     finally:
@@ -388,6 +411,12 @@ def _notes(model: Any, save_format: SaveFormat) -> list[str]:
         ]
     if save_format.format in ("weights", "text"):
         return notes
+    notes += [
+        f"{name} is yours, but the file names it like Keras's. Load it with "
+        f"--custom-objects {name} (custom_objects={{{name!r}: {name}}}); Keras itself may load "
+        "its own."
+        for name in ambiguous_names(model)[1]
+    ]
     for layer in nested_layers(model):
         function = getattr(layer, "function", None)
         if type(layer).__name__ == "Lambda" and getattr(function, "__name__", "") == "<lambda>":
@@ -414,16 +443,63 @@ def _build_from_text(loaded: LoadResult, trust: TrustSettings) -> None:
             "Name the model: `%keras_load PATH MODEL`, or kmagic.load(path, model=model).",
         )
     name = metadata.name if metadata is not None else loaded.path.name.partition(".")[0]
-    loaded.model = build_model(
-        text,
-        _names_for(metadata, trust),
+    build = partial(
+        build_model,
+        names=_names_for(metadata, trust),
         where=loaded.path.name,
         first_line=first_line,
         name=name if name.isidentifier() else "",
         safe_mode=trust.safe_mode,
     )
+    try:
+        loaded.model = build(text)
+    except MarkedError as error:
+        if loaded.format == "text":
+            raise
+        try:
+            loaded.model = build(_without_compile(text))
+        except KmagicError:
+            raise error from None
+        problem = error.problems[0]
+        line = text.split("\n")[problem.line - 1]
+        word = line[problem.column - 1 :][: problem.width]
+        loaded.add_notes(
+            f"Not compiled: {word} {problem.message}. Predictions do not need it. To evaluate or "
+            "train the model, define what its compile line needs and name it in --custom-objects "
+            "(custom_objects=), or compile it with %keras_compile."
+        )
     if loaded.format != "text":
         loaded.add_notes(*load_weights(loaded.model, loaded.path, loaded.format))
+
+
+def _without_compile(text: str) -> ModelSpec:
+    statements = parse(text).statements
+    return ModelSpec(tuple(part for part in statements if not isinstance(part, CompileSpec)))
+
+
+def _with_own_text(
+    loaded: LoadResult, metadata: ModelMetadata, trust: TrustSettings
+) -> ModelMetadata:
+    """Register the text in a file as the text of its model, or leave it out of the metadata.
+
+    It is shown and written to programs, so it must not describe another model.
+    """
+    model, names = loaded.model, _names_for(metadata, trust)
+    try:
+        layers = _without_compile(metadata.text)
+        with isolated_keras(), default_settings():
+            built = build_model(layers, names, name=model.name, safe_mode=trust.safe_mode)
+            pairs = zip(layer_vocabularies(built), layer_vocabularies(model), strict=False)
+            restore_vocabularies(built, [[] if own else learned for own, learned in pairs])
+            is_same = to_dsl(built, compiled=False) == to_dsl(model, compiled=False)
+    except (KmagicError, ValueError, AttributeError):
+        is_same = False
+    if not is_same:
+        loaded.add_notes("The text in the file was left out: it does not build this model.")
+        return replace(metadata, text="")
+    portable = replace(metadata.portable, text=with_current_compile(metadata.text, model))
+    restore_origin(model, portable.text, names, metadata.steps, portable)
+    return metadata
 
 
 def _names_for(metadata: ModelMetadata | None, trust: TrustSettings) -> LimitedNames:

@@ -310,6 +310,27 @@ CRAFTED = {
     "deserialize": crafted_layer(
         "keras.layers", "Lambda", function=named("builtins", "deserialize")
     ),
+    "function as class": crafted_layer(
+        "keras.layers",
+        "Activation",
+        activation=crafted_layer("keras.applications.resnet50", "decode_predictions"),
+    ),
+    "setting of the process": crafted_layer(
+        "keras.layers", "Lambda", function=crafted_layer("keras.config", "set_max_epochs")
+    ),
+    "application": crafted_layer("keras.applications", "ResNet50", weights="imagenet"),
+    "type": crafted_layer(
+        "keras.layers",
+        "Lambda",
+        function={
+            "class_name": "__typespec__",
+            "spec_name": "fly",
+            "module": "antigravity",
+            "registered_name": "fly",
+            "config": [],
+        },
+    ),
+    "other package": crafted_layer("keras_hub.evil", "Backbone"),
     "eval": crafted_layer("keras.layers", "Activation", activation=named("builtins", "eval")),
     "string": crafted_layer("keras.layers", "Lambda", function="os.system"),
 }
@@ -323,6 +344,68 @@ def test_a_crafted_configuration_is_rejected(
     with pytest.raises(PersistenceError, match="its layer evil"):
         kmagic.load(crafted(tmp_path / "net.keras", layer))
     assert not (tmp_path / "evil.csv").exists()
+
+
+COMPILED = {
+    "loss": {"loss": crafted_layer("keras.models", "clone_model")},
+    "metric": {"metrics": [crafted_layer("keras.applications.resnet50", "decode_predictions")]},
+    "rate": {
+        "optimizer": {
+            "module": "keras.optimizers",
+            "class_name": "SGD",
+            "config": {"learning_rate": crafted_layer("keras.backend", "clear_session")},
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("part", COMPILED.values(), ids=COMPILED)
+def test_a_crafted_loss_or_metric_is_not_created(part: dict[str, Any], tmp_path: Path) -> None:
+    net = stack(layers.Dense(2))
+    net.compile("sgd", "mse", metrics=["mae"])
+    content = json.loads(net.to_json())
+    content["compile_config"] |= part
+    (tmp_path / "net.json").write_text(json.dumps(content))
+    loaded = load_with_details(tmp_path / "net.json")
+    assert not loaded.model.compiled
+    assert "which is not part of a model. Predictions do not need it." in loaded.notes[0]
+
+
+def parts_of_models() -> dict[str, keras.Model]:
+    x = keras.Input((8, 4))
+    sliced = keras.ops.relu(x[:, ::2] + 1.0)
+    quantized = stack(layers.Dense(4), layers.Dense(2))
+    quantized.quantize("int8")
+    policies = keras.dtype_policies.DTypePolicyMap(default_policy="mixed_bfloat16")
+    cells = [layers.LSTMCell(3), layers.GRUCell(2)]
+    learned = stack(layers.Dense(2))
+    distiller = keras.distillation.Distiller(
+        learned, stack(layers.Dense(2)), keras.distillation.LogitsDistillation()
+    )
+    return {
+        "operations": keras.Model(x, keras.ops.concatenate([sliced, sliced * 2], -1)),
+        "quantized": quantized,
+        "policies": stack(layers.Dense(4, dtype=policies)),
+        "cells": keras.Sequential([keras.Input((8, 4)), layers.RNN(cells)]),
+        "functions": stack(layers.Lambda(keras.ops.relu), layers.Dense(2, keras.ops.gelu)),
+        "layers": stack(layers.Pipeline([layers.Rescaling(2.0)]), layers.Activation(layers.ELU(2))),
+        "distilled": distiller,
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have a `quantize` method")
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
+@pytest.mark.parametrize("kind", ["keras", "folder", "json"])
+def test_all_parts_of_keras_are_loaded(kind: str, tmp_path: Path) -> None:
+    for name, model in parts_of_models().items():
+        path = tmp_path / (name if kind == "folder" else f"{name}.{kind}")
+        if kind == "folder":
+            keras.saving.save_model(model, path, zipped=False)
+        else:
+            kmagic.save(model, path)
+        loaded = load_with_details(path)
+        assert type(loaded.model) is type(model)
+        assert loaded.notes == ()
 
 
 def run(*_args: Any) -> None:

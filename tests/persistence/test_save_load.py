@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import h5py
@@ -345,6 +346,15 @@ def test_vocabularies_that_do_not_fit_give_a_note(tmp_path: Path) -> None:
     assert "does not accept the vocabulary in the file" in note
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_vocabularies_of_integers_are_saved(tmp_path: Path, suffix: str) -> None:
+    lookup = layers.IntegerLookup(vocabulary=[7, 9])
+    net = keras.Sequential([keras.Input((1,), dtype="int64"), lookup], name="net")
+    kmagic.save(net, tmp_path / f"net{suffix}")
+    again = kmagic.load(tmp_path / f"net{suffix}").layers[0]
+    assert list(again.get_vocabulary()) == list(lookup.get_vocabulary())
+
+
 def test_a_long_history_is_sampled() -> None:
     run = {"loss": [float(number) for number in range(12_345)]}
     sampled = sampled_history(run)["loss"]
@@ -366,10 +376,15 @@ def test_invalid_metadata_is_ignored(tmp_path: Path) -> None:
     broken = {"preparation": {"classes": 3, "scaling": 3}, "text": "dnse", "steps": [[1]]}
     config["kmagic"] |= broken
     (tmp_path / "net.json").write_text(json.dumps(config))
-    with pytest.warns(LoadWarning, match="The preparation of its data cannot be read"):
-        loaded = kmagic.load(tmp_path / "net.json")
-    assert origin_of(loaded) is None
-    assert loaded.count_params() == 10
+    for preparation in (broken["preparation"], {"encoding": {"vocabulary": 3}}, {"columns": 3}):
+        config["kmagic"] |= {"preparation": preparation, "history": {"loss": 3, "acc": ["x"]}}
+        (tmp_path / "net.json").write_text(json.dumps(config))
+        loaded = load_with_details(tmp_path / "net.json")
+        assert "The text in the file was left out" in loaded.notes[0]
+        assert "The preparation of its data cannot be read" in loaded.notes[1]
+        assert (loaded.origin, loaded.history) == (None, {})
+        assert loaded.model.count_params() == 10
+        assert repr(loaded)
 
 
 def test_values_are_read_as_literals_only(tmp_path: Path) -> None:
@@ -377,6 +392,52 @@ def test_values_are_read_as_literals_only(tmp_path: Path) -> None:
     (tmp_path / "net.kmagic").write_text(text_with_metadata(baggage))
     with pytest.raises(kmagic.KmagicError, match="is not defined"):
         kmagic.load(tmp_path / "net.kmagic")
+
+
+def with_text(path: Path, text: str) -> Path:
+    """A file with another text for the same model."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    content = json.loads(members["metadata.json"])
+    content["kmagic"]["text"] = text
+    members["metadata.json"] = json.dumps(content).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "is_same"),
+    [
+        ("# mine\ninput 4\nblock b:\n  dense 3 relu\nb * 2", True),
+        ("input 4 / dense units=3 activation=relu / dense 3 relu use_bias=true", True),
+        ("input 4\ndense 3 tanh\ndense 3 relu", False),
+        ("input 4\ndense 3 relu\ndense 4 relu", False),
+        ("input 4\ndense 3 relu", False),
+        ("input 4\na = dense 3 relu\ndense 3 relu\nadd <- a, _", False),
+        ("input 4\ndense 3 relu\ndense 3 relu\nfreeze all", False),
+        ("input 4\ndense {units} relu\ndense 3 relu", False),
+        ("input 4\ndens 3", False),
+    ],
+)
+def test_a_text_of_another_model_is_left_out(tmp_path: Path, text: str, is_same: bool) -> None:
+    net = kmagic.build("input 4\ndense 3 relu\ndense 3 relu")
+    path = tmp_path / "net.keras"
+    kmagic.save(net, path)
+    loaded = load_with_details(with_text(path, text))
+    assert (loaded.origin is not None) == ("text" in loaded.parts) == is_same
+    assert loaded.notes == (
+        () if is_same else ("The text in the file was left out: it does not build this model.",)
+    )
+
+
+def test_a_text_has_the_compile_line_of_the_model_in_the_file(tmp_path: Path) -> None:
+    net = kmagic.build("input 4 / dense 2\ncompile sgd loss=mse")
+    path = tmp_path / "net.keras"
+    kmagic.save(net, path)
+    text = load_with_details(with_text(path, "input 4 / dense 2\ncompile adam loss=mae")).origin
+    assert text.spec.source.splitlines()[-1] == "compile sgd loss=mse"
 
 
 # --- weights into a model ---------------------------------------------------------------------
@@ -640,7 +701,8 @@ def test_the_text_builds_a_model_that_keras_fails_to_load(tmp_path: Path) -> Non
     kmagic.save(model, path)
     with pytest.raises(ValueError, match="could not be loaded"):
         keras.models.load_model(path)
-    loaded = kmagic.load(path)
+    with pytest.warns(LoadWarning, match=r"built from the text in the file. Keras reports: Layer"):
+        loaded = kmagic.load(path)
     values = np.ones((2, 4), "float32")
     np.testing.assert_allclose(np.asarray(loaded(values)), np.asarray(model(values)), rtol=1e-6)
 
@@ -695,6 +757,32 @@ def test_a_file_without_weights_is_not_loaded_into_a_model(tmp_path, suffix):
     assert kmagic.load(path).output_shape == (None, 2)
 
 
+@pytest.mark.parametrize("is_trained", [False, True])
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5", ".json"])
+def test_loss_scaling_is_restored(tmp_path: Path, suffix: str, is_trained: bool) -> None:
+    path, before = tmp_path / f"net{suffix}", keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        net = keras.Sequential([keras.Input((4,)), layers.Dense(2, name="out")], name="net")
+        net.compile(keras.optimizers.Adam(0.02), "mse")
+    finally:
+        keras.config.set_dtype_policy(before)
+    net.optimizer.initial_scale = 1.0
+    if is_trained:
+        net.fit(np.full((8, 4), 0.1), np.zeros((8, 2)), verbose=0)
+    kmagic.save(net, path)
+    assert net.get_compile_config()["optimizer"]["class_name"] == "Adam"
+    loaded = load_with_details(path)
+    optimizer = loaded.model.optimizer
+    assert loaded.notes == ()
+    assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    assert float(optimizer.inner_optimizer.learning_rate) == pytest.approx(0.02)
+    if is_trained and suffix != ".json":
+        assert int(optimizer.iterations) == int(net.optimizer.iterations) == 1
+        for own, restored in zip(net.optimizer.variables, optimizer.variables, strict=True):
+            np.testing.assert_array_equal(np.asarray(own), np.asarray(restored))
+
+
 # --- what a model was compiled with ---------------------------------------------------------------
 
 
@@ -745,6 +833,82 @@ def test_what_is_not_defined_leaves_a_model_uncompiled(
     own = {value.__name__: value for value in (own_loss, OwnMetric, OwnOptimizer, OwnSchedule)}
     given = load_with_details(path, custom_objects=own)
     assert given.model.compiled == (what != "lambda")
+
+
+def gelu(x: Any) -> Any:
+    return 3 * x
+
+
+def relu(x: Any) -> Any:
+    return 5 * x
+
+
+def dice(true: Any, predicted: Any) -> Any:
+    return keras.ops.mean(true - predicted)
+
+
+class F1Score(keras.metrics.Mean):
+    pass
+
+
+class Attention(layers.Layer):
+    def call(self, x: Any) -> Any:
+        return 9 * x
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
+def test_a_function_that_keras_would_replace_is_rejected(tmp_path: Path, suffix: str) -> None:
+    net = keras.Sequential([keras.Input((4,)), layers.Dense(2, gelu)], name="net")
+    with pytest.raises(PersistenceError, match="your function gelu, and Keras would load its own"):
+        kmagic.save(net, tmp_path / f"net{suffix}")
+    registered = FunctionType(gelu.__code__, {"__name__": "own"}, "gelu")
+    keras.saving.register_keras_serializable("tests")(registered)
+    net = keras.Sequential([keras.Input((4,)), layers.Dense(2, registered)], name="net")
+    kmagic.save(net, tmp_path / f"net{suffix}")
+    loaded = load_with_details(tmp_path / f"net{suffix}")
+    assert loaded.model.layers[-1].activation is registered
+    assert loaded.notes == ()
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
+def test_own_objects_with_names_of_keras_are_not_replaced(tmp_path: Path, suffix: str) -> None:
+    net, path = stack(3), tmp_path / f"net{suffix}"
+    net.compile("sgd", dice, metrics=[F1Score(), "mae"])
+    saved = kmagic.save(net, path)
+    assert [note.split(" Load")[0] for note in saved.notes] == [
+        "F1Score is yours, but the file names it like Keras's.",
+        "dice is yours, but the file names it like Keras's.",
+    ]
+    loaded = load_with_details(path)
+    assert not loaded.model.compiled
+    assert "F1Score, dice are not part of Keras" in loaded.notes[0]
+    given = load_with_details(path, custom_objects={"dice": dice, "F1Score": F1Score})
+    assert given.notes == ()
+    assert given.model.loss is dice
+    net = keras.Sequential([keras.Input((4,)), layers.Lambda(relu)], name="net")
+    kmagic.save(net, path, force=True)
+    with pytest.raises(PersistenceError, match=r"needs the function relu \(not Keras's\)"):
+        kmagic.load(path)
+    assert kmagic.load(path, custom_objects={"relu": relu}).layers[-1].function is relu
+    net = keras.Sequential([keras.Input((4,)), Attention()], name="net")
+    kmagic.save(net, path, force=True)
+    with pytest.raises(PersistenceError, match=r"needs the class Attention \(not Keras's\)"):
+        kmagic.load(path)
+    again = kmagic.load(path, custom_objects={"Attention": Attention})
+    assert type(again.layers[-1]) is Attention
+
+
+@pytest.mark.parametrize("what", ["optimizer", "schedule"])
+def test_weights_with_a_text_are_loaded_without_its_compile_line(tmp_path: Path, what: str) -> None:
+    net, path = stack(3), tmp_path / "m.weights.h5"
+    net.compile(**OWN[what])
+    kmagic.save(net, path)
+    loaded = load_with_details(path)
+    assert not loaded.model.compiled
+    assert loaded.notes[0].startswith("Not compiled: Own")
+    assert all(map(np.array_equal, net.get_weights(), loaded.model.get_weights()))
+    own = {value.__name__: value for value in (OwnOptimizer, OwnSchedule)}
+    assert load_with_details(path, custom_objects=own).model.compiled
 
 
 def test_an_architecture_may_be_compiled_with_what_is_not_defined(tmp_path: Path) -> None:
