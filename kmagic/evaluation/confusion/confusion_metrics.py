@@ -360,30 +360,6 @@ class ThresholdCurve:
         """Mean precision, weighted by the increase in recall, as in scikit-learn."""
         return float((np.diff(self.true_positive_rate) * self.precision).sum())
 
-    def roc(self) -> pd.DataFrame:
-        """The ROC curve: columns threshold, false_positive_rate, true_positive_rate."""
-        import pandas as pd  # noqa: PLC0415 - half a second to import
-
-        return pd.DataFrame(
-            {
-                "threshold": np.r_[np.inf, self.thresholds],
-                "false_positive_rate": self.false_positive_rate,
-                "true_positive_rate": self.true_positive_rate,
-            }
-        )
-
-    def precision_recall(self) -> pd.DataFrame:
-        """Precision against recall: columns threshold, recall, precision."""
-        import pandas as pd  # noqa: PLC0415 - half a second to import
-
-        return pd.DataFrame(
-            {
-                "threshold": self.thresholds,
-                "recall": self.true_positive_rate[1:],
-                "precision": self.precision,
-            }
-        )
-
     def counts(self, threshold: float) -> tuple[float, float, float, float]:
         """The matrix row by row, if the second class is predicted above ``threshold``."""
         above = int(np.searchsorted(-self.thresholds, -threshold))

@@ -21,15 +21,12 @@ from kmagic.support.messages import Function, Option, Text
 from kmagic.support.symbolic import check_has_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 ClassNames: TypeAlias = Sequence[object] | Mapping[int, object]
 Label: TypeAlias = int | str
 
 DEFAULT_THRESHOLD = 0.5
-CHUNK_VALUES = 4_000_000  # scores processed at a time, which avoids a second copy of all
 ROUNDING = 1e-6  # how far a probability may exceed 1
 
 
@@ -50,25 +47,19 @@ class ClassScores:
             if not self.are_probabilities:
                 return None
             return np.asarray(np.where(classes == 1, self.second, 1.0 - self.second))
-        probabilities = np.empty(len(classes))
-        for chunk in self._chunks():
-            rows = to_probabilities(self.given[chunk], known=self.are_probabilities)
-            probabilities[chunk] = np.take_along_axis(rows, classes[chunk, None], axis=1)[:, 0]
-        return probabilities
+        rows = to_probabilities(self.given) if not self.are_probabilities else self.given
+        chosen = np.take_along_axis(rows, classes[:, None], axis=1)[:, 0]
+        return np.minimum(chosen, 1).astype(np.float64)
 
     def ranks(self, classes: NDArray[np.intp]) -> NDArray[np.intp]:
         """How many classes rank before the given one of each sample, shape (n,).
 
         Of equal scores the later class ranks first, as in scikit-learn's top-k accuracy.
         """
-        ranks = np.empty(len(classes), dtype=np.intp)
-        columns = np.arange(self.given.shape[1])
-        for chunk in self._chunks():
-            values, wanted = self.given[chunk], classes[chunk, None]
-            own = np.take_along_axis(values, wanted, axis=1)
-            ahead = (values > own) | ((values == own) & (columns > wanted))
-            ranks[chunk] = ahead.sum(axis=1)
-        return ranks
+        own = np.take_along_axis(self.given, classes[:, None], axis=1)
+        is_later = np.arange(self.given.shape[1]) > classes[:, None]
+        ahead = (self.given > own) | ((self.given == own) & is_later)
+        return np.asarray(ahead.sum(axis=1))
 
     @cached_property
     def second(self) -> NDArray[np.float64]:
@@ -83,11 +74,6 @@ class ClassScores:
         if np.allclose(total, 1, atol=1e-3):
             return rows[:, 1]
         return divide(rows[:, 1], total, undefined=0.5)
-
-    def _chunks(self) -> Iterator[slice]:
-        step = max(1, CHUNK_VALUES // max(1, self.given.shape[-1]))
-        for start in range(0, len(self.given), step):
-            yield slice(start, start + step)
 
 
 def to_probabilities(scores: NDArray[Any], *, known: bool | None = None) -> NDArray[np.float64]:

@@ -238,13 +238,3 @@ def test_logits_of_one_output_have_no_calibration():
 def test_calibration_error_is_the_mean_gap():
     result = confusion([0, 1, 1, 1], [0.05, 0.95, 0.95, 0.45]).calibration
     assert result.error == pytest.approx((0.05 + 0.55 + 2 * 0.05) / 4)
-
-
-def test_scores_are_processed_in_chunks(monkeypatch):
-    rng = np.random.default_rng(0)
-    odds, true = rng.dirichlet(np.ones(8), 100), rng.integers(0, 8, 100)
-    whole = confusion(true, odds)
-    monkeypatch.setattr("kmagic.evaluation.confusion.label_arrays.CHUNK_VALUES", 24)
-    parts = confusion(true, odds)
-    assert (parts.confidence == whole.confidence).all()
-    assert parts.top_k_accuracy(3) == whole.top_k_accuracy(3)
