@@ -13,8 +13,8 @@ from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 from kmagic.evaluation.prediction.batch_prediction import (
     predict_batch,
     stream_batches,
-    to_classes,
 )
+from kmagic.evaluation.prediction.predictions import OutputKind
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.models.keras_history import nested_layers
 from kmagic.models.model_arrays import dense_rows, sample_shape, sparse_rows
@@ -77,6 +77,7 @@ class ValidationConfusion:
     def _count(self, validation_data: Any, should_stop: Callable[[], bool]) -> NDArray[Any] | None:
         counts: NDArray[Any] | None = None
         logits = getattr(getattr(self._model, "loss", None), "from_logits", False)
+        kind = OutputKind("classes", logits)
         for x, y in _batches(self._model, validation_data):
             if should_stop():
                 return None
@@ -85,7 +86,7 @@ class ValidationConfusion:
             units = output.shape[-1] if output.ndim == TWO else 1
             if not self._units:
                 self._units, self.classes = units, self._classes_for(units)
-            predicted = to_classes(output, threshold=0.0 if logits else 0.5).astype(np.intp)
+            predicted = kind.class_indices(kind.probabilities(output))
             true = self._class_indices(y, units)
             matrix = count_confusions(LabeledPredictions((), self.classes, true, predicted), None)
             counts = matrix if counts is None else counts + matrix

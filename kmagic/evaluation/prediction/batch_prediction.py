@@ -233,23 +233,6 @@ def check_batch_size(
     raise EvaluationError(model_phrase(model) + message, remedy)
 
 
-def to_classes(output: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.intp]:
-    """The predicted class of each row of a model's output.
-
-    Returns:
-        Class indices, without the last axis of ``output``.
-
-    Example:
-        >>> to_classes(np.array([[0.1, 0.9], [0.8, 0.2]])), to_classes(np.array([[0.3], [0.7]]))
-        (array([1, 0]), array([0, 1]))
-    """
-    if output.ndim == 1:
-        return np.asarray(output > threshold, dtype=np.intp)
-    if output.shape[-1] == 1:
-        return np.asarray(output[..., 0] > threshold, dtype=np.intp)
-    return np.asarray(output.argmax(axis=-1), dtype=np.intp)
-
-
 def predict_batch(model: Any, batch: Any, shape: Shape | None = None) -> NDArray[Any]:
     """The output of the model for one batch; of a model with a fixed batch size, also for less."""
     return _only_output(outputs_of_batch(model, match_axes(batch, shape)))

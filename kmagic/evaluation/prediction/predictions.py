@@ -44,9 +44,7 @@ class OutputKind:
         return to_probabilities(output).astype(output.dtype) if self.logits else output
 
     def class_indices(self, probabilities: NDArray[Any]) -> NDArray[np.intp]:
-        """The predicted class of each sample; of two, the second only above one half."""
-        if probabilities.shape[1] == TWO:
-            return np.asarray(probabilities[:, 1] > 0.5, dtype=np.intp)  # noqa: PLR2004 - one half
+        """The predicted class of each sample; of equally probable ones the first."""
         return np.asarray(probabilities.argmax(axis=1), dtype=np.intp)
 
     def class_name(self, index: int) -> str:

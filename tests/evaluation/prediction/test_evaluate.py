@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kmagic.evaluation.prediction.batch_prediction import predict_in_batches, to_classes
+from kmagic.evaluation.prediction.batch_prediction import predict_in_batches
 from kmagic.evaluation.prediction.evaluate import Evaluation, evaluate
 from kmagic.support.errors import EvaluationError
 
@@ -99,13 +99,6 @@ def test_an_interrupt_passes():
     model.predict_on_batch = interrupt
     with pytest.raises(KeyboardInterrupt):
         predict_in_batches(model, np.zeros((2, 3)))
-
-
-def test_outputs_become_classes():
-    assert to_classes(np.array([[0.2, 0.7, 0.1], [0.5, 0.2, 0.3]])).tolist() == [1, 0]
-    assert to_classes(np.array([[0.5], [0.51]])).tolist() == [0, 1]
-    assert to_classes(np.array([-1.0, 0.2]), threshold=0).tolist() == [0, 1]
-    assert to_classes(np.eye(3)[None]).tolist() == [[0, 1, 2]]
 
 
 def test_evaluation_is_a_dict_of_floats_with_the_loss_last():
