@@ -196,11 +196,6 @@ def pixel_range(images: Sequence[NDArray[Any]]) -> PixelRange:
     return PixelRange(low, high, inverted)
 
 
-def thumbnail_html(image: NDArray[Any], pixels: PixelRange, *, box: int, alt: str) -> str:
-    """An image as an ``<img>`` in its own proportions, as :func:`encode_image` makes it."""
-    return encode_image(image, pixels, box=box).to_html(alt)
-
-
 def encode_image(image: NDArray[Any], pixels: PixelRange, *, box: int) -> EncodedImage:
     """An image as a small file whose longest side on the screen is at most ``box`` pixels."""
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import

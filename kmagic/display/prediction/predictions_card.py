@@ -21,7 +21,7 @@ from kmagic.display.kit.card import (
     names_html,
     tooltip_text,
 )
-from kmagic.display.kit.samples import are_images, pixel_range, sample_to_text, thumbnail_html
+from kmagic.display.kit.samples import are_images, encode_image, pixel_range, sample_to_text
 from kmagic.evaluation.prediction.evaluate import Evaluation
 from kmagic.evaluation.prediction.predictions import (
     MultiOutputPredictions,
@@ -193,7 +193,7 @@ def _thumbnails(samples: Any, rows: int) -> list[str]:
     images = [np.asarray(samples[index]) for index in range(min(rows, len(samples)))]
     common_range = pixel_range(images)
     return [
-        thumbnail_html(image, common_range, box=BOX, alt=f"sample {index}")
+        encode_image(image, common_range, box=BOX).to_html(f"sample {index}")
         for index, image in enumerate(images)
     ]
 

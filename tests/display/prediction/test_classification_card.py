@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmagic.display.kit.samples import PixelRange, are_images, pixel_range, thumbnail_html
+from kmagic.display.kit.samples import PixelRange, are_images, encode_image, pixel_range
 from kmagic.display.prediction.classification_card import overlay_heatmap
 from kmagic.evaluation.classification.classification import (
     ClassProbability,
@@ -238,7 +238,7 @@ def test_values_of_any_range_become_visible(pictures, look):
     ],
 )
 def test_thumbnails_keep_their_proportions(shape, size, kind, mode):
-    markup = thumbnail_html(np.zeros(shape), PixelRange(0, 1, False), box=84, alt='a "picture"')
+    markup = encode_image(np.zeros(shape), PixelRange(0, 1, False), box=84).to_html('a "picture"')
     picture = opened(markup)
     assert (picture.size, picture.format, picture.mode) == (size, kind, mode)
     assert 'alt="a &quot;picture&quot;"' in markup
