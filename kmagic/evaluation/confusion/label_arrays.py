@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -49,7 +49,7 @@ class ClassScores:
             return np.asarray(np.where(classes == 1, self.second, 1.0 - self.second))
         rows = to_probabilities(self.given) if not self.are_probabilities else self.given
         chosen = np.take_along_axis(rows, classes[:, None], axis=1)[:, 0]
-        return np.minimum(chosen, 1).astype(np.float64)
+        return np.asarray(np.minimum(chosen, 1), dtype=np.float64)
 
     def ranks(self, classes: NDArray[np.intp]) -> NDArray[np.intp]:
         """How many classes rank before the given one of each sample, shape (n,).
@@ -238,27 +238,23 @@ def parse_class_names(
         expected="a list of names or a mapping from id to name",
         actual=class_names,
     )
-    if isinstance(class_names, Mapping):
-        try:
-            numbers = sorted(int(key) for key in class_names)
-        except (TypeError, ValueError):
-            raise unsuitable from None
-        ids, names = tuple(numbers), tuple(str(class_names[key]) for key in numbers)
-    elif isinstance(class_names, str) or not isinstance(class_names, Iterable):
-        raise unsuitable
-    else:
-        try:
+    try:
+        if isinstance(class_names, Mapping):
+            keys = sorted(int(key) for key in class_names)
+            ids, listed = tuple(keys), [class_names[key] for key in keys]
+        else:
             listed = list(islice(class_names, MAX_CLASS_NAMES + 1))
-        except (TypeError, NotImplementedError):  # an array without axes, a symbolic tensor
-            raise unsuitable from None
-        if len(listed) > MAX_CLASS_NAMES:
-            many = f"at most {MAX_CLASS_NAMES:,} names"
-            raise EvaluationError(option="class_names", expected=many)
-        if any(isinstance(item, Sized) and not isinstance(item, str | bytes) for item in listed):
-            raise unsuitable  # rows of an array, for example
-        numbers = [int(item) for item in listed if isinstance(item, int | np.integer)]
-        ids = tuple(numbers if len(numbers) == len(listed) else range(len(listed)))
-        names = tuple(map(str, listed))
+            numbers = [int(item) for item in listed if isinstance(item, int | np.integer)]
+            ids = tuple(numbers if len(numbers) == len(listed) else range(len(listed)))
+    except (TypeError, ValueError, NotImplementedError):  # an array without axes, for example
+        raise unsuitable from None
+    if len(listed) > MAX_CLASS_NAMES:
+        many = f"at most {MAX_CLASS_NAMES:,} names"
+        raise EvaluationError(option="class_names", expected=many)
+    are_rows = any(isinstance(item, Sized) and not isinstance(item, str | bytes) for item in listed)
+    if are_rows or isinstance(class_names, str):
+        raise unsuitable
+    names = tuple(map(str, listed))
     if not names:
         message = Text(Option("class_names"), " is empty: it must name at least one class.")
         raise EvaluationError(message)

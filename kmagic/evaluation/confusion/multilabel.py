@@ -64,8 +64,6 @@ class MultilabelPredictions:
 def has_several_labels(y_true: object, y_pred: object) -> bool:
     """Whether both are tables, and the labels are rows of 0 and 1 that are not all one-hot."""
     y_true, y_pred = (dense_rows(sparse_rows(value)) for value in (y_true, y_pred))
-    if not all(_is_table(value) for value in (y_true, y_pred)):
-        return False
     try:
         true_labels, predicted_labels = np.asarray(y_true), np.asarray(y_pred)
     except ValueError:
@@ -79,13 +77,6 @@ def has_several_labels(y_true: object, y_pred: object) -> bool:
         and np.isin(true_labels, (0, 1)).all()
         and (true_labels.sum(axis=1) != 1).any()
     )
-
-
-def _is_table(value: Any) -> bool:
-    """Whether it has rows; checked before a long list is converted to an array."""
-    if hasattr(value, "shape"):
-        return len(value.shape) == TABLE
-    return isinstance(value, list | tuple) and bool(value) and np.ndim(value[0]) == 1
 
 
 def read_multilabel(
