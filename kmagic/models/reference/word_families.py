@@ -12,7 +12,7 @@ from kmagic.language.vocabulary import ALIASES, snake_case
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Role
 from kmagic.models.reference.docstring import docstring
-from kmagic.models.reference.language_words import LANGUAGE_WORDS, LanguageWord
+from kmagic.models.reference.language_words import LANGUAGE_WORDS, WORD_TEXTS, LanguageWord
 from kmagic.support.formatting import pluralize
 from kmagic.support.keras_import import keras
 from kmagic.support.rendering import Renderable
@@ -72,7 +72,7 @@ class KerasWord:
     def summary(self) -> str:
         """What it stands for, in one sentence."""
         summary = docstring(self.value).summary if self.value is not None else ""
-        return summary or _UNDOCUMENTED.get(self.word, "")
+        return summary or WORD_TEXTS["summaries"].get(self.word, "")
 
     @property
     def shown_alias(self) -> str:
@@ -80,23 +80,6 @@ class KerasWord:
         own = snake_case(getattr(self.value, "__name__", ""))
         shorter = (alias for alias in self.aliases if len(alias) < len(self.word))
         return own if own in self.aliases else min(shorter, key=len, default="")
-
-
-_UNDOCUMENTED = {
-    "abs_max_quantizer": "Scales weights by the largest absolute value along an axis.",
-    "float_dtype_policy": "The dtypes of computations and weights, by name.",
-    "quantized_dtype_policy": "The policy of a layer with weights quantized to int8.",
-    "quantized_float8_dtype_policy": "The policy of a layer with weights quantized to float8.",
-    "input_layer": "The layer of an `input 28x28x1` line.",
-    "accuracy": "The share of correct predictions; the kind that fits the loss and the outputs.",
-    "acc": "The same as accuracy.",
-    "crossentropy": "The crossentropy that fits the loss and the outputs.",
-    "ce": "The same as crossentropy.",
-    "mixed_float16": "Computes in float16, stores weights in float32.",
-    "mixed_bfloat16": "Computes in bfloat16, stores weights in float32.",
-    "string": "Text, for preprocessing layers.",
-}
-"""Summaries of words that Keras does not document."""
 
 
 def family_of(cls: Any) -> str:
@@ -267,22 +250,9 @@ def role_list(role: Role) -> WordList:
     facts = f"{len(known)}"
     if role != "dtype":
         facts += f" · help on one: %keras_layers {known[0].word}"
-    return WordList(KINDS[role], facts, (WordGroup("", known),), foot=_USES.get(role, ""))
-
-
-_USES: dict[Role, str] = {
-    "activation": "In a layer's line: dense 64 relu; or on a line of its own, as a layer.",
-    "initializer": "As an argument: dense 64 kernel_initializer=he_normal(seed=1)",
-    "regularizer": "As an argument: dense 64 kernel_regularizer=l2(1e-4)",
-    "constraint": "As an argument: dense 64 kernel_constraint=max_norm(2)",
-    "loss": "compile adam loss=huber; with arguments: loss=huber(delta=0.5)",
-    "metric": "compile adam loss=mse metrics=mae,auc(curve=PR)",
-    "optimizer": "compile adam(1e-3) loss=mse",
-    "schedule": "Instead of a learning rate: compile adam(cosine_decay(0.01, 1000)) loss=mse",
-    "quantizer": "dense 64 quantization_config=int8_quantization_config",
-    "seed": "dense 64 kernel_initializer=he_normal(seed=seed_generator(1))",
-    "dtype": "As an argument of any layer: dense 64 dtype=float16, or input 80 int32",
-}
+    return WordList(
+        KINDS[role], facts, (WordGroup("", known),), foot=WORD_TEXTS["uses"].get(role, "")
+    )
 
 
 def ops_list() -> WordList:

@@ -11,7 +11,7 @@ from typing import Any
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Parameter, Role
 from kmagic.models.reference.docstring import Docstring, docstring, shape_from_text
-from kmagic.models.reference.language_words import LanguageWord
+from kmagic.models.reference.language_words import WORD_TEXTS, LanguageWord
 from kmagic.models.reference.word_families import OTHER, KerasWord, family_of
 from kmagic.support.errors import KmagicError
 from kmagic.support.formatting import format_output_shape
@@ -181,24 +181,12 @@ def _argument(param: Parameter, description: str) -> ArgumentHelp:
 
 def argument_descriptions(function: Any) -> dict[str, str]:
     """Keras's explanation of each argument of a class (with its bases) or function."""
-    descriptions = dict(_COMMON_ARGUMENTS)
+    descriptions = dict(WORD_TEXTS["arguments"])
     owners = reversed(function.__mro__) if inspect.isclass(function) else [function]
     for owner in owners:
         if owner is not object:
             descriptions |= docstring(owner).arguments()
     return descriptions
-
-
-_COMMON_ARGUMENTS = {
-    "activity_regularizer": "Regularizer for the layer's output.",
-    "autocast": "Whether inputs are cast to the layer's compute dtype.",
-    "data_format": '`"channels_last"` or `"channels_first"`: the position of the channels.',
-    "dtype": "The dtype of computations and weights, or a policy for both.",
-    "name": "The object's name.",
-    "seed": "An integer that makes random choices repeatable.",
-    "trainable": "Whether training changes the weights.",
-}
-"""Arguments of many classes that Keras does not explain."""
 
 
 def _call_arguments(known: KerasWord, doc: Docstring) -> tuple[ArgumentHelp, ...]:
@@ -210,24 +198,12 @@ def _call_arguments(known: KerasWord, doc: Docstring) -> tuple[ArgumentHelp, ...
     except (AttributeError, TypeError, ValueError):  # a call without a signature
         return ()
     arguments = tuple(
-        _argument(param, descriptions.get(param.name) or _COMMON_CALL_ARGUMENTS.get(param.name, ""))
+        _argument(
+            param, descriptions.get(param.name) or WORD_TEXTS["call_arguments"].get(param.name, "")
+        )
         for param in params
     )
     return arguments if len(arguments) > 1 else ()
-
-
-_COMMON_CALL_ARGUMENTS = {
-    "inputs": "The layer's input.",
-    "training": "Whether the layer behaves as in training; default: as the model does.",
-    "mask": "A boolean tensor: which timesteps to use.",
-    "query_mask": "A boolean tensor: which timesteps of the query to use.",
-    "value_mask": "A boolean tensor: which timesteps of the value to use.",
-    "key_mask": "A boolean tensor: which timesteps of the key to use.",
-    "initial_state": "The initial state; default: zeros.",
-    "states": "The state of the previous step.",
-    "data": "The images, or a dictionary of images, labels, boxes and masks.",
-    "sequences": "The layer's input.",
-}
 
 
 # --- usage, shapes, example ---------------------------------------------------------------------
@@ -294,141 +270,20 @@ _INPUTS = {1: "20x8", 2: "32x32x3", 3: "16x16x16x3"}
 """The input of a layer with 1D, 2D or 3D in its name."""
 _FAMILY_INPUTS = {"recurrent": "20x8", "attention": "20x8", "image preprocessing": "32x32x3"}
 
-_VALUES: dict[str, str] = {
-    "activation": "relu",
-    "units": "64",
-    "filters": "32",
-    "rank": "2",
-    "rate": "0.2",
-    "stddev": "0.1",
-    "num_heads": "4",
-    "key_dim": "16",
-    "head_dim": "16",
-    "num_query_heads": "4",
-    "num_key_value_heads": "2",
-    "height": "24",
-    "width": "24",
-    "factor": "0.2",
-    "scale": "0.00392",
-    "value_range": "[0, 255]",
-    "height_factor": "0.2",
-    "width_factor": "0.2",
-    "initial_learning_rate": "0.01",
-    "decay_steps": "1000",
-    "decay_rate": "0.9",
-    "first_decay_steps": "1000",
-    "boundaries": "[1000, 2000]",
-    "values": "[0.01, 0.005, 0.001]",
-    "num_classes": "3",
-    "target_class_ids": "[0]",
-    "name": '"mixed_float16"',
-    "recall": "0.5",
-    "precision": "0.5",
-    "sensitivity": "0.5",
-    "specificity": "0.5",
-    "k": "5",
-}
-"""A value for each parameter without a default."""
-
-_TEXTS: dict[str, str] = {
-    "bidirectional": "input 20x8\nbidirectional(lstm 32)",
-    "category_encoding": "input 4 int32\ncategory_encoding 10",
-    "conv_lstm1d": "input 10x20x3\nconv_lstm1d 8 3",
-    "conv_lstm2d": "input 10x16x16x3\nconv_lstm2d 8 3x3",
-    "conv_lstm3d": "input 4x8x8x8x3\nconv_lstm3d 8 3x3x3",
-    "constant": "input 16\ndense 32 kernel_initializer=constant(0.1)",
-    "discretization": "input 1\ndiscretization bin_boundaries=[0.0, 1.0, 2.0]",
-    "dot": "a = input 20x8\nb = input 20x8\ndot 2 <- a, b",
-    "einsum_dense": 'input 20x8\neinsum_dense "abc,cd->abd" (none, 64) bias_axes="d"',
-    "embedding": "input 80 int32\nembedding 5000 64",
-    # In inference it returns its input itself, so it cannot be the last layer.
-    "equalization": "input 32x32x3\nequalization\nconv2d 8 3x3",
-    "group_normalization": "input 32x32x16\ngroup_normalization 4",
-    "hashed_crossing": "a = input 1 int32\nb = input 1 int32\nhashed_crossing 32 <- a, b",
-    "hashing": "input 1 string\nhashing 32",
-    "integer_lookup": "input 4 int64\ninteger_lookup vocabulary=[7, 11, 42]",
-    "lambda": "input 16\nlambda {double}",
-    "mel_spectrogram": "input 16000\nmel_spectrogram",
-    "normalization": "input 4\nnormalization mean=[0, 1, 2, 3] variance=[1, 1, 4, 4]",
-    "permute": "input 20x8\npermute 2x1",
-    "pipeline": "input 32x32x3\npipeline([random_flip, rescaling 0.5])",
-    "random_posterization": "input 32x32x3\nrandom_posterization 4",
-    "repeat_vector": "input 16\nrepeat_vector 20",
-    "reshape": "input 16\nreshape 4x4",
-    "reversible_embedding": "input 80 int32\nreversible_embedding 5000 64",
-    "rnn": "input 20x8\nrnn(lstm_cell 32)",
-    "spectral_normalization": "input 32x32x3\nspectral_normalization(conv2d 16 3x3)",
-    "stacked_rnn_cells": "input 20x8\nrnn(stacked_rnn_cells([lstm_cell 32, lstm_cell 16]))",
-    "stft_spectrogram": "input 16000x1\nstft_spectrogram",
-    "string_lookup": 'input 1 string\nstring_lookup vocabulary=["red", "green", "blue"]',
-    "text_vectorization": "input 1 string\n"
-    "text_vectorization output_sequence_length=80 adapt={texts}",
-    "time_distributed": "input 10x32x32x3\ntime_distributed(conv2d 8 3x3)",
-    "loss_scale_optimizer": "input 16\ndense 1\ncompile loss_scale_optimizer(adam()) loss=mse",
-    "stft": "input 16000x1\nconv1d 32 256 kernel_initializer=stft",
-    "quantized_dtype_policy": 'input 16\ndense 32 dtype=quantized_dtype_policy("int8", "float32")',
-    "quantized_float8_dtype_policy": "input 16\n"
-    'dense 32 dtype=quantized_float8_dtype_policy("float8", "float32")',
-    "int4_dtype_policy": 'input 16\ndense 32 dtype=int4_dtype_policy("int4/128", "float32")',
-    "gptq_dtype_policy": 'input 16\ndense 32 dtype=gptq_dtype_policy("gptq/4/-1", "float32")',
-    "awq_dtype_policy": 'input 16\ndense 32 dtype=awq_dtype_policy("awq/4/128", "float32")',
-    "seed_generator": "input 16\ndense 32 kernel_initializer=he_normal(seed=seed_generator(1))",
-    "abs_max_quantizer": "input 16\n"
-    "dense 32 quantization_config=int8_quantization_config(abs_max_quantizer(axis=0))",
-    "mean_metric_wrapper": "input 16\ndense 1\n"
-    "compile adam loss=mse metrics=[mean_metric_wrapper({miss})]",
-}
-"""Examples of words whose signature does not tell their input."""
-_SETUPS = {
-    "lambda": "def double(x):\n    return 2 * x",
-    "text_vectorization": 'texts = ["a good film", "a long film"]',
-    "mean_metric_wrapper": "def miss(y_true, y_pred):\n    return abs(y_true - y_pred)",
-}
-"""Python code that these examples need."""
-_NO_EXAMPLES = {
-    "input_layer": "Write `input 28x28x1`.",
-    "flax_layer": "Needs a Flax module, and Keras with the JAX backend.",
-    "jax_layer": "Needs a JAX function, and Keras with the JAX backend.",
-    "tfsm_layer": "Needs a folder with a TensorFlow SavedModel.",
-    "torch_module_wrapper": "Needs a PyTorch module, and Keras with the PyTorch backend.",
-    "wrapper": "A base class for wrappers; it has no call.",
-    "cut_mix": "Mixes images together with their labels: use it in a data pipeline.",
-    "mix_up": "Mixes images together with their labels: use it in a data pipeline.",
-    "max_num_bounding_boxes": "Takes images with bounding boxes: use it in a data pipeline.",
-    "multi_optimizer": "Created by Keras; a text names the optimizers inside it.",
-    "optimizer_map": "Assigns optimizers to existing layers.",
-}
-"""Why a word has no example."""
-
-_AS_ARGUMENT = {
-    "activation": "dense 32 {word}",
-    "initializer": "dense 32 kernel_initializer={call}",
-    "regularizer": "dense 32 kernel_regularizer={call}",
-    "constraint": "dense 32 kernel_constraint={call}",
-    "loss": "dense 3\ncompile adam loss={word}",
-    "metric": "dense 3\ncompile adam loss=mse metrics=[{call}]",
-    "optimizer": "dense 3\ncompile {call} loss=mse",
-    "schedule": "dense 3\ncompile adam({call}) loss=mse",
-    "quantizer": "dense 32 quantization_config={call}",
-}
-"""The lines after `input 16`, by role."""
-
 
 def word_example(known: KerasWord) -> tuple[str, str, str]:
     """A text that builds, Python code that it needs, and why there is no text; each may be ""."""
     word, is_layer = known.word, known.role == "layer"
     if is_layer or catalogue.find_object("layer", word) is None:
-        if word in _NO_EXAMPLES:
-            return "", "", _NO_EXAMPLES[word]
-        if word in _TEXTS:
-            return _TEXTS[word], _SETUPS.get(word, ""), ""
+        example, reason = WORD_TEXTS["examples"].get(word), WORD_TEXTS["no_examples"].get(word)
+        if example or reason:
+            return example or "", WORD_TEXTS["setups"].get(word, ""), reason or ""
     if is_layer:
         return _layer_text(known), "", ""
     values = _argument_values(known)
     call = f"{word}({', '.join(values)})" if values else word
-    if known.role in _AS_ARGUMENT:
-        lines = _AS_ARGUMENT[known.role].format(word=word, call=call)
-        return f"input 16\n{lines}", "", ""
+    if lines := WORD_TEXTS["lines"].get(known.role):
+        return f"input 16\n{lines.format(word=word, call=call)}", "", ""
     if "float" in word or known.value is not None:
         return f"input 16\ndense 3 dtype={call}", "", ""
     return f"input 16 {word}\nflatten", "", ""
@@ -469,7 +324,7 @@ def _value(param: Parameter, known: KerasWord) -> str:
         return "x".join("3" * dims)
     if dims and param.name == "output_size":
         return "x".join("4" * dims)
-    return _VALUES.get(param.name, "1")
+    return WORD_TEXTS["values"].get(param.name, "1")
 
 
 def _dims(known: KerasWord) -> int:
