@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Any, ClassVar, TypeAlias
+from dataclasses import replace
+from itertools import takewhile
+from typing import Any, ClassVar, Self, TypeAlias
 from typing import Literal as OneOf
 
 from kmagic.language import expressions
@@ -19,7 +19,6 @@ from kmagic.language.spec import (
     Index,
     InnerLayer,
     InputsSpec,
-    LayerRef,
     LayerSpec,
     LiteralValue,
     MappingValue,
@@ -32,7 +31,6 @@ from kmagic.language.spec import (
     RepeatSpec,
     ResidualSpec,
     SequenceValue,
-    Span,
     Statement,
     Value,
     Word,
@@ -176,7 +174,7 @@ class ModelWriter:
             case FreezeSpec(args=()):
                 if not self.scope.in_model:
                     raise Unstructured  # it freezes the layers outside the block, too
-                self._freeze_all(statement)
+                self._freeze_all()
             case FreezeSpec():
                 for arg in statement.args:
                     value = arg.value
@@ -187,8 +185,8 @@ class ModelWriter:
             case InputsSpec():
                 self.scope.inputs = statement.entries
 
-    def _add(self, piece: SourceStatement | StackLayer | FreezePoint) -> None:
-        self.scope.body.append(piece)
+    def _add(self, line: SourceStatement) -> None:
+        self.scope.body.append(line)
 
     # --- tensors ------------------------------------------------------------------------------
 
@@ -415,7 +413,7 @@ class ModelWriter:
             scope.layers |= dict.fromkeys(reused, step)
         return step
 
-    def _freeze_all(self, spec: FreezeSpec) -> None:  # noqa: ARG002 - it has no arguments
+    def _freeze_all(self) -> None:
         """Freeze all layers between the inputs and the tensors so far."""
         scope = self.scope
         known = dict.fromkeys((*scope.current, *scope.tensors.values()))
@@ -707,48 +705,49 @@ _MAX_ON_ONE_LINE = 2
 """With more layers, each is on its own line."""
 
 
-@dataclass(frozen=True, slots=True)
-class StackLayer:
-    """A layer of a stack, or several in a list after ``*``."""
+class StackCall(str):
+    """A line that adds layers to a stack.
 
-    code: str
+    Attributes:
+        layer: The layer, if it is a single one.
+    """
+
+    __slots__ = ("layer",)
+    layer: str
+
+    def __new__(cls, code: str, layer: str = "") -> Self:  # noqa: D102 - see above
+        line = super().__new__(cls, code)
+        line.layer = layer
+        return line
 
 
 class StackLoop(Compound):
-    """A loop that creates layers of a stack."""
+    """A loop that adds layers to a stack, or changes those in it."""
 
     __slots__ = ()
-    body: tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FreezePoint:
-    """A ``freeze`` line: all layers so far are frozen."""
-
-    span: Span
-
-
-def _element(piece: Any) -> str:
-    """A layer or a loop as an element of a list, "" if it cannot be one."""
-    match piece:
-        case StackLayer(code):
-            return code
-        case StackLoop(head, (StackLayer(code),)) if code[0] != "*":
-            return f"*[{code} {head[:-1]}]"
-    return ""
-
-
-def _list(elements: list[str]) -> str:
-    if len(elements) == 1 and elements[0].startswith("*["):
-        return elements[0][1:]
-    comma = "," * (len(elements) > _MAX_ON_ONE_LINE)
-    return f"[{', '.join(elements)}{comma}]"
 
 
 class StackWriter(ModelWriter):
-    """Collects the layers of a stack, and the lines that they need, in the body of the scope."""
+    """Writes a stack: a list of layers, and after the first loop or block layer by layer."""
 
     loop = StackLoop
+
+    def write_model(self, statements: tuple[Statement, ...], graph: Graph, variable: str) -> None:
+        """Write a stack."""
+        scope = self.scope
+        scope.flow, scope.current = variable, (TensorCode(variable),)
+        self.write(statements)
+        listed = list(takewhile(_can_be_listed, scope.body))
+        layers = [line.layer for line in listed if isinstance(line, StackCall)]
+        comma = "," * (len(layers) > _MAX_ON_ONE_LINE)
+        arguments = [f"[{', '.join(layers)}{comma}]"] if layers else []
+        model = call("keras.Sequential", *arguments, *_model_arguments(self.state, graph))
+        others = [line for line in listed if not isinstance(line, StackCall)]
+        rest = (
+            Compound(line.head, line.body) if isinstance(line, StackLoop) else str(line)
+            for line in scope.body[len(listed) :]
+        )
+        scope.body = [*others, f"{variable} = {model}", *rest]
 
     def _residual(self, spec: ResidualSpec) -> None:
         self.write(spec.body)  # which has no layers
@@ -758,98 +757,38 @@ class StackWriter(ModelWriter):
             self.write(branch.body)
         self._apply(_merge_step(spec))
 
-    def _freeze_all(self, spec: FreezeSpec) -> None:
-        self._add(FreezePoint(spec.span))
-
-    def write_model(self, statements: tuple[Statement, ...], graph: Graph, variable: str) -> None:
-        """Write a stack."""
-        self.write(statements)
-        pieces = self.scope.body
-        lines, layers = self._laid_out(pieces)
-        model = call("keras.Sequential", layers, *_model_arguments(self.state, graph))
-        self.scope.body = [*lines, f"{variable} = {model}"]
-        if layers.isidentifier():
-            return  # the list was built line by line, and its layers are frozen there
-        layers_only = {n for n, node in enumerate(graph.nodes) if not node.is_input}
-        for piece in pieces:
-            if isinstance(piece, FreezePoint):
-                refs = [ref for ref in graph.frozen if isinstance(ref, LayerRef)]
-                frozen = {ref.node for ref in refs if ref.span == piece.span} & layers_only
-                some = "" if frozen == layers_only else f"[:{len(frozen)}]"
-                if frozen:
-                    self._add(_freeze_loop(f"{variable}.layers{some}"))
+    def _freeze_all(self) -> None:
+        self._add(
+            StackLoop(f"for layer in {self.scope.flow}.layers:", ("layer.trainable = False",))
+        )
 
     def _step(self, spec: LayerSpec) -> None:
         super()._step(replace(spec, inputs=None))  # it is the layer before
 
     def _add_step(self, spec: LayerSpec, step: StepCode) -> None:
-        self._add(StackLayer(self._keep_layer(spec, step).code))
+        layer = self._keep_layer(spec, step).code
+        self._add(StackCall(call(f"{self.scope.flow}.add", layer), layer))
 
     def _name_outputs(self, spec: LayerSpec) -> None:
         if self.scope.layer_variables.keys() & set(spec.targets):
             raise Unstructured
 
     def _add_block(self, spec: LayerSpec, code: str, outs: list[TensorCode]) -> None:  # noqa: ARG002
-        self._add(StackLayer(f"*{code}"))
+        self._add(StackCall(code))
 
     def _write_block(
         self,
         block: BlockSpec,
-        inputs: int,  # noqa: ARG002 - a list of layers has none
+        inputs: int,  # noqa: ARG002 - the stack
     ) -> tuple[list[str], list[SourceStatement], list[TensorCode]]:
-        """A function that returns a list of layers."""
+        """A function that adds layers to a stack."""
+        scope = self.scope
+        scope.flow = scope.frame.new_name("stack")
+        scope.current = (TensorCode(scope.flow),)
         self.write(block.body)
-        lines, layers = self._laid_out(self.scope.body)
-        return [], self.scope.frame.with_functions([*lines, f"return {layers}"]), []
-
-    def _laid_out(self, pieces: list[Any]) -> tuple[list[SourceStatement], str]:
-        """The lines that create a stack's list, and the list."""
-        elements = [element for element in map(_element, pieces) if element]
-        first = elements[0] if elements else ""
-        if all(_element(piece) for piece in pieces if isinstance(piece, StackLoop)):
-            kinds = StackLayer | StackLoop | FreezePoint
-            lines = [piece for piece in pieces if not isinstance(piece, kinds)]
-            is_call = len(pieces) - len(lines) == 1 and first.startswith("*")
-            return lines, first[1:] if is_call else _list(elements)
-        variable = self.scope.frame.new_name("stack")
-        own_layers = f"{variable}[1:]" if first.startswith("keras.Input(") else variable
-        lines = _list_lines(pieces, variable, own_layers)
-        self.scope.frame.taken.remove(variable)
-        return lines, variable
+        return [scope.flow], scope.frame.with_functions(scope.body or ["pass"]), []
 
 
-def _list_lines(
-    pieces: Iterable[Any], variable: str, own_layers: str, *, exists: bool = False
-) -> list[SourceStatement]:
-    """The lines of a list that grows step by step, because loops create some of its layers."""
-    lines: list[SourceStatement] = []
-    for is_element, group in groupby(pieces, lambda piece: bool(_element(piece))):
-        if is_element:
-            lines.append(_list_line([*map(_element, group)], variable, exists=exists))
-            exists = True
-            continue
-        for piece in group:
-            if not exists and isinstance(piece, StackLoop | FreezePoint):
-                lines.append(f"{variable} = []")
-                exists = True
-            match piece:
-                case StackLoop(head, body):
-                    inner = _list_lines(body, variable, own_layers, exists=True)
-                    lines.append(Compound(head, tuple(inner)))
-                case FreezePoint():
-                    lines.append(_freeze_loop(own_layers))
-                case _:
-                    lines.append(piece)
-    return lines
-
-
-def _list_line(elements: list[str], variable: str, *, exists: bool) -> str:
-    only = elements[0] if len(elements) == 1 else ""
-    if exists and only:
-        is_list = only.startswith("*")
-        return f"{variable} += {only[1:]}" if is_list else call(f"{variable}.append", only)
-    return f"{variable} {'+=' if exists else '='} {_list(elements)}"
-
-
-def _freeze_loop(layers: str) -> Compound:
-    return Compound(f"for layer in {layers}:", ("layer.trainable = False",))
+def _can_be_listed(line: SourceStatement) -> bool:
+    """Whether a line may come before the stack is created, or is a layer of its list."""
+    return not isinstance(line, StackLoop) and not (isinstance(line, StackCall) and not line.layer)

@@ -192,6 +192,58 @@ model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accur
     )
 
 
+def test_loops_and_blocks_of_a_stack_add_layers() -> None:
+    text = """\
+block wide(u):
+  dense {u} relu
+  dropout 0.1
+model part:
+  input 4
+  dense 4 * 2
+  freeze
+input 4
+part
+dense 8 relu
+wide 16
+wide 32 * 2
+freeze
+dense 2
+"""
+    assert (
+        check(text)
+        == """\
+import keras
+from keras import layers
+
+
+def wide(stack, u):
+    stack.add(layers.Dense(u, activation="relu"))
+    stack.add(layers.Dropout(0.1))
+
+
+part = keras.Sequential([keras.Input(shape=(4,))], name="part")
+for _ in range(2):
+    part.add(layers.Dense(4))
+for layer in part.layers:
+    layer.trainable = False
+
+model = keras.Sequential(
+    [
+        keras.Input(shape=(4,)),
+        part,
+        layers.Dense(8, activation="relu"),
+    ]
+)
+wide(model, 16)
+for _ in range(2):
+    wide(model, 32)
+for layer in model.layers:
+    layer.trainable = False
+model.add(layers.Dense(2))
+"""
+    )
+
+
 def test_blocks_loops_and_residuals_keep_their_structure() -> None:
     text = """\
 block res(filters, strides=1):
