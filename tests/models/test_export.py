@@ -40,7 +40,7 @@ def run(code, **names):
 
 def test_a_model_from_text_keeps_its_blocks_and_names(net):
     code = kmagic.to_python(net, names={"width": 6})
-    assert "def pair(f):" in code
+    assert "def pair(stack, f):" in code
     assert "width" in code.splitlines()[0]
     same(net, run(code, width=6))
 

@@ -100,7 +100,7 @@ class _Group:
 
     text: str
     items: list[_Parts]
-    kind: OneOf["args", "items", "clauses"]
+    kind: OneOf["args", "items"]
     tall: bool = False
     """Whether each item is on its own line, because a comma follows the last one."""
 
@@ -111,7 +111,7 @@ class _Group:
 
 
 _Parts: TypeAlias = list["str | _Group"]
-_PIECE = re.compile(r"""(["'])(?:\\.|(?!\1).)*\1| for |[()\[\]{},]|\w+|.""")
+_PIECE = re.compile(r"""(["'])(?:\\.|(?!\1).)*\1|[()\[\]{},]|\w+|.""")
 _WORD_END = re.compile(r"""[\w)\]}"']$""")
 """After this, a bracket begins arguments or an index."""
 
@@ -132,8 +132,6 @@ class _LineReader:
                 self._add_brackets(items[-1], match.start())
             elif piece == "," and is_inner:
                 items.append([])
-            elif piece == " for " and is_inner:
-                items.append(["for "])
             elif items[-1] or piece != " ":
                 _add_text(items[-1], piece)
         return items
@@ -150,8 +148,6 @@ class _LineReader:
             _add_text(parts, "(")
             parts += items[0]
             _add_text(parts, ")")
-        elif items[-1] and str(items[-1][0]).startswith("for "):  # only clauses begin so
-            parts.append(_Group(text, items, "clauses"))
         else:
             items = items if items[-1] else items[:-1]
             kind: OneOf["args", "items"] = "args" if follows_word else "items"
@@ -212,7 +208,7 @@ def _broken(group: _Group, indent: int, *, tall: bool) -> str:
     if can_stay and inner + len(contents) <= WIDTH:
         return f"{group.text[0]}\n{pad}{contents}{end}"
     is_single = group.kind == "args" and len(group.items) == 1 and not tall
-    comma = "" if is_single or group.kind == "clauses" else ","
+    comma = "" if is_single else ","
     lines = (f"{pad}{_layout(item, inner, len(comma))}{comma}" for item in group.items)
     return f"{group.text[0]}\n" + "\n".join(lines) + end
 

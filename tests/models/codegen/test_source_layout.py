@@ -20,7 +20,7 @@ from ...ruff_format import ruff_formatted
 
 NAMES = ("x", "a1", "filters", "layers.Dense", "keras.layers.Conv2D", "very_long_variable_name")
 TEXTS = ("relu", "same", "sparse_categorical_crossentropy", "it's", 'say "so"')
-PREFIXES = ("x = ", "a_longer_target = ", "a, b = ", "return ", "", "stack += ")
+PREFIXES = ("x = ", "a_longer_target = ", "a, b = ", "return ", "")
 NUMBERS = (1e-4, 0.5, 1e6, -3, 5000, None, True)
 
 
@@ -51,7 +51,6 @@ def _larger(codes: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         ),
         st.builds(sequence_of, st.sampled_from(("list", "tuple")), st.lists(codes, max_size=5)),
         entries.map(dictionary),
-        codes.map(lambda code: f"[{code} for _ in range(3)]"),
     )
 
 
