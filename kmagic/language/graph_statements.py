@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Container
 from typing import Any
 
 from kmagic.language.graph import Graph, Node
@@ -172,16 +173,16 @@ class GraphStatements:
                 return value
 
 
-def unused_name(base: str, taken: set[str]) -> str:
+def unused_name(base: str, taken: Container[str], separator: str = "_") -> str:
     """The name, numbered from 2 if it is taken.
 
     Example:
-        >>> unused_name("x", {"x", "x_2"})
-        'x_3'
+        >>> unused_name("x", {"x", "x_2"}), unused_name("res", {"res"}, "")
+        ('x_3', 'res2')
     """
     name, number = base, 2
     while name in taken:
-        name, number = f"{base}_{number}", number + 1
+        name, number = f"{base}{separator}{number}", number + 1
     return name
 
 

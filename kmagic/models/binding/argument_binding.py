@@ -424,6 +424,16 @@ class _ArgumentBinder:
         return f"{self.word} takes: {' '.join(shown[:_MAX_SHOWN]) or 'no values'}{rest}"
 
 
+def with_name(cls: Any, args: tuple[Arg, ...], name: str | None, span: Span) -> tuple[Arg, ...]:
+    """Arguments of a class with the name of the object, if it can have one and has none yet."""
+    if not name or any(arg.name == "name" for arg in args):
+        return args
+    has_name = any(param.name == "name" for param in catalogue.parameters(cls))
+    if not has_name and not catalogue.takes_any_keyword(cls):
+        return args
+    return (*args, Arg(LiteralValue(name, span=span), "name", span=span))
+
+
 def with_flags(function: Callable[..., Any], args: tuple[Arg, ...]) -> tuple[Arg, ...]:
     """Arguments of a function, with bare names of Keras's boolean parameters as true."""
     if not is_of_keras(function):

@@ -34,7 +34,7 @@ from kmagic.language.spec import (
 from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
-from kmagic.models.binding.argument_binding import with_flags
+from kmagic.models.binding.argument_binding import with_flags, with_name
 from kmagic.models.binding.build_context import Fix
 from kmagic.models.binding.memory_limit import StepError, check_array
 from kmagic.models.binding.word_lookup import (
@@ -343,11 +343,7 @@ class Assembly:
         return self.context.report("is neither a layer, a model nor a function", node.callee.span)
 
     def _instance(self, cls: Any, word: str, node: Node) -> Any:
-        args = node.args
-        if node.name and not any(arg.name == "name" for arg in args):
-            params = catalogue.parameters(cls)
-            if any(p.name == "name" for p in params) or catalogue.takes_any_keyword(cls):
-                args = (*args, Arg(LiteralValue(node.name, span=node.span), "name", span=node.span))
+        args = with_name(cls, node.args, node.name, node.span)
         span = node.callee.span
         if word == "input" and not _check_input_shape(node, self.context):
             return UNRESOLVED
@@ -664,11 +660,10 @@ class Assembly:
         return named or (tensors[0] if len(tensors) == 1 else tensors)
 
     def _model_arguments(self) -> Mapping[str, Any]:
-        args = self.graph.args
-        if self.graph.name and not any(arg.name == "name" for arg in args):
-            args = (*args, Arg(LiteralValue(self.graph.name), "name"))
+        span = self.graph.span
+        args = with_name(keras.Sequential, self.graph.args, self.graph.name, span)
         bound = bind_arguments(
-            keras.Sequential, "model", args, self.graph.span, self.context, self.values.resolve
+            keras.Sequential, "model", args, span, self.context, self.values.resolve
         )
         self.context.raise_problems()
         return bound.kwargs

@@ -20,7 +20,6 @@ from kmagic.language.spec import (
     InnerLayer,
     InputsSpec,
     LayerSpec,
-    LiteralValue,
     MappingValue,
     MergeSpec,
     NestedSpec,
@@ -37,6 +36,7 @@ from kmagic.language.spec import (
     plain_value,
 )
 from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
+from kmagic.models.binding.argument_binding import with_name
 from kmagic.models.build.constant_inputs import is_constant
 from kmagic.models.catalogue import is_of_keras
 from kmagic.models.codegen import spec_survey
@@ -105,9 +105,7 @@ def _is_sequential(graph: Graph, state: ProgramState) -> bool:
 
 def _model_arguments(state: ProgramState, graph: Graph) -> list[str]:
     """The arguments of a model itself: its name, and those of its head line."""
-    args = graph.args
-    if graph.name and not any(arg.name == "name" for arg in args):
-        args = (Arg(LiteralValue(graph.name), "name"), *args)
+    args = with_name(keras.Sequential, graph.args, graph.name, graph.span)
     bound = state.bind(keras.Sequential, "model", args, graph.span)
     return [f"{key}={code}" for key, code in bound.kwargs.items()]
 

@@ -35,7 +35,7 @@ from kmagic.language.spec import (
 from kmagic.language.vocabulary import snake_case
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
-from kmagic.models.binding.argument_binding import with_flags
+from kmagic.models.binding.argument_binding import with_flags, with_name
 from kmagic.models.binding.word_lookup import VALUE_FUNCTIONS, find_callable, find_layer, word_kind
 from kmagic.models.build.constant_inputs import is_constant, repeat_for_batch
 from kmagic.models.catalogue import Parameter, Role, has_leading_value, takes_input_list
@@ -574,11 +574,7 @@ class ProgramState:
     def _class_step(  # noqa: PLR0917 - all are always given
         self, cls: Any, path: str, word: str, args: tuple[Arg, ...], name: str | None, span: Span
     ) -> StepCode:
-        params = {param.name for param in catalogue.parameters(cls)}
-        takes_name = "name" in params or catalogue.takes_any_keyword(cls)
-        if name and takes_name and not any(arg.name == "name" for arg in args):
-            args = (*args, Arg(LiteralValue(name, span=span), "name", span=span))
-        bound = self.bind(cls, word, args, span)
+        bound = self.bind(cls, word, with_name(cls, args, name, span), span)
         if not bound.valid:
             return StepCode("...")
         return StepCode(

@@ -12,10 +12,11 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain, count, takewhile
+from itertools import takewhile
 from typing import Any, TypeAlias
 
 from kmagic.language import format_value
+from kmagic.language.graph_statements import unused_name
 from kmagic.language.spec import (
     Expr,
     ForSpec,
@@ -147,7 +148,7 @@ def _block_name(block: FoldedBlock, taken: set[str]) -> str:
     stem = next((name for word, name in _BLOCK_NAMES.items() if word in words), "part")
     if stem == "part" and any("conv" in word for word in words):
         stem = "conv_bn" if "batch_normalization" in words else "convs"
-    name = free_name(stem, taken)
+    name = unused_name(stem, taken, "")
     taken.add(name)
     return name
 
@@ -427,7 +428,7 @@ class _ParameterFinder:
         return f"({', '.join(parts)})" if all(parts) else ""
 
     def _add(self, stem: str, column: ValueColumn) -> str:
-        name = free_name(stem, {*self.params, *self.taken})
+        name = unused_name(stem, {*self.params, *self.taken}, "")
         self.params[name] = column
         return name
 
@@ -479,20 +480,9 @@ def loop_values(
     are_numbers = all(middle.isdigit() and str(int(middle)) == middle for middle in middles)
     if not are_numbers or "%" in start + end:
         return None if prefix else plain
-    variable = free_name("i", taken)
+    variable = unused_name("i", taken, "")
     value = Expr(f"{prefix}{_quoted(start + '%d' + end)} % {variable}")
     return variable, value, tuple(LiteralValue(int(middle)) for middle in middles)
-
-
-def free_name(stem: str, taken: Container[str]) -> str:
-    """The stem, or the stem with the first number from 2 that makes a new name.
-
-    Example:
-        >>> free_name("res", []), free_name("res", ["res", "res2"])
-        ('res', 'res3')
-    """
-    numbered = (f"{stem}{number}" for number in count(2))
-    return next(name for name in chain([stem], numbered) if name not in taken)
 
 
 def split_names(names: Sequence[str]) -> tuple[str, tuple[str, ...], str]:
