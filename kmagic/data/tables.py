@@ -48,6 +48,7 @@ from kmagic.support.messages import Option, Part, Text
 from kmagic.support.suggestions import did_you_mean
 
 TARGET_NAMES = ("target", "label", "labels", "class", "y")
+IN_MEMORY = TableFile(None, "")
 FILE_OPTIONS = ("delimiter", "header", "encoding")
 MAX_CATEGORIES = 1000
 MAX_RESEMBLING = 3  # columns that may identify the rows
@@ -103,10 +104,10 @@ def load_frames(
     options: LoadOptions,
     name: str,
     source: str,
-    file: TableFile | None = None,
+    file: TableFile = IN_MEMORY,
 ) -> Dataset:
     """Load a table, or its training and its test part; ``file`` says how it was read."""
-    if file is None:
+    if file is IN_MEMORY:
         reject_options(options, FILE_OPTIONS, f"files; {name} is a data frame")
     frames = [_with_text_names(frame, name) for frame in frames]
     target = _find_target(frames[0], options, name, file)
@@ -167,11 +168,11 @@ def _load(
     name: str,
     *,
     source: str,
-    file: TableFile | None = None,
+    file: TableFile = IN_MEMORY,
 ) -> Dataset:
     numbers = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
     whole = pd.concat(frames) if len(frames) > 1 else frames[0]
-    table = type_columns(whole.set_axis(numbers), options, file.delimiter if file else "")
+    table = type_columns(whole.set_axis(numbers), options, file.delimiter)
     if target in table.dates:
         raise DataError(
             f"The target {target} contains dates.",
@@ -209,8 +210,7 @@ def _load(
         take=lambda frame, rows: frame.iloc[rows],
         order=order,
     )
-    columns = None
-    unknown_notes: list[str] = []
+    columns, unknown_notes = None, []
     if is_text:
         split = split.convert(lambda part: to_text_array(part[features[0]]))
     else:
@@ -221,7 +221,7 @@ def _load(
             split = split.convert(columns.apply)
         unknown_notes = [str(warning.message) for warning in caught]
     read_columns = [*features, target]
-    cells_read = "" if is_text else table.describe(read_columns, always=file is not None)
+    cells_read = "" if is_text else table.describe(read_columns, always=file is not IN_MEMORY)
     data = Dataset(
         name,
         *split,
@@ -229,7 +229,7 @@ def _load(
         source=source,
         target=target,
         note_text=join_notes(
-            *([file.note] if file else []),
+            file.note,
             selection_note,
             *table.notes_on(read_columns),
             missing_note,
@@ -238,7 +238,7 @@ def _load(
             class_note,
             *unknown_notes,
         ),
-        reading="; ".join(filter(None, [file.layout if file else "", cells_read])),
+        reading="; ".join(filter(None, [file.layout, cells_read])),
         columns=None if columns is None else columns.names,
         features=columns,
     )
@@ -279,7 +279,7 @@ def _with_text_names(frame: Any, name: str) -> Any:
     return frame.set_axis(names, axis=1)
 
 
-def _find_target(frame: Any, options: LoadOptions, name: str, file: TableFile | None = None) -> str:
+def _find_target(frame: Any, options: LoadOptions, name: str, file: TableFile) -> str:
     columns = list(frame.columns)
     if options.target is not None:
         return _find_column(options.target, columns, name)
@@ -288,9 +288,7 @@ def _find_target(frame: Any, options: LoadOptions, name: str, file: TableFile | 
         return str(usual[0])
     raise DataError(
         f"Which column of {name} is the target? It has {list_names(columns)}.",
-        join_notes(
-            Text("Name it: ", Option("target", columns[-1]), "."), file.note if file else ""
-        ),
+        join_notes(Text("Name it: ", Option("target", columns[-1]), "."), file.note),
     )
 
 
