@@ -36,7 +36,7 @@ from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.data.target_kind import decide_target
 from kmagic.data.time_order import find_overlap
-from kmagic.models.model_arrays import dense_rows, sparse_rows
+from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_bytes, format_shape, list_names, safe_repr
 from kmagic.support.keras_cache import show_path
@@ -44,7 +44,6 @@ from kmagic.support.memory import MAX_SHARE, available_memory, require_memory
 from kmagic.support.messages import Option, Text
 from kmagic.support.progress import Progress
 from kmagic.support.sentences import as_sentences
-from kmagic.support.symbolic import check_has_values
 
 DESCRIPTIONS: dict[DataKind, str] = {
     "images": "contains images",
@@ -236,7 +235,6 @@ def _match_inputs(x: NDArray[Any], x_test: NDArray[Any]) -> list[NDArray[Any]]:
 
 def _to_input_array(x: Any, name: str) -> NDArray[Any]:
     """Inputs as an array of numbers, of texts, or of lists of word indices."""
-    check_has_values(x)
     if np.ma.is_masked(x):
         raise DataError(
             f"{name} is a masked array with {np.ma.getmaskarray(x).sum():,} masked values.",
@@ -248,54 +246,41 @@ def _to_input_array(x: Any, name: str) -> NDArray[Any]:
         remedy = f"Keep {name} sparse: fit, evaluate and predict take it as it is."
         require_memory(size, f"{name} as a dense array", remedy)
         x = dense_rows(x)
-    try:
-        array = np.asarray(x)
-    except ValueError:  # rows of different lengths
-        array = to_object_array(list(x))
-    if array.ndim == 0 or not len(array):
-        raise DataError(f"{name} is empty." if array.ndim else f"{name} has no rows.")
-    if array.dtype.kind == "O":
-        array = _convert_objects(array, name)
-    if array.dtype.kind not in "biufOUST":
-        _fail_type(name, str(array.dtype))
-    if array.dtype.kind in "OUST" and array.ndim > 1:
-        if array.size != len(array):
-            raise DataError(
-                f"{name} contains rows of words, or of words and numbers.", _FRAME_REMEDY
-            )
-        array = array.reshape(-1)
+    if (sentences := as_sentences(x)) is not None:
+        return to_object_array(sentences)
+    array = as_array(x if hasattr(x, "shape") else list(x))
+    if array is None and not len(x):
+        raise DataError(f"{name} is empty.")
+    if array is None or array.dtype.kind == "O":
+        array = _ragged_array(list(x), name)
+    if array.dtype.kind not in "biufO":
+        words = array.size > len(array) and array.dtype.kind in "UST"
+        _fail_type(name, "rows of words, or of words and numbers" if words else str(array.dtype))
     if array.dtype.kind == "b":
         array = array.astype(np.uint8)
-    return array[:, np.newaxis] if array.ndim == 1 and array.dtype.kind in "iuf" else array
+    is_column = array.ndim == 1 and array.dtype.kind in "iuf"
+    return np.asarray(array[:, np.newaxis] if is_column else array)
 
 
-def _convert_objects(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """Objects that are numbers, rows of one size, texts, or lists of word indices."""
-    first = array.reshape(-1)[0]
-    if isinstance(first, str | bytes):
-        return array
-    if hasattr(first, "tocsr"):
+def _ragged_array(rows: list[Any], name: str) -> NDArray[Any]:
+    """Lists of word indices, of different lengths."""
+    if hasattr(rows[0], "tocsr"):
         remedy = "Join them to one: scipy.sparse.vstack(x)."
-        raise DataError(f"{name} is a list of {len(array):,} sparse matrices.", remedy)
+        raise DataError(f"{name} is a list of {len(rows):,} sparse matrices.", remedy)
     try:
-        shapes = {np.shape(row) for row in array}
+        arrays = [np.asarray(row) for row in rows]
     except ValueError:
         _fail_type(name, "lists of lists of different lengths")
-    if array.ndim > 1 or () in shapes:
-        try:
-            return array.astype(np.float64)
-        except (TypeError, ValueError):
-            types = sorted({type(item).__name__ for item in array.reshape(-1).tolist()})
-            _fail_type(name, ", ".join(types))
-    if len(shapes) == 1:
-        return np.stack([np.asarray(row) for row in array])
+    shapes = {array.shape for array in arrays}
+    if () in shapes or any(array.dtype.kind not in "biuf" for array in arrays):
+        _fail_type(name, ", ".join(sorted({type(row).__name__ for row in rows})))
     if any(len(shape) != 1 for shape in shapes):
         raise DataError(
             f"{name} contains arrays of {len(shapes):,} sizes: "
             f"{list_names(sorted(map(format_shape, shapes)), 5)}.",
             "Resize them to one size first, e.g. with keras.ops.image.resize.",
         )
-    return array
+    return np.stack(arrays) if len(shapes) == 1 else to_object_array(rows)
 
 
 def _fail_type(name: str, actual: str) -> NoReturn:

@@ -36,11 +36,10 @@ WORDS_PER_TEXT = 3  # on average, for cells to be texts
 _OTHER = {".": ",", ",": "."}
 _SIGN_NAMES = {".": "point", ",": "comma"}
 _IDENTIFIER = re.compile(
-    r"(?:.*[\W_])?(?:id|ids|uuid|guid|key|nr|no|num|number|nummer|index|idx|row|rows|row_?names?"
-    r"|row_?num(?:ber)?|case|record|serial|sn|pk|code|[a-z]*(?:kunden|kunde)_?nr)[\W_]*",
-    re.IGNORECASE,
+    r"Unnamed: .*|.*[a-z](?:Id|ID|No|Nr|Key|Index|Number|Code)|(?i:(?:.*[\W_])?(?:id|ids|uuid|guid"
+    r"|key|nr|no|num|number|nummer|index|idx|row|rows|row_?names?|row_?num(?:ber)?|case|record"
+    r"|serial|sn|pk|code|[a-z]*(?:kunden|kunde)_?nr)[\W_]*)"
 )
-_CAMEL_IDENTIFIER = re.compile(r".*[a-z](?:Id|ID|No|Nr|Key|Index|Number|Code)")
 _MEASUREMENT = re.compile(r"[+-]?\d[\d.,]*\s*[^\W\d_]{1,3}\.?|\d{1,2}:\d{2}(:\d{2})?.{0,3}")
 _DATE_NAME = re.compile(r"date|datum|day|time|stamp|epoch", re.IGNORECASE)
 _YEARS = (1900, 2100)  # of dates that are written as integers
@@ -448,7 +447,7 @@ def find_identifiers(frame: Any, columns: Sequence[str]) -> dict[str, str]:
     """
     found = {}
     for name in columns:
-        is_named = name.startswith("Unnamed: ") or _is_identifier_name(name)
+        is_named = _IDENTIFIER.fullmatch(name)
         if (not is_named and is_numeric(frame[name])) or frame[name].isna().mean() > 0.1:  # noqa: PLR2004 - a tenth
             continue
         parts = split_parts_of(frame[name].dropna())
@@ -483,10 +482,6 @@ def _float32_merges(cells: Any) -> bool:
     if not types.is_integer_dtype(cells) or cells.abs().max() <= 2**24:
         return False
     return bool(cells.astype(np.float32).nunique() < cells.nunique() / 2)
-
-
-def _is_identifier_name(name: str) -> bool:
-    return bool(_IDENTIFIER.fullmatch(name) or _CAMEL_IDENTIFIER.fullmatch(name))
 
 
 def _are_different(cells: Any) -> bool:

@@ -85,15 +85,11 @@ def load_tables(*parts: Sequence[Path] | NDArray[Any], options: LoadOptions) -> 
     first = parts[0][0]
     is_single = len(parts) == len(parts[0]) == 1
     folder = first.parent
-    name = options.name or (_stem(first) if is_single else folder.resolve().name)
+    stem = first.stem.removesuffix(".csv").removesuffix(".tsv")  # data.csv.gz is data
+    name = options.name or (stem if is_single else folder.resolve().name)
     notes = dict.fromkeys(table.note for table in read)
     file = replace(read[0], note=join_notes(*notes))
     return load_frames(frames, options, name, show_path(first if is_single else folder), file)
-
-
-def _stem(path: Path) -> str:
-    """The name of a file without its suffixes: data.csv.gz is data."""
-    return path.stem.removesuffix(".csv").removesuffix(".tsv") if path.suffix else path.name
 
 
 # --- data frames ----------------------------------------------------------------------------------
@@ -179,7 +175,8 @@ def _load(
             f"Choose another target, or convert it, e.g. frame[{target!r}].dt.year.",
         )
     features, selection_note = _select_features(table, target, options, name)
-    dates = _usable_dates(table, target, options)
+    dropped = [clean_name(column) for column in options.drop or ()]
+    dates = [column for column in table.dates if column not in (target, *dropped)]
     is_split = len(frames) == 1 or options.split is not None
     is_sorted = options.chronological and is_split
     kept = [*features, *(dates if is_sorted else []), target]
@@ -297,7 +294,10 @@ def _find_column(name: Any, columns: Sequence[str], table: str) -> str:
     for spelling in (str(name), clean_name(name)):
         if spelling in columns:
             return spelling
-    raise _unknown_column(str(name), columns, table)
+    raise DataError(
+        f"{table} has no column {name}; it has {list_names(columns)}.",
+        did_you_mean(str(name), columns),
+    )
 
 
 def _select_features(
@@ -349,11 +349,6 @@ def _select_features(
     return learned, join_notes(*notes)
 
 
-def _usable_dates(table: ColumnTypes, target: str, options: LoadOptions) -> list[str]:
-    dropped = [clean_name(column) for column in options.drop or ()]
-    return [column for column in table.dates if column not in (target, *dropped)]
-
-
 def _row_order(
     frame: Any, dates: Sequence[str], *, is_sorted: bool
 ) -> tuple[NDArray[np.intp] | None, Part]:
@@ -367,13 +362,6 @@ def _row_order(
     tests = " tests on the latest rows."
     return None, Text(
         f"{lag}, but the rows are split at random; ", Option("chronological", True), tests
-    )
-
-
-def _unknown_column(column: str, columns: Sequence[str], name: str) -> DataError:
-    return DataError(
-        f"{name} has no column {column}; it has {list_names(columns)}.",
-        did_you_mean(column, columns),
     )
 
 

@@ -146,7 +146,7 @@ class Unprintable:
         (([[1, 2]] * 4, 7), "The source must be a name, .*; got a tuple of 2"),
         (([], []), "x is empty"),
         (([[1, 2]], [1]), "data has 1 row, too few for a training and a test part"),
-        (([[1, "a"]] * 4, [0, 1] * 2), "x contains rows of words, or of words and numbers"),
+        (([[1, "a"]] * 4, [0, 1] * 2), "x must contain numbers or texts; got rows of words"),
         (([{}] * 4, [0, 1] * 2), "x must contain numbers or texts; got dict"),
         (([1j] * 4, [0, 1] * 2), "x must contain numbers or texts; got complex128"),
         (([np.zeros((2, 2)), np.zeros((3, 3))], [0, 1]), "arrays of 2 sizes: 2 x 2, 3 x 3"),
