@@ -464,8 +464,6 @@ def find_identifiers(frame: Any, columns: Sequence[str]) -> dict[str, str]:
 def like_identifier(frame: Any, column: str) -> str:
     """How a column resembles an identifier, though its name says nothing; "" if it does not."""
     parts = split_parts_of(frame[column])
-    if _float32_merges(frame[column]):
-        return "has integers that float32 cannot tell apart"
     can_count = all(part.iloc[0] in (0, 1) for part in parts)
     is_unnamed = column.isdecimal() and min(map(len, parts)) > ALWAYS_CATEGORIES
     if not (can_count or is_unnamed) or not all(
@@ -477,7 +475,7 @@ def like_identifier(frame: Any, column: str) -> str:
     return "has a different integer in each row" if is_unnamed else ""
 
 
-def _float32_merges(cells: Any) -> bool:
+def float32_merges(cells: Any) -> bool:
     """Whether half of the integers become equal to others in a model."""
     if not types.is_integer_dtype(cells) or cells.abs().max() <= 2**24:
         return False

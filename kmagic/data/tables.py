@@ -22,6 +22,7 @@ from kmagic.data.column_types import (
     are_measurements,
     are_texts,
     find_identifiers,
+    float32_merges,
     like_identifier,
     split_parts_of,
     type_columns,
@@ -341,11 +342,14 @@ def _select_features(
         text = f"Left out: {list_names(left_out)}; "
         notes.append(Text(text, Option("features"), " selects columns."))
     resembling = {column: like for column in learned if (like := like_identifier(frame, column))}
-    if len(resembling) < min(len(learned), MAX_RESEMBLING):  # otherwise they are measurements
-        notes += [
-            Text(f"{column} {like}; ", Option("drop", column), " leaves it out.")
-            for column, like in resembling.items()
-        ]
+    if len(resembling) >= min(len(learned), MAX_RESEMBLING):  # they are measurements
+        resembling = {}
+    merged = [column for column in learned if float32_merges(frame[column])]
+    resembling |= dict.fromkeys(merged, "has integers that float32 cannot tell apart")
+    notes += [
+        Text(f"{column} {like}; ", Option("drop", column), " leaves it out.")
+        for column, like in resembling.items()
+    ]
     return learned, join_notes(*notes)
 
 

@@ -306,6 +306,7 @@ def test_integers_that_float32_cannot_tell_apart_are_reported(load: Any) -> None
     note = "account has integers that float32 cannot tell apart; drop='account' leaves it out"
     frame = table(lambda row: 2**53 + 2 * row, "account").convert_dtypes()
     assert note in load(frame, target="y").note
+    assert note in load(frame[["account", "y"]], target="y").note
     spread = table(lambda row: 2**53 + 2**32 * row, "account").convert_dtypes()
     assert note not in load(spread, target="y").note
 
