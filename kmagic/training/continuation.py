@@ -267,10 +267,10 @@ class RowSample:
 
 def split_inputs(arguments: Mapping[str, Any]) -> tuple[Any, Any]:
     """The inputs that ``model.fit`` trains on and those that it holds out, or None."""
-    x, validation = arguments["x"], arguments["validation_data"]
+    x, validation = arguments["x"], arguments.get("validation_data")
     if validation is not None:
         return x, validation[0] if isinstance(validation, tuple | list) else None
-    fraction, length = arguments["validation_split"], _length(x)
+    fraction, length = arguments.get("validation_split"), _length(x)
     if not fraction or length is None:
         return x, None
     index = split_index(length, fraction)

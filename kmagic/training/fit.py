@@ -117,9 +117,9 @@ def train(
     if options.seed is not None:
         set_seed(model, options.seed + run.resumed)
     arrays = [arguments["x"], arguments["y"], arguments.get("sample_weight")]
-    validates_split = arguments["validation_data"] is None and arguments["validation_split"]
     retrace_for(model, "train", arrays)
-    retrace_for(model, "test", arrays if validates_split else arguments["validation_data"])
+    validation = arguments.get("validation_data")
+    retrace_for(model, "test", arrays if validation is None else validation)
     _report_changes(model, run)
     pipeline = choose_pipeline(
         model, arguments, plain=options.plain, repeatable=options.seed is not None
@@ -274,7 +274,7 @@ def _new_run(
     model: keras.Model, name: str, arguments: Mapping[str, Any], options: FitOptions
 ) -> TrainingRun:
     samples, validation_samples = _count_samples(
-        arguments["x"], options.validation_split, arguments["validation_data"]
+        arguments["x"], options.validation_split, arguments.get("validation_data")
     )
     if options.steps_per_epoch:
         samples = None
@@ -282,7 +282,7 @@ def _new_run(
     return TrainingRun(
         name,
         epochs=options.epochs,
-        batch_size=(arguments["batch_size"] or DEFAULT_BATCH_SIZE) if samples is not None else None,
+        batch_size=None if samples is None else arguments.get("batch_size") or DEFAULT_BATCH_SIZE,
         samples=samples,
         validation_samples=validation_samples,
         initial_epoch=options.initial_epoch,

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
-from itertools import compress
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,12 @@ DEFAULT_PLATEAU = 5
 MAX_SEED = 2**32 - 1
 """NumPy's."""
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".kmagic", ".json")
-ALWAYS_PASSED = ("epochs", "batch_size", "validation_split", "validation_data", "verbose")
-"""Options that are passed on to ``model.fit`` even if they have their default."""
 PASSED = (
-    *ALWAYS_PASSED,
-    *("class_weight", "sample_weight", "shuffle", "initial_epoch", "steps_per_epoch"),
-    *("validation_steps", "validation_batch_size", "validation_freq"),
+    *("epochs", "batch_size", "validation_split", "validation_data", "class_weight"),
+    *("sample_weight", "shuffle", "initial_epoch", "steps_per_epoch", "validation_steps"),
+    *("validation_batch_size", "validation_freq"),
 )
-"""All options that are passed on; the signature of a ``fit`` that a logger wraps hides them."""
+"""Options that are passed on to ``model.fit``; a logger that wraps it hides its signature."""
 NOT_RECORDED = ("name", "resume", "fresh")
 OBJECTS = ("validation_data", "sample_weight", "callbacks")
 """Options that a record cannot keep."""
@@ -138,9 +135,8 @@ class FitOptions:
 
     def keras_arguments(self) -> dict[str, Any]:
         """The data and numbers for ``model.fit`` by name, without those that have their default."""
-        changed = self.changed()
-        passed = [name for name in PASSED if name in changed or name in ALWAYS_PASSED]
-        return {name: getattr(self, name) for name in passed} | dict(self.others)
+        passed = {name: value for name, value in self.changed().items() if name in PASSED}
+        return {"epochs": self.epochs, **passed, "verbose": self.verbose, **self.others}
 
     def recorded(self) -> dict[str, Any]:
         """The options for the run's record: plain values that differ from their defaults."""
@@ -191,13 +187,12 @@ class FitOptions:
             >>> FitOptions(patience=3, restore_best=True).monitor_note("loss")
             'There is no validation data: patience and restore_best use the training loss.'
         """
-        given = (self.patience is not None, self.plateau is not None, self.restore_best)
-        names = list(compress(("patience", "reduce_lr", "restore_best"), given))
+        changed = {name for name, value in self.changed().items() if value is not False}
+        names = [name for name in ("patience", "reduce_lr", "restore_best") if name in changed]
         if monitor != "loss" or not names:
             return ""
         verb = "uses" if len(names) == 1 else "use"
-        listed = join_with_and(names)
-        return f"There is no validation data: {listed} {verb} the training loss."
+        return f"There is no validation data: {join_with_and(names)} {verb} the training loss."
 
 
 def check_learning_rate(model: Any, options: FitOptions) -> None:

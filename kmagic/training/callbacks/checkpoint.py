@@ -255,8 +255,7 @@ class Checkpoint:
     def confusion(self, last_epoch: int) -> ConfusionHistory | None:
         """The confusion matrices of its run up to an epoch; None if there are none."""
         try:
-            record = self.record
-            values = record.get("confusion", record.get("watched"))  # its name before 0.2
+            values = self.record.get("confusion")
             return ConfusionHistory.from_dict(values, last_epoch=last_epoch) if values else None
         except (ValueError, KeyError, TypeError, IndexError):
             return None
@@ -285,11 +284,8 @@ class Checkpoint:
             shutil.rmtree(self.folder / STATE, ignore_errors=True)  # of a run without a record
             return False
         part = Path(tempfile.mkdtemp(prefix=".before-", dir=self.folder))
-        for path in (self.folder / name for name in (STATE, BEST_WEIGHTS, RECORD, PREVIOUS)):
-            if path.is_dir():
-                shutil.copytree(path, part / path.name, copy_function=_link)
-            elif path.exists():
-                _link(path, part / path.name)
+        others = shutil.ignore_patterns(BEFORE, ".*")
+        shutil.copytree(self.folder, part, copy_function=_link, ignore=others, dirs_exist_ok=True)
         before = self.folder / BEFORE
         shutil.rmtree(before, ignore_errors=True)
         part.replace(before)

@@ -62,10 +62,8 @@ class DenseArrays:
         """The same with a weight per sample by its class; None changes nothing."""
         if class_weight is None:
             return self
-        if self.sample_weight is not None:
-            raise UnsuitedError("class_weight and sample_weight are both given")
-        if self.y is None or keras.tree.is_nested(self.y) or not isinstance(class_weight, Mapping):
-            raise UnsuitedError("class_weight needs a model with a single output")
+        if self.y is None or keras.tree.is_nested(self.y) or self.sample_weight is not None:
+            raise UnsuitedError("class_weight needs a single output, and no sample_weight")
         return DenseArrays(self.x, self.y, weights_by_class(self.y, class_weight))
 
 
@@ -83,7 +81,9 @@ def dense_arrays(x: Any, y: Any = None, sample_weight: Any = None) -> DenseArray
     if inputs is None:
         raise UnsuitedError("there is no x")
     if weights is not None:
-        weights = _weight_per_output(weights, targets)
+        parts = (keras.tree.map_structure(lambda _: 0, part) for part in (weights, targets))
+        if targets is None or next(parts) != next(parts):
+            raise UnsuitedError("sample_weight has a different structure than y")
     arrays = DenseArrays(inputs, targets, weights)
     leaves = keras.tree.flatten(arrays.packed)
     if len({len(leaf) for leaf in leaves}) != 1:
@@ -164,19 +164,3 @@ def _type_name(value: Any) -> str:
         return "PyDataset"
     module, name = type(value).__module__, type(value).__name__
     return "tf.data.Dataset" if module.startswith("tensorflow.") and "Dataset" in name else name
-
-
-def _weight_per_output(weights: Any, targets: Any) -> Any:
-    """Weights in the structure of the targets: a single array applies to every output."""
-    mismatch = UnsuitedError("sample_weight has a different structure than y")
-    if targets is None:
-        raise mismatch
-    if keras.tree.is_nested(targets) and not keras.tree.is_nested(weights):
-        if weights.ndim > 2 or (weights.ndim == 2 and weights.shape[1] != 1):  # noqa: PLR2004 - columns
-            raise UnsuitedError("sample_weight is not one number per sample")
-        return keras.tree.map_structure(lambda _: weights, targets)
-    try:
-        keras.tree.assert_same_structure(targets, weights)
-    except ValueError:
-        raise mismatch from None
-    return weights

@@ -36,15 +36,6 @@ KERAS_METHODS = (
     "make_test_function",
 )
 """Methods that must be Keras's own: only then it is known what a training step does."""
-UNUSED = {
-    "epochs": 1,
-    "validation_split": 0,
-    "verbose": 0,
-    "shuffle": True,
-    "initial_epoch": 0,
-    "validation_freq": 1,
-}
-"""Values of arguments that a model's own ``fit`` need not take."""
 TRAINING_METHODS = (
     "on_batch_begin",
     "on_batch_end",
@@ -241,15 +232,9 @@ def own_arguments(model: keras.Model, arguments: Mapping[str, Any]) -> dict[str,
     parameters = signature(model.fit).parameters
     if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return dict(arguments)
-    missing = [
-        name
-        for name, value in arguments.items()
-        if name not in parameters
-        and value is not None
-        and not (isinstance(value, int | float) and value == UNUSED.get(name))
-    ]
-    if "callbacks" not in parameters:
-        missing.insert(0, "callbacks")
+    unneeded = {"verbose"} if arguments["epochs"] > 1 else {"verbose", "epochs"}
+    given = {name for name, value in arguments.items() if value is not None} - unneeded
+    missing = sorted({"callbacks", *given} - parameters.keys())
     if missing:
         raise TrainingError(
             f"The model's own fit has no argument {missing[0]}.",

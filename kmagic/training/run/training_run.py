@@ -10,7 +10,6 @@ import _thread
 import math
 import threading
 import uuid
-import warnings
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
@@ -294,12 +293,6 @@ class TrainingRun(Renderable):
         if self.steps and self.now.epoch > self.initial_epoch + len(self.log):
             current = min(1.0, self.now.batch / self.steps)
         return min(1.0, (len(self.log) + current) / requested)
-
-    @property
-    def watched(self) -> ConfusionHistory | None:
-        """Deprecated: use :attr:`confusion`."""
-        warnings.warn("run.watched is now run.confusion.", DeprecationWarning, stacklevel=2)
-        return self.confusion
 
     def to_frame(self) -> pd.DataFrame:
         """One row per finished epoch, indexed by its number.
