@@ -14,7 +14,6 @@ from kmagic.support.errors import TrainingError
 from kmagic.support.messages import Option, Text
 from kmagic.support.model_registry import last_call, record_for
 from kmagic.training.callbacks.checkpoint import Checkpoint
-from kmagic.training.fit_inputs import split_index
 from kmagic.training.fit_options import FitOptions
 from kmagic.training.run.training_run import TrainingRun
 
@@ -35,14 +34,14 @@ VALIDATION_OPTIONS = frozenset({"validation_data", "validation_split"})
 class FitCall:
     """A model's last fit, as far as a run that continues it needs it.
 
-    ``arguments`` is the data as Keras got it.
+    ``parts`` is the data as Keras got it, with the validation data that was split off.
     """
 
     run: TrainingRun
     options: FitOptions
     x: Any
     y: Any
-    arguments: Mapping[str, Any]
+    parts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +70,10 @@ class Continuation:
     keeps_split: bool = True
     may_mix: bool = False
 
-    def check_split(self, run: TrainingRun, arguments: Mapping[str, Any]) -> None:
+    def check_split(self, run: TrainingRun, parts: Mapping[str, Any]) -> None:
         """Report what differs from the earlier run before the first batch.
+
+        ``parts`` is the data as :func:`split_validation` divides it.
 
         Raises:
             TrainingError: Rows that were held out would be trained on.
@@ -93,7 +94,7 @@ class Continuation:
             run.add_message("The data differs from that of the earlier epochs.")
         if self.rows is None or (is_same and self.keeps_split):
             return
-        training, validation = map(row_digests, split_inputs(arguments))
+        training, validation = _row_digests_of(parts)
         mixed = len(self.rows.held_out.intersection(training))
         if mixed and not self.may_mix:
             cause, count = "split" if is_same else "data", len(self.rows.held_out)
@@ -151,7 +152,7 @@ def continue_run(
                 callback.append = True  # or it would overwrite the earlier epochs
         if x is None:
             x, y = last.x, last.y if y is None else y
-        rows = RowSample.of(last.arguments)
+        rows = RowSample.of(last.parts)
         found = Continuation(x, y, last.options, (), (), last.run.fingerprint, rows)
     elif run is not None:
         found = _from_record(x, given, vars(run))
@@ -240,12 +241,12 @@ class RowSample:
     held_out: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> RowSample | None:
+    def of(cls, parts: Mapping[str, Any]) -> RowSample | None:
         """Sample the rows of a fit; None if nothing is held out or the data is not arrays.
 
         A row that is in both parts is left out.
         """
-        training, validation = map(row_digests, split_inputs(arguments))
+        training, validation = _row_digests_of(parts)
         if not training or not validation:
             return None
         both = set(training).intersection(validation)
@@ -265,20 +266,12 @@ class RowSample:
         return {"trained": sorted(self.trained), "held_out": sorted(self.held_out)}
 
 
-def split_inputs(arguments: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The inputs that ``model.fit`` trains on and those that it holds out, or None."""
-    x, validation = arguments["x"], arguments.get("validation_data")
-    if validation is not None:
-        return x, validation[0] if isinstance(validation, tuple | list) else None
-    fraction, length = arguments.get("validation_split"), _length(x)
-    if not fraction or length is None:
-        return x, None
-    index = split_index(length, fraction)
-    parts = (slice(index), slice(index, None))
-    training, validation = (
-        keras.tree.map_structure(lambda values, part=part: values[part], x) for part in parts
+def _row_digests_of(parts: Mapping[str, Any]) -> tuple[list[int], list[int]]:
+    """The digests of the inputs to train on, and of those that are held out."""
+    held_out = parts.get("validation_data")
+    return row_digests(parts["x"]), row_digests(
+        held_out[0] if isinstance(held_out, tuple | list) else None
     )
-    return training, validation
 
 
 def row_digests(x: Any) -> list[int]:

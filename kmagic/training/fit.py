@@ -28,7 +28,7 @@ from kmagic.training.callbacks.recording_callbacks import (
 from kmagic.training.callbacks.resuming import open_checkpoint
 from kmagic.training.compiled_state import remember_state, stale_notes, traceable_state
 from kmagic.training.continuation import Continuation, FitCall, RowSample
-from kmagic.training.fit_inputs import convert_arguments, split_index
+from kmagic.training.fit_inputs import convert_arguments, split_validation
 from kmagic.training.fit_options import FitOptions, check_learning_rate
 from kmagic.training.pipeline.pipeline_choice import (
     DEFAULT_BATCH_SIZE,
@@ -98,31 +98,30 @@ def train(
     options = replace(options, class_weight=weights)
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
     training, review = _check(model, name, arguments, options, dataset)
-    watched = None if confusion is None else confusion_data(arguments, confusion)
+    parts = split_validation(arguments)
+    watched = None if confusion is None else confusion_data(parts, confusion)
     if review.compile_choice is not None:
         review.compile_choice.apply(model)
     check_learning_rate(model, options)
-    run = _new_run(model, name, arguments, options)
+    run = _new_run(model, name, arguments, parts, options)
     run.messages += [Message(0, text) for text in review.messages]
     if continuation is not None:
-        continuation.check_split(run, arguments)
-    call = FitCall(run, options, x, y, dict(arguments))
+        continuation.check_split(run, parts)
+    call = FitCall(run, options, x, y, parts)
     _prepare_weights(model, run, options)
     checkpoint = open_checkpoint(run, model, options)
     run.earlier = previous_curves(run, earlier)
     if note := options.monitor_note(run.monitor):
         run.add_message(note)
     if run.log:
-        arguments["initial_epoch"] = run.log[-1].number
+        arguments["initial_epoch"] = parts["initial_epoch"] = run.log[-1].number
     if options.seed is not None:
         set_seed(model, options.seed + run.resumed)
-    arrays = [arguments["x"], arguments["y"], arguments.get("sample_weight")]
-    retrace_for(model, "train", arrays)
-    validation = arguments.get("validation_data")
-    retrace_for(model, "test", arrays if validation is None else validation)
+    retrace_for(model, "train", [parts["x"], parts["y"], parts.get("sample_weight")])
+    retrace_for(model, "test", parts.get("validation_data"))
     _report_changes(model, run)
     pipeline = choose_pipeline(
-        model, arguments, plain=options.plain, repeatable=options.seed is not None
+        model, arguments, parts, plain=options.plain, repeatable=options.seed is not None
     )
     before = [BuiltModelCheck(name, training)] if options.checks and not model.built else []
     if confusion is not None:
@@ -271,20 +270,23 @@ def _run_fit(
 
 
 def _new_run(
-    model: keras.Model, name: str, arguments: Mapping[str, Any], options: FitOptions
+    model: keras.Model,
+    name: str,
+    arguments: Mapping[str, Any],
+    parts: Mapping[str, Any],
+    options: FitOptions,
 ) -> TrainingRun:
-    samples, validation_samples = _count_samples(
-        arguments["x"], options.validation_split, arguments.get("validation_data")
-    )
-    if options.steps_per_epoch:
-        samples = None
-    rows = None if options.checkpoint is None else RowSample.of(arguments)
+    """The record; ``parts`` are the arguments with the validation data that is split off."""
+    samples = None if options.steps_per_epoch else sample_count(parts["x"])
+    held_out = parts.get("validation_data")
+    x_val = held_out[0] if isinstance(held_out, tuple | list) else held_out
+    rows = None if options.checkpoint is None else RowSample.of(parts)
     return TrainingRun(
         name,
         epochs=options.epochs,
         batch_size=None if samples is None else arguments.get("batch_size") or DEFAULT_BATCH_SIZE,
         samples=samples,
-        validation_samples=validation_samples,
+        validation_samples=0 if held_out is None else sample_count(x_val),
         initial_epoch=options.initial_epoch,
         options=options.recorded(),
         described=options.described(),
@@ -315,15 +317,3 @@ def _model_text(model: keras.Model) -> str:
         return to_dsl(model)
     except (KmagicError, ValueError):  # a class of the user, or not built yet
         return ""
-
-
-def _count_samples(x: Any, split: float, validation_data: Any) -> tuple[int | None, int | None]:
-    """The numbers of training and validation samples per epoch; None if only Keras knows them."""
-    total = sample_count(x)
-    if validation_data is not None:
-        is_pair = isinstance(validation_data, tuple | list)
-        return total, sample_count(validation_data[0] if is_pair else validation_data)
-    if split and total is not None:
-        training = split_index(total, split)
-        return training, total - training
-    return total, None if split else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -21,6 +22,31 @@ from kmagic.training.retracing import with_axes_of
 def split_index(samples: int, fraction: float) -> int:
     """The first validation sample of a ``validation_split``, rounded as in Keras."""
     return math.floor(samples * (1.0 - fraction))
+
+
+def split_validation(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with the samples of ``validation_split`` as ``validation_data``, as in Keras.
+
+    Example:
+        >>> x = np.arange(5)
+        >>> split_validation({"x": x, "y": -x, "validation_split": 0.4})["validation_data"]
+        (array([3, 4]), array([-3, -4]))
+    """
+    fraction, names = arguments.get("validation_split"), ("x", "y", "sample_weight")
+    given = {name: arguments[name] for name in names if arguments.get(name) is not None}
+    lengths = {tuple(getattr(leaf, "shape", ()))[:1] for leaf in keras.tree.flatten(given)}
+    if not fraction or len(lengths) != 1 or () in lengths or "validation_data" in arguments:
+        return dict(arguments)
+    ((samples,),) = lengths
+    index = split_index(samples, fraction)
+    parts = (slice(index), slice(index, None))
+    training, validation = (keras.tree.map_structure(partial(_rows, part), given) for part in parts)
+    held_out = tuple(validation[name] for name in names if name in validation)
+    return {**arguments, **training, "validation_data": held_out, "validation_split": 0}
+
+
+def _rows(part: slice, values: Any) -> Any:
+    return (values.iloc if hasattr(values, "iloc") else values)[part]
 
 
 @reject_deep_nesting()

@@ -215,7 +215,7 @@ def test_a_log_file_keeps_the_earlier_epochs(data, tmp_path):
 
 def test_rows_that_are_in_both_parts_identify_neither():
     x = np.array([[0.0], [1.0], [2.0], [1.0]])
-    sample = RowSample.of({"x": x, "validation_data": None, "validation_split": 0.5})
+    sample = RowSample.of({"x": x[:2], "validation_data": (x[2:],)})
     assert sample.trained == {row_digests(x)[0]}
     assert sample.held_out == {row_digests(x)[2]}
     assert RowSample.from_dict(sample.to_dict()) == sample

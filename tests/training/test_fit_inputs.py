@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 
 from kmagic.support.errors import DataError
-from kmagic.training.fit_inputs import convert_arguments, convert_list
+from kmagic.training.fit_inputs import convert_arguments, convert_list, split_validation
 from kmagic.training.pipeline.dense_arrays import (
     dense_arrays,
 )
@@ -83,3 +84,19 @@ def test_all_arguments_of_a_fit() -> None:
     assert isinstance(given["x"], list)
     unbuilt = keras.Sequential([keras.layers.Dense(1)])
     assert convert_arguments(unbuilt, {"x": [[1.0]]})["x"].shape == (1, 1)
+
+
+def test_a_split_is_cut_off_the_end():
+    frame, column = pd.DataFrame({"a": range(6)}), pd.Series(range(6), index=np.arange(6) / 2)
+    x = {"a": np.arange(6), "b": frame, "c": csr_array(np.eye(6))}
+    given = {"x": x, "y": column, "sample_weight": np.arange(6), "validation_split": 0.3}
+    parts = split_validation(given)
+    assert [parts["x"][name].shape[0] for name in x] == [4, 4, 4]
+    held_out, y, weights = parts["validation_data"]
+    for values in (held_out["a"], held_out["b"]["a"], y, weights):
+        assert [*values] == [4, 5]
+    assert (
+        split_validation({"x": x, "validation_split": 0.3})["validation_data"][0].keys() == x.keys()
+    )
+    for other in ({"x": iter([1])}, {"x": x, "y": np.arange(5)}, {"x": [1, 2]}):
+        assert split_validation({**other, "validation_split": 0.3})["validation_split"] == 0.3

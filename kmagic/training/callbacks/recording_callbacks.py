@@ -15,7 +15,6 @@ from kmagic.support.errors import KmagicError, TrainingError
 from kmagic.support.formatting import format_elapsed, format_metric, format_seconds, pluralize
 from kmagic.support.messages import Option, Text
 from kmagic.support.process_patches import InterruptGuard
-from kmagic.training.fit_inputs import split_index
 from kmagic.training.run.confusion_history import ConfusionHistory
 from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.training_run import Message, TrainingRun
@@ -279,12 +278,6 @@ def confusion_data(arguments: Mapping[str, Any], confusion: ValidationConfusion)
     """
     watch = Option("watch", "confusion")
     validation = arguments.get("validation_data")
-    split = arguments.get("validation_split")
-    if validation is None and split and arguments.get("y") is not None:
-        pair = arguments["x"], arguments["y"]
-        samples = int(keras.tree.flatten(pair[0])[0].shape[0])
-        start = split_index(samples, split)
-        validation = keras.tree.map_structure(lambda array: array[start:], pair)
     if validation is None:
         remedy = Text("Keep some of the data for it: ", Option("validation_split", 0.1), ".")
         raise TrainingError(Text(watch, " needs validation data."), remedy)

@@ -11,8 +11,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kmagic.training.fit_inputs import split_index
-
 NUMBERS = "biuf"
 """NumPy's kinds of numbers that an array may hold: bool, integers, floats."""
 MAX_MEMORY_SHARE = 1 / 4
@@ -42,21 +40,6 @@ class DenseArrays:
     def samples(self) -> int:
         """The number of samples."""
         return len(keras.tree.flatten(self.x)[0])
-
-    def split(self, fraction: float) -> tuple[DenseArrays, DenseArrays]:
-        """Cut a fraction off the end, rounded as in Keras."""
-        index = split_index(self.samples, fraction)
-        if not 0 < index < self.samples:
-            raise UnsuitedError("the validation split leaves one side empty")
-        parts = (self.x, self.y, self.sample_weight)
-
-        def cut(side: slice) -> DenseArrays:
-            def take(array: Any) -> Any:
-                return None if array is None else array[side]
-
-            return DenseArrays(*keras.tree.map_structure(take, parts))
-
-        return cut(slice(index)), cut(slice(index, None))
 
     def weighted(self, class_weight: Any) -> DenseArrays:
         """The same with a weight per sample by its class; None changes nothing."""

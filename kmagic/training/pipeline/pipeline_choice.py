@@ -80,15 +80,15 @@ class FastPipeline(KerasPipeline):
         for name in ("steps_per_epoch", "validation_steps"):
             if given.get(name) is not None:
                 raise UnsuitedError(f"{name} is given")
-        shuffle, fraction = given.pop("shuffle", True), given.pop("validation_split", None)
+        shuffle = given.pop("shuffle", True)
+        if given.pop("validation_split", 0):
+            raise UnsuitedError("x and y differ in length")
         if not isinstance(shuffle, bool):
             raise UnsuitedError(f"shuffle is {shuffle!r}")
         training = dense_arrays(*(given.pop(name, None) for name in ("x", "y", "sample_weight")))
         validation = None
         if given.get("validation_data") is not None:
             validation = dense_validation(given["validation_data"])
-        elif fraction:
-            training, validation = training.split(fraction)
         training = training.weighted(given.pop("class_weight", None))
         self._model = model
         self._functions: list[StepFunction] = []
@@ -159,9 +159,16 @@ class FastPipeline(KerasPipeline):
 
 
 def choose_pipeline(
-    model: keras.Model, arguments: Mapping[str, Any], *, plain: bool, repeatable: bool
+    model: keras.Model,
+    arguments: Mapping[str, Any],
+    parts: Mapping[str, Any],
+    *,
+    plain: bool,
+    repeatable: bool,
 ) -> KerasPipeline:
     """Choose how to run the fit of a compiled model, ``plain`` if the user wants plain Keras.
+
+    ``parts`` are the arguments with the validation data that is split off.
 
     With ``repeatable``, results must not depend on the machine's speed, not even in the last bit;
     without ``shuffle`` they never do. The result is a context manager. Within it train by
@@ -171,7 +178,7 @@ def choose_pipeline(
         if plain:
             raise UnsuitedError("requested")  # noqa: TRY301 - the only way out
         check_model(model)
-        return FastPipeline(model, arguments, repeatable=repeatable)
+        return FastPipeline(model, parts, repeatable=repeatable)
     except UnsuitedError as reason:
         return KerasPipeline(str(reason), own_arguments(model, arguments))
 

@@ -102,19 +102,6 @@ def test_large_data_is_left_to_keras(tmp_path: Path, monkeypatch: pytest.MonkeyP
         dense_arrays(np.zeros(memory // 4 + 1, dtype="uint8"))
 
 
-def test_a_split_is_cut_off_the_end() -> None:
-    arrays = dense_arrays({"a": X}, Y, np.ones(6))
-    head, tail = arrays.split(0.3)
-    assert (head.samples, tail.samples) == (4, 2)
-    np.testing.assert_array_equal(tail.x["a"], X[4:])
-    np.testing.assert_array_equal(tail.y, Y[4:])
-    assert tail.sample_weight.shape == (2,)
-    assert dense_arrays(X).split(0.5)[0].y is None
-    for fraction in (0.01, 1.0):
-        with pytest.raises(UnsuitedError, match="leaves one side empty"):
-            arrays.split(fraction if fraction == 1.0 else 0.999)
-
-
 @pytest.mark.parametrize(
     "y", [Y, Y[:, None], Y.astype("float32") + 0.2, np.eye(3)[Y], np.array([5, 0, 7, 7, 1, 5])]
 )
