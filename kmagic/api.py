@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -175,37 +176,9 @@ def fit(
     if isinstance(validation_data, tuple | list) and len(validation_data) > 1:
         held_out = prepare_if_raw(find_dataset(x), validation_data[0])
         validation_data = (held_out, *validation_data[1:])
-    arguments = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "validation_split": validation_split,
-        "validation_data": validation_data,
-        "callbacks": callbacks,
-        "class_weight": class_weight,
-        "sample_weight": sample_weight,
-        "shuffle": shuffle,
-        "seed": seed,
-        "patience": patience,
-        "reduce_lr": reduce_lr,
-        "restore_best": restore_best,
-        "csv": csv,
-        "tensorboard": tensorboard,
-        "budget": budget,
-        "checkpoint": checkpoint,
-        "resume": resume,
-        "fresh": fresh,
-        "plain": plain,
-        "watch": watch,
-        "checks": checks,
-        "name": name,
-        "initial_epoch": initial_epoch,
-        "steps_per_epoch": steps_per_epoch,
-        "validation_steps": validation_steps,
-        "validation_batch_size": validation_batch_size,
-        "validation_freq": validation_freq,
-        "verbose": verbose,
-    }
-    given = {key: value for key, value in arguments.items() if value is not None}
+    values = locals()
+    names = [option.name for option in fields(FitOptions) if option.name != "others"]
+    given = {name: values[name] for name in names if values[name] is not None}
     continuation = continue_run(model, x, y, given, others) if resume else None
     if continuation is None:
         options = FitOptions(**given, others=others)

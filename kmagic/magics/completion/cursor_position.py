@@ -1,17 +1,27 @@
 """What is being written at the cursor in a model's text, and which names it can use.
 
-The text is unfinished by nature, so it is not parsed: what is open before the cursor tells what
-can follow.
+The step at the cursor is unfinished by nature, so it is not parsed: what is open before the cursor
+tells what can follow. The names come from the steps above it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from kmagic.language.parser import parse_partial
+from kmagic.language.spec import (
+    BlockSpec,
+    BranchSpec,
+    ForSpec,
+    LayerSpec,
+    NestedSpec,
+    ResidualSpec,
+    Statement,
+)
 from kmagic.language.tokens import top_level
 
 PositionKind: TypeAlias = Literal[
@@ -214,27 +224,16 @@ def _split(text: str, separators: str) -> list[str]:
 
 # --- names ----------------------------------------------------------------------------------------
 
-_HEAD = re.compile(r"(block|model|for|repeat|residual|merge|branch)\b")
-_BLOCK = re.compile(rf"block\s+({_NAME})\s*(?:\(([^)]*)\))?")
-_MODEL = re.compile(rf"model\s+({_NAME})[^:]*:")
-_FOR = re.compile(rf"for\s+({_NAME})\s+in\b")
-_STEP_TARGETS = re.compile(rf"((?:{_NAME}\s*,\s*)*{_NAME})\s*=(?!=)\s*\S")
-_PARAMETER = re.compile(rf"({_NAME})\s*(?:=\s*([^,]+))?")
-
 
 @dataclass(slots=True)
 class CursorScope:
     """What can be named at the cursor."""
 
     outputs: list[str] = field(default_factory=list)  # and their layers, the nearest first
-    blocks: dict[str, dict[str, str | None]] = field(default_factory=dict)  # parameters, defaults
+    blocks: dict[str, list[str]] = field(default_factory=dict)  # with their parameters
     models: list[str] = field(default_factory=list)
     values: list[str] = field(default_factory=list)  # parameters of blocks, names of loops
     has_entry: bool = False  # the cursor is in a body that has an input, _in
-
-
-_Heads: TypeAlias = tuple[tuple[int, str], ...]
-"""The heads of the bodies around a line, each with its line number."""
 
 
 def scope_at(text: str, cursor: int) -> CursorScope:
@@ -244,52 +243,44 @@ def scope_at(text: str, cursor: int) -> CursorScope:
         >>> text = "block res(f, s=1):\n  conv2d {"
         >>> scope = scope_at(text, len(text))
         >>> scope.blocks, scope.values, scope.has_entry
-        ({'res': {'f': None, 's': '1'}}, ['f', 's'], True)
+        ({'res': ['f', 's']}, ['f', 's'], True)
     """
-    rows = list(_rows(text[:cursor]))
-    *_, (_, heads) = rows
+    start, *_ = _open_brackets(text[:cursor])
+    step = text[start:cursor]
+    # A step in place of the unfinished one has the bodies around it in the spec.
+    before = text[:start] + step[: len(step) - len(step.lstrip())] + "relu"
+    spec = parse_partial(before)
+    around: list[Any] = []
+    statements = spec.statements
+    while statements:
+        around.append(statements[-1])
+        statements = getattr(statements[-1], "body", ())
+    if not around or around.pop().span.line <= before.count("\n"):
+        around = []
     scope = CursorScope()
-    for number, (row, around) in enumerate(rows, start=1):
-        block, model = _BLOCK.match(row), _MODEL.match(row)
-        if block:
-            scope.blocks[block[1]] = _parameters(block[2] or "")
-        elif model:
-            scope.models.append(model[1])
-        elif number < len(rows) and _namespace(around) == _namespace(heads):
-            for step in re.split(r"\s/\s|:\s", row):
-                targets = _STEP_TARGETS.match(step.strip())
-                names = targets[1].replace(" ", "").split(",") if targets else []
-                scope.outputs = [*names, *(name for name in scope.outputs if name not in names)]
-    for _, head in heads:
-        block, loop = _BLOCK.match(head), _FOR.match(head)
-        scope.values += _parameters(block[2] or "") if block else [loop[1]] if loop else []
-        scope.has_entry |= head.startswith(("block", "residual", "branch"))
+    for statement in _inside(spec.statements, (BlockSpec, NestedSpec)):
+        if isinstance(statement, BlockSpec):
+            scope.blocks[statement.name] = [param.name for param in statement.params]
+        elif isinstance(statement, NestedSpec):
+            scope.models.append(statement.name)
+    own: tuple[Statement, ...] = spec.statements  # names are local to blocks and models
+    for statement in around:
+        if isinstance(statement, BlockSpec | NestedSpec):
+            own = statement.body
+        if isinstance(statement, BlockSpec):
+            scope.values += scope.blocks[statement.name]
+        elif isinstance(statement, ForSpec):
+            scope.values.append(statement.name)
+        scope.has_entry |= isinstance(statement, BlockSpec | ResidualSpec | BranchSpec)
+    steps = [step for step in _inside(own) if isinstance(step, LayerSpec)]
+    names = (name for step in reversed(steps) for name in step.targets)
+    scope.outputs = list(dict.fromkeys([*names, *sorted(spec.lost_names)]))
     return scope
 
 
-def _namespace(heads: _Heads) -> list[int]:
-    """The blocks and models among the heads: names are local to them."""
-    return [number for number, text in heads if text.startswith(("block", "model"))]
-
-
-def _rows(text: str) -> Iterator[tuple[str, _Heads]]:
-    """The lines of a text; what follows a head on its own line is in its body already."""
-    heads: list[tuple[int, int, str]] = []
-    for number, line in enumerate(text.split("\n")):
-        body = line.lstrip()
-        indent = len(line) - len(body)
-        if body:
-            heads = [head for head in heads if head[0] < indent]
-        around = tuple((line_number, head) for _, line_number, head in heads)
-        if _HEAD.match(body) and ":" in body:
-            head_only, _, body_text = body.partition(":")
-            yield head_only + ":", around
-            around = (*around, (number, body))
-            heads.append((indent, number, body))
-            body = body_text.strip()
-        yield body, around
-
-
-def _parameters(text: str) -> dict[str, str | None]:
-    matches = (_PARAMETER.match(param.strip()) for param in text.split(","))
-    return {match[1]: match[2] for match in matches if match}
+def _inside(statements: Iterable[Statement], entered: tuple[type, ...] = ()) -> Iterator[Statement]:
+    """The statements and those of their bodies; of blocks and models only if they are entered."""
+    for statement in statements:
+        yield statement
+        if isinstance(statement, entered) or not isinstance(statement, BlockSpec | NestedSpec):
+            yield from _inside(getattr(statement, "body", ()), entered)
