@@ -59,20 +59,12 @@ class _AlreadyReported(Exception):  # noqa: N818 - ends a statement without a mi
     pass
 
 
-class ReturnedValue(Exception):  # noqa: N818 - control flow
-    """R's ``return()``."""
+class ControlFlow(Exception):  # noqa: N818 - no error
+    """R's ``return(value)``, ``break`` and ``next``."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, keyword: str, value: Any = None) -> None:
         super().__init__()
-        self.value = value
-
-
-class LoopControl(Exception):  # noqa: N818 - control flow
-    """R's ``break`` and ``next``."""
-
-    def __init__(self, keyword: str) -> None:
-        super().__init__()
-        self.is_break = keyword == "break"
+        self.keyword, self.value = keyword, value
 
 
 class Interpreter:
@@ -116,7 +108,7 @@ class Interpreter:
                 if nested is None:
                     self._collect_other(statement, self.value(statement))
                 self._check_exit(None)
-            except (RMistake, _AlreadyReported, ReturnedValue, LoopControl) as end:
+            except (RMistake, _AlreadyReported, ControlFlow) as end:
                 if isinstance(end, RMistake):
                     self.mistakes.append(end)
                 self._names[_assigned_name(statement)] = _FAILED
@@ -202,7 +194,7 @@ class Interpreter:
             case "while", test, body:
                 return self._while(test, body)
             case ("break" | "next") as keyword, *_:
-                raise LoopControl(keyword)
+                raise ControlFlow(keyword)
             case sign, operand if sign != "[":
                 return self._prefix(sign, self.value(operand), node.range)
         return self._operators(node)
@@ -269,7 +261,7 @@ class Interpreter:
             before = self._state()
             try:
                 self._collect_other(branch, self.value(branch))
-            except (ReturnedValue, LoopControl):
+            except ControlFlow:
                 self._exit = self._exit or (test.range, self._calls.layer_calls)
             self._forget_since(before, mistake)
         return UnknownValue()
@@ -334,8 +326,10 @@ class Interpreter:
         for is_known in passes:
             try:
                 self._collect_other(body, self.value(body))
-            except LoopControl as end:
-                if end.is_break:
+            except ControlFlow as end:
+                if end.keyword == "return":
+                    raise
+                if end.keyword == "break":
                     return True
             if self._exit is not None and self._exit is not exit_before:
                 mistake = RMistake(_UNKNOWN_TEST, self._exit[0], _KEEP_LINES)
@@ -455,7 +449,7 @@ class Interpreter:
     def _named_call(self, function: RName, args: list[CallArg], span: TextRange) -> Any:
         name = function.text
         if name == "return":
-            raise ReturnedValue(args[0].value if args else None)
+            raise ControlFlow("return", args[0].value if args else None)
         if name == "keras_available":
             return True
         if name in BASE_FUNCTIONS:
@@ -520,7 +514,7 @@ class Interpreter:
         models, others, created = list(self.models), dict(self._others), list(self._calls.created)
         sizes = [len(model.layers) for model in models]
         params = [param for param in closure.node.params if not param.name]
-        with suppress(RMistake, _AlreadyReported, ReturnedValue, LoopControl):
+        with suppress(RMistake, _AlreadyReported, ControlFlow):
             self._call_closure(closure, [CallArg(UnknownValue(), None, p.range) for p in params])
         added = sizes != [len(model.layers) for model in models]
         for model, size in zip(models, sizes, strict=True):
@@ -567,7 +561,9 @@ class Interpreter:
         outer, self._exit = self._exit, None
         try:
             value = self._value_with(names, closure.node.body)
-        except ReturnedValue as result:
+        except ControlFlow as result:
+            if result.keyword != "return":
+                raise
             value = result.value
         return UnknownValue() if self._check_exit(outer) else value
 

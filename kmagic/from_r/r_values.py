@@ -10,6 +10,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from itertools import chain, cycle, islice
 from typing import Any
 
@@ -294,22 +295,21 @@ _OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
 }
 """Sign -> its function, and how Python writes it."""
 _COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
-_ELEMENTWISE: dict[str, Callable[..., Any]] = {
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "as.integer": lambda value: math.trunc(_as_number(value)),
-    "as.numeric": _as_number,
-    "as.double": _as_number,
-    "round": round,
+    **dict.fromkeys(("as.numeric", "as.double"), _as_number),
+}
+"""Functions that keep a variable of the notebook as it is."""
+_ELEMENTWISE: dict[str, Callable[[Any], Any]] = {
+    **_CONVERSIONS,
     "floor": math.floor,
     "ceiling": math.ceil,
     "abs": abs,
     "sqrt": math.sqrt,
     "exp": math.exp,
-    "log": math.log,
     "log2": math.log2,
     "log10": math.log10,
 }
-_REDUCTIONS: dict[str, Callable[[list[Any]], Any]]
-_REDUCTIONS = {"prod": math.prod, "sum": sum, "max": max, "min": min}
 _IDENTITIES = frozenset(
     {"invisible", "identity", "local", "print", "suppressWarnings", "suppressMessages", "try"}
     | {"tryCatch", "with", "withCallingHandlers"}
@@ -317,24 +317,62 @@ _IDENTITIES = frozenset(
 """Functions that return their first argument; ``with`` its second."""
 _LISTS = frozenset({"c", "list", "tuple", "shape"})
 _SHAPE_PARTS = {"dim": "", "nrow": "[0]", "ncol": "[1]"}
-_PARAMETERS: dict[str, tuple[str, ...]] = {
-    "round": ("x", "digits"),
-    "log": ("x", "base"),
-    "rep": ("x", "times"),
-    "seq_len": ("length.out",),
-    "seq_along": ("along.with",),
+
+
+def _elements(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    return lambda x: _elementwise(function, x)
+
+
+def _reduction(function: Callable[[list[Any]], Any]) -> Callable[..., Any]:
+    def reduced(*values: Any) -> Any:
+        flat = [item for value in values for _, item in _items(value)]
+        if any(isinstance(item, UnknownValue) for item in flat):
+            return UnknownValue()
+        _check_numbers(flat)
+        return _as_int(function(flat))
+
+    return reduced
+
+
+def _rep(x: Any, times: Any) -> Any:
+    if type(times) is not int or times < 0:
+        return UnknownValue()
+    items = _items(x)
+    return vector(islice(cycle(items), min(len(items) * times, MAX_ITEMS + 1)))
+
+
+def _paste(*values: Any, sep: Any = " ") -> Any:
+    text = str(sep).join(map(str, values))
+    is_known = all(type(value) in (str, int) for value in values) and is_short(text)
+    return text if is_known else UnknownValue()
+
+
+def _seq_len(x: Any) -> Any:
+    is_known = type(x) is int and x >= 0
+    return vector((None, number + 1) for number in range(x)) if is_known else UnknownValue()
+
+
+def _of_vector(function: Callable[[RVector], Any]) -> Callable[[Any], Any]:
+    return lambda x: function(x) if isinstance(x, RVector) else UnknownValue()
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: _elements(function) for name, function in _ELEMENTWISE.items()},
+    **{name: _reduction(function) for name, function in (("prod", math.prod), ("sum", sum))},
+    **{name: _reduction(function) for name, function in (("max", max), ("min", min))},
+    "round": lambda x, digits=0: _elementwise(round, x, digits),
+    "log": lambda x, base=math.e: _elementwise(math.log, x, base),
+    "rep": _rep,
+    "paste": _paste,
+    "paste0": lambda *values: _paste(*values, sep=""),
+    "is.null": lambda x: x is None,
+    "length": _of_vector(len),
+    "rev": _of_vector(lambda x: RVector(x.items[::-1], x.size)),
+    "seq_along": _of_vector(lambda x: _seq_len(len(x))),
+    "seq_len": _seq_len,
 }
-"""Parameters of functions; of others, ``x``. More arguments make the result unknown."""
-_VARIADIC = {
-    **dict.fromkeys(_REDUCTIONS, ()),
-    "paste": ("sep", "collapse"),
-    "paste0": ("collapse",),
-}
-"""Functions of any number of values -> their parameters, which must be named."""
-BASE_FUNCTIONS = frozenset(
-    {*_ELEMENTWISE, *_VARIADIC, *_IDENTITIES, *_LISTS, *_SHAPE_PARTS, "length", "rev", "rep"}
-    | {"seq_len", "seq_along", "is.null"}
-)
+"""Functions by their parameters; other arguments make the result unknown."""
+BASE_FUNCTIONS = frozenset({*_FUNCTIONS, *_IDENTITIES, *_LISTS, *_SHAPE_PARTS})
 
 
 def call_base_function(name: str, args: list[CallArg], span: TextRange) -> Any:
@@ -343,6 +381,8 @@ def call_base_function(name: str, args: list[CallArg], span: TextRange) -> Any:
     Raises:
         RMistake: It cannot be computed.
     """
+    values = [arg.value for arg in args]
+    first = values[0] if values else None
     if name in _LISTS:
         is_flat = name in ("c", "shape")  # c(c(1, 2), 3) has three values
         parts = (
@@ -350,58 +390,25 @@ def call_base_function(name: str, args: list[CallArg], span: TextRange) -> Any:
             for arg in args
         )
         return vector(chain.from_iterable(parts))
-    named: dict[Any, Any] = {}
-    given = args
-    is_valid = True
-    if name in _VARIADIC:
-        given = [arg for arg in args if arg.name is None]
-        named = {arg.name: arg.value for arg in args if arg.name is not None}
-        is_valid = named.keys() <= set(_VARIADIC[name])
-    elif name not in _IDENTITIES:
-        params = _PARAMETERS.get(name, ("x",))
-        bound = bind_args(params, args)
-        given = [bound[param] for param in params if param in bound]
-        is_valid = len(given) == len(args)
-    if not is_valid:
-        return UnknownValue()
-    try:
-        return _result(name, [arg.value for arg in given], **named)
-    except (ArithmeticError, TypeError, ValueError) as error:
-        raise RMistake(f"cannot be computed: {error}", span) from error
-
-
-def _result(name: str, values: list[Any], sep: Any = " ", collapse: Any = None) -> Any:
-    first = values[0] if values else None
     if name in _IDENTITIES:
         return values[1] if name == "with" and len(values) > 1 else first
-    if any(isinstance(value, UnknownValue) for value in values[1:]):
+    if isinstance(first, UnknownValue):
+        if name in _SHAPE_PARTS and first.python:
+            return UnknownValue(f"{first.python}.shape{_SHAPE_PARTS[name]}")
+        return first if name in _CONVERSIONS else UnknownValue()
+    if name not in _FUNCTIONS or any(isinstance(value, UnknownValue) for value in values):
         return UnknownValue()
-    if name == "is.null":
-        return UnknownValue() if isinstance(first, UnknownValue) else first is None
-    if name in _ELEMENTWISE:
-        is_unknown = isinstance(first, UnknownValue)
-        return first if is_unknown else _elementwise(_ELEMENTWISE[name], *values)
-    if name in _REDUCTIONS:
-        flat = [item for value in values for _, item in _items(value)]
-        if any(isinstance(item, UnknownValue) for item in flat):
-            return UnknownValue()
-        _check_numbers(flat)
-        return _as_int(_REDUCTIONS[name](flat))
-    if name in _SHAPE_PARTS and isinstance(first, UnknownValue) and first.python:
-        return UnknownValue(f"{first.python}.shape{_SHAPE_PARTS[name]}")
-    if name in ("length", "seq_along") and isinstance(first, RVector):
-        return len(first) if name == "length" else _sequence(1, len(first))
-    if name == "seq_len" and isinstance(first, int):
-        return _sequence(1, first) if first else RVector([])
-    if name == "rev" and isinstance(first, RVector):
-        return RVector(first.items[::-1], first.size)
-    if name == "rep" and len(values) > 1 and type(values[1]) is int and values[1] >= 0:
-        items = _items(first)
-        return vector(islice(cycle(items), min(len(items) * values[1], MAX_ITEMS + 1)))
-    if name in ("paste0", "paste") and all(type(value) in (str, int) for value in values):
-        text = ("" if name == "paste0" else str(sep)).join(map(str, values))
-        return text if collapse is None and is_short(text) else UnknownValue()
-    return UnknownValue()
+    function = _FUNCTIONS[name]
+    named = {arg.name: arg.value for arg in args if arg.name is not None}
+    positional = [arg.value for arg in args if arg.name is None]
+    try:
+        call = signature(function).bind(*positional, **named)
+    except TypeError:
+        return UnknownValue()
+    try:
+        return function(*call.args, **call.kwargs)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise RMistake(f"cannot be computed: {error}", span) from error
 
 
 def is_short(text: str) -> bool:

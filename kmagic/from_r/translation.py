@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
-from kmagic.from_r.r_interpreter import Interpreter, LoopControl, ReturnedValue
+from kmagic.from_r.r_interpreter import ControlFlow, Interpreter
 from kmagic.from_r.r_names import is_layer_name
 from kmagic.from_r.r_parser import (
     PIPES,
@@ -257,7 +257,7 @@ def layer_lines(text: str) -> list[str]:
             return []
         writer = SpecWriter(_ignore_note, lambda _: NO_SPAN)
         return format_spec(ModelSpec(writer.write(model, is_part=True))).splitlines()
-    except (RMistake, ReturnedValue, LoopControl):
+    except (RMistake, ControlFlow):
         return []
 
 

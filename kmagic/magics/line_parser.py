@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, NoReturn, TypeAlias
 from kmagic.language.expressions import ExpressionError, evaluate
 from kmagic.language.portable_text import setting_values
 from kmagic.language.tokens import has_colon, top_level
-from kmagic.magics.option_hints import OptionHints
+from kmagic.magics.option_hints import option_remedy
 from kmagic.support.caller_names import why_hidden
 from kmagic.support.errors import MagicError, Problem
 from kmagic.support.formatting import safe_repr
@@ -211,13 +211,6 @@ class LineParser(argparse.ArgumentParser):
         return texts
 
     def _option_remedy(self, parsed: ParsedLine, flag: str, value: str) -> str:
-        words = [word.text for word in parsed.all_words[:1]]
-        models = [word for word in words if hasattr(parsed.names.get(word), "compile")]
-        model = (models[0], parsed.names[models[0]]) if models else ("MODEL", None)
-        others = {parser.name: parser.options for parser in LineParser.all_parsers}
-        usages = {name: _value_text(action) for name, action in self.options.items()}
-        arguments = next((str(a.metavar) for a in self._actions if a.dest == "arguments"), "")
-
         def accepts(option: str, value: str) -> bool:
             """Whether a line with this option and value is valid."""
             try:
@@ -227,8 +220,18 @@ class LineParser(argparse.ArgumentParser):
                 return False
             return bool(value) and "`" not in value
 
-        hints = OptionHints(self.name, usages, others, accepts, arguments, *model)
-        return hints.remedy(flag, value)
+        first = parsed.all_words[0].text
+        model = parsed.names.get(first)
+        return option_remedy(
+            flag,
+            value,
+            magic=self.name,
+            options={name: _value_text(action) for name, action in self.options.items()},
+            others={parser.name: parser.options for parser in LineParser.all_parsers},
+            accepts=accepts,
+            arguments=next((str(a.metavar) for a in self._actions if a.dest == "arguments"), ""),
+            model=(first, model) if hasattr(model, "compile") else ("MODEL", None),
+        )
 
     def _check_option(
         self, parsed: ParsedLine, flag: str, given: list[str], action: argparse.Action

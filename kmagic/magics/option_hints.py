@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kmagic.language.vocabulary import PREFERRED, snake_case
@@ -100,66 +99,62 @@ _NUMBER = re.compile(r"\d*\.?\d+(?:[eE][-+]?\d+)?|\{[^`]+\}")
 _WORD = re.compile(r"[^\W\d]\w*(?:\([^`]*\))?|\{[^`]+\}")
 
 
-@dataclass(frozen=True, slots=True)
-class OptionHints:
-    """What is known about a magic's line, for an option that the magic does not have.
+def option_remedy(
+    flag: str,
+    value: str,
+    *,
+    magic: str,
+    options: Mapping[str, str],
+    others: Mapping[str, Collection[str]],
+    accepts: Callable[[str, str], bool] = lambda option, value: bool(value),  # noqa: ARG005
+    arguments: str = "",
+    model: tuple[str, Any] = ("MODEL", None),
+) -> str:
+    """What to write instead of an option that a magic does not have.
 
-    Attributes:
+    Args:
+        flag: The option, with its dashes.
+        value: The text after it, which may be its value.
         magic: The magic.
         options: Its options, each with its value as the help shows it; "" for a flag.
         others: The options of all magics.
         accepts: Whether an option of the magic accepts a value.
         arguments: What is written without an option, as the help shows it.
-        variable: The model's variable, if the line names one; else "MODEL".
-        model: The model, or None.
+        model: The model that the line names, with its variable.
+
+    Example:
+        >>> about = {"magic": "%keras_fit", "options": {"--val": "V"}, "others": {}}
+        >>> option_remedy("--validation_split", "0.1", **about)
+        'Write `--val 0.1`.'
+        >>> option_remedy("--colour", "", **about)
+        'All options: %keras_fit -h'
     """
-
-    magic: str
-    options: Mapping[str, str]
-    others: Mapping[str, Collection[str]]
-    accepts: Callable[[str, str], bool] = lambda option, value: bool(value)  # noqa: ARG005
-    arguments: str = ""
-    variable: str = "MODEL"
-    model: Any = None
-
-    def remedy(self, flag: str, value: str) -> str:
-        """What to write instead of an option.
-
-        Args:
-            flag: The option, with its dashes.
-            value: The text after it, which may be its value.
-
-        Example:
-            >>> hints = OptionHints("%keras_fit", {"--val": "V", "--epochs": "N"}, {})
-            >>> hints.remedy("--validation_split", "0.1"), hints.remedy("--colour", "")
-            ('Write `--val 0.1`.', 'All options: %keras_fit -h')
-        """
-        name = flag.lstrip("-").replace("_", "-").lower()
-        for option, names in _OTHER_NAMES.items():
-            if name in names and option in self.options:
-                shown = value if self.accepts(option, value) else self.options[option]
-                return f"Write `{option}{f' {shown}' if self.options[option] else ''}`."
-        if name in _COMPILING and self.magic in _COMPILED_BY:
-            line = _compile_line(name, value, self.model)
-            if self.magic == "%%keras_model":
-                return f"Add a line to the cell: `compile {line}`."
-            return f"Set it when the model is compiled: `%keras_compile {self.variable} {line}`."
-        for others, (option, text) in _REMEDIES.items():
-            if name in others and (not option or option in self.options):
-                return text.replace("MODEL", self.variable)
-        if name in _WITHOUT_OPTION and self.arguments:
-            return f"Write the value without `{flag}`: `{self.magic} {self.arguments}`."
-        known = {option.lstrip("-"): option for option in self.options if option[:2] == "--"}
-        longer = [word for word in known if word.startswith(f"{name}-")]
-        if similar := longer or nearest(name, known):
-            return f"Did you mean {known[similar[0]]}?"
-        every = f"All options: {self.magic} -h"
-        same = [magic for magic, options in self.others.items() if f"--{name}" in options]
-        synonyms = {option for option, names in _OTHER_NAMES.items() if name in names}
-        elsewhere = same or [m for m, options in self.others.items() if synonyms & {*options}]
-        if elsewhere and len(name) > 1:
-            return f"It is an option of {' and '.join(elsewhere[:2])}. {every}"
-        return every
+    name = flag.lstrip("-").replace("_", "-").lower()
+    synonyms = [option for option, names in _OTHER_NAMES.items() if name in names]
+    for option in synonyms:
+        if option in options:
+            shown = value if accepts(option, value) else options[option]
+            return f"Write `{option}{f' {shown}' if options[option] else ''}`."
+    if name in _COMPILING and magic in _COMPILED_BY:
+        line = _compile_line(name, value, model[1])
+        if magic == "%%keras_model":
+            return f"Add a line to the cell: `compile {line}`."
+        return f"Set it when the model is compiled: `%keras_compile {model[0]} {line}`."
+    for names, (option, text) in _REMEDIES.items():
+        if name in names and (not option or option in options):
+            return text.replace("MODEL", model[0])
+    if name in _WITHOUT_OPTION and arguments:
+        return f"Write the value without `{flag}`: `{magic} {arguments}`."
+    known = {option.lstrip("-"): option for option in options if option[:2] == "--"}
+    longer = [word for word in known if word.startswith(f"{name}-")]
+    if similar := longer or nearest(name, known):
+        return f"Did you mean {known[similar[0]]}?"
+    every = f"All options: {magic} -h"
+    same = [other for other, has in others.items() if f"--{name}" in has]
+    elsewhere = same or [other for other, has in others.items() if {*synonyms} & {*has}]
+    if elsewhere and len(name) > 1:
+        return f"It is an option of {' and '.join(elsewhere[:2])}. {every}"
+    return every
 
 
 def _compile_line(name: str, value: str, model: Any) -> str:

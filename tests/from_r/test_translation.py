@@ -422,6 +422,12 @@ def test_loops_are_followed() -> None:
     assert lines[2:] == ["dense 32", "dense 16", "dense 8", "dense 1", "dense 3"]
 
 
+@pytest.mark.parametrize("call", ["sqrt(n)", "log2(n)", "abs(n)", "round(n)", "rep(n, 2)[1]"])
+def test_functions_of_unknown_values_are_refused(call: str) -> None:
+    with pytest.raises(RCodeError, match="only R can compute"):
+        from_r(f"{MODEL}mod$add(Dense({call}))")
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -444,6 +450,9 @@ def test_a_value_that_depends_on_what_only_r_knows_is_unknown(code: str) -> None
         ("mod$add(Dense(log(8, base = 2)))", "dense 3"),
         ("mod$add(Dense(3, name = paste('a', 1, sep = '_')))", "a_1 = dense 3"),
         ("f <- function(m, ...) m %>% layer_dense(...)\nf(mod, units = 5)", "dense 5"),
+        ("mod$add(Dense(as.integer(n)))", "dense {n}"),
+        ("mod$add(Dense(rev(rep(c(2, 7), times = 2))[1]))", "dense 7"),
+        ("mod$add(Dense(length(seq_len(0)) + sum(seq_along(c(5, 5)))))", "dense 3"),
         ("mod$add(Dense(" + " + ".join(["1"] * 10_000) + "))", "dense 10000"),
     ],
 )
