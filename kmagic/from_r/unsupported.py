@@ -27,6 +27,7 @@ VARIABLE = "VARIABLE"
 _SAVED = ("save", "save_weights", "model_to_json")
 _LOADED = ("load", "load_weights", "model_from_json")
 _DATA_CALLS = {
+    "fit": "%keras_fit xy",
     "evaluate": "%keras_evaluate xy",
     "predict": "%keras_predict x",
     "predict_classes": "%keras_predict x --classes",
@@ -55,8 +56,10 @@ _REPLACEMENTS: dict[str, str] = {
     "get_layer": "model.get_layer(name) in a Python cell",
     "plot_model": "%keras_plot MODEL",
     "unfreeze_weights": "MODEL.trainable = True in a Python cell",
+    "summary": "%keras_summary MODEL",
+    "plot": "%keras_plot MODEL",
 }
-_GENERIC = {"summary": "%keras_summary MODEL", "plot": "%keras_plot MODEL"}
+_GENERIC = ("summary", "plot")
 """Functions of R that have a replacement for a model only."""
 
 
@@ -73,47 +76,61 @@ class Replacement:
     lost: list[tuple[TextRange, str]] = field(default_factory=list)
 
 
-class _Arguments:
-    """The arguments of a call by parameter; those that nothing takes are lost."""
+class _MagicLine:
+    """The line of a magic that replaces a call; arguments that it does not take are lost."""
 
-    def __init__(self, function: str, params: Sequence[str], args: Iterable[CallArg]) -> None:
+    def __init__(
+        self, words: Iterable[str], function: str, params: Iterable[str], args: Iterable[CallArg]
+    ) -> None:
+        self.words = list(filter(None, words))
         self._function = function
-        self._bound = bind_args(params, args)
+        self._bound = bind_args([*params], args)
         self._left = list(args)
 
-    def take(self, name: str) -> CallArg | None:
-        """An argument, which counts as translated; None without it, or if it is NULL."""
+    def take(self, name: str) -> Any:
+        """The value of an argument, which counts as translated; None without it."""
         arg = self._bound.get(name)
         if arg in self._left:
             self._left.remove(arg)
-        return None if arg is None or arg.value is None else arg
+        return arg.value if arg is not None else None
 
-    def take_source(self, name: str) -> str:
-        """The expression of an argument; "" if there is none, and then it is not translated."""
-        source = _source(self._bound.get(name))
-        if source:
+    def value(self, name: str) -> Any:
+        """The value of an argument; None without it."""
+        return self._bound[name].value if name in self._bound else None
+
+    def range(self, name: str) -> TextRange:
+        """Where an argument is."""
+        return self._bound[name].range if name in self._bound else TextRange()
+
+    def add_sources(self, *names: str) -> None:
+        """Add the expressions of arguments; one without is not translated."""
+        for name in names:
+            if source := _source(self.value(name)):
+                self.take(name)
+                self.words.append(source)
+
+    def add_option(self, option: str, name: str, *types: type) -> None:
+        """Add an argument as an option, if it is of one of these types or has an expression."""
+        value = self.value(name)
+        source = _source(value)
+        if source or isinstance(value, types):
             self.take(name)
-        return source
+            braced = source if source[:1] in ("", "{") else f"{{{source}}}"
+            self.words.append(f"{option} {braced or _quoted(value)}")
 
-    def take_value(self, name: str, *types: type) -> Any:
-        """The value of an argument if it is of one of these types; otherwise None."""
-        arg = self._bound.get(name)
-        is_known = arg is not None and isinstance(arg.value, types)
-        return getattr(self.take(name), "value", None) if is_known else None
-
-    def take_option(self, option: str, name: str, *types: type) -> list[str]:
-        """An argument as an option of a magic; [] without it, or if it has no expression."""
-        source = self.take_source(name)
-        value = source or self.take_value(name, *types)
-        if source:
-            value = source if source[0] == "{" else f"{{{source}}}"
-        return [] if value is None else [f"{option} {_quoted(value)}"]
+    def add_flag(self, flag: str, name: str, *, value: bool = True) -> None:
+        """Add a flag if an argument has this value."""
+        if isinstance(self.value(name), bool):
+            self.words += [flag] if self.take(name) is value else []
 
     def drop_if(self, name: str, *defaults: Any) -> None:
-        """Leave an argument out where its value is what the replacement does anyway."""
-        arg = self._bound.get(name)
-        if arg is not None and (arg.value is None or arg.value in defaults):
+        """Leave an argument out where its value is what the magic does anyway."""
+        if self.value(name) in defaults:
             self.take(name)
+
+    def has(self, option: str) -> bool:
+        """Whether the line has an option."""
+        return any(word.split()[0] == option for word in self.words)
 
     def lost(self) -> Iterator[tuple[TextRange, str]]:
         """The arguments that nothing took."""
@@ -130,54 +147,51 @@ class _Arguments:
 
 def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> Replacement:
     """What to use here instead of a function of R."""
-    if name in _GENERIC:
-        first = args[0].value if args else None
-        if not args or isinstance(first, RModel):
-            return Replacement(_GENERIC[name].replace("MODEL", model))
+    first = args[0].value if args else None
+    if name in _GENERIC and args and not isinstance(first, RModel):
         is_run = getattr(first, "replacement", "").startswith("%keras_fit")
         return Replacement("%keras_history" if is_run else "")
     if name in _REPLACEMENTS:
         number = next((str(arg.value) for arg in args if type(arg.value) is int), "N")
         return Replacement(_REPLACEMENTS[name].replace("MODEL", model).replace("<N>", number))
-    kind, _, dataset = name.partition("_")
-    if (kind == "dataset" and dataset) or (kind == "load" and dataset in _DATA):
-        given = _Arguments(name, ("path", "num_words", "maxlen"), args)
-        words = ["%keras_data", _DATA.get(dataset, dataset)]
-        words += given.take_option("--num-words", "num_words", int)
-        words += given.take_option("--maxlen", "maxlen", int)
-        return Replacement(" ".join(words), list(given.lost()))
     # keras_save, save_model_hdf5, save_model_tf: all are save
     plain = re.sub(
         r"^(save|load)_model(_weights)?(_hdf5|_tf)?$", r"\1\2", name.removeprefix("keras_")
-    )
-    plain = "fit" if plain == "fit_generator" else plain
-    if plain in (*_SAVED, *_DATA_CALLS, "fit", "load_weights"):
+    ).removesuffix("_generator")
+    kind, _, dataset = name.partition("_")
+    if plain in (*_SAVED, *_DATA_CALLS, "load_weights"):
         owner = next((arg for arg in args if arg.name in (None, "object", "model")), None)
         args = [arg for arg in args if arg is not owner]
         model = getattr(owner and owner.value, "python", "") or model
-    if plain in (*_SAVED, *_LOADED):
-        given = _Arguments(name, ("filepath", "path", "overwrite"), args)
-        magic = "%keras_load" if plain in _LOADED else "%keras_save"
+    if (kind == "dataset" and dataset) or (kind == "load" and dataset in _DATA):
+        words = ["%keras_data", _DATA.get(dataset, dataset)]
+        line = _MagicLine(words, name, ("path", "num_words", "maxlen"), args)
+        line.add_option("--num-words", "num_words", int)
+        line.add_option("--maxlen", "maxlen", int)
+    elif plain in (*_SAVED, *_LOADED):
+        line = _MagicLine((), name, ("filepath", "path", "overwrite"), args)
         default = "model.json" if "json" in plain else "model.keras"
-        path = given.take_value("filepath", str) or given.take_value("path", str) or default
+        param = "filepath" if isinstance(line.value("filepath"), str) else "path"
+        path = line.take(param) if isinstance(line.value(param), str) else default
         if "weights" in plain and not path.endswith(".weights.h5"):
             path = re.sub(r"\.\w+$", "", path) + ".weights.h5"
-        words = [magic, model, _quoted(path)]
+        line.words = ["%keras_save", model, _quoted(path)]
         if plain in _LOADED:
-            words = [magic, _quoted(path), model if "weights" in plain else VARIABLE]
-        words += ["--force"] if given.take_value("overwrite", bool) else []
-    elif plain == "fit":
-        return _fit(name, args, model)
+            line.words = ["%keras_load", _quoted(path), model if "weights" in plain else VARIABLE]
+        line.add_flag("--force", "overwrite")
     elif plain in _DATA_CALLS:
-        magic, params, *flags = _DATA_CALLS[plain].split()
-        given = _Arguments(name, [*params, "batch_size", "verbose", "steps"], args)
-        words = [magic, model, *(given.take_source(param) for param in params)]
-        words += given.take_option("--batch-size", "batch_size", int)
-        words += given.take_option("--steps", "steps", int)
-        words += flags
+        magic, inputs, *flags = _DATA_CALLS[plain].split()
+        params = _FIT if plain == "fit" else (*inputs, "batch_size", "verbose", "steps")
+        line = _MagicLine((magic, model), name, params, args)
+        line.add_sources(*inputs)
+        if plain == "fit":
+            return Replacement(lost=_fit(line), text=" ".join(line.words))
+        line.add_option("--batch-size", "batch_size", int)
+        line.add_option("--steps", "steps", int)
+        line.words += flags
     else:
         return Replacement()
-    return Replacement(" ".join(filter(None, words)), list(given.lost()))
+    return Replacement(" ".join(filter(None, line.words)), list(line.lost()))
 
 
 def is_callback(name: str) -> bool:
@@ -190,9 +204,8 @@ def _quoted(value: object) -> str:
     return MagicSpelling().option(Option("", value)).removeprefix("-- ")
 
 
-def _source(arg: CallArg | None) -> str:
-    """The argument on a magic's line, or "" if it has no expression."""
-    value = arg.value if arg is not None else None
+def _source(value: Any) -> str:
+    """The expression of a value on a magic's line, or "" if it has none."""
     if isinstance(value, RVector) and value.items:
         parts = [item.python if isinstance(item, UnknownValue) else "" for item in value]
         return "{[" + ", ".join(parts) + "]}" if all(parts) else ""
@@ -203,6 +216,7 @@ def _source(arg: CallArg | None) -> str:
 # --- training -------------------------------------------------------------------------------------
 
 _DISPLAY = ("verbose", "view_metrics")
+_NO_OPTION = "Not translated: pass Keras callbacks with --callbacks."
 _FIT = (
     *("x", "y", "batch_size", "epochs", "verbose", "callbacks", "view_metrics"),
     *("validation_split", "validation_data", "shuffle", "class_weight", "sample_weight"),
@@ -219,65 +233,59 @@ _CALLBACKS: dict[str, tuple[str, str, str, object]] = {
 """Callback -> its class, the option that replaces it, the parameter of its value, a default."""
 
 
-def _fit(name: str, args: Sequence[CallArg], model: str) -> Replacement:
-    given = _Arguments(name, _FIT, args)
-    data = list(filter(None, map(given.take_source, ("x", "y"))))
-    given.drop_if("validation_split", 0)
-    given.drop_if("initial_epoch", 0)
-    epochs = given.take_option("--epochs", "epochs", int, float)
-    words = ["%keras_fit", model, *(data or ["--data DATA"])]
-    words += epochs or ["--epochs 10"]  # the default of R keras and kerasR
-    words += given.take_option("--batch-size", "batch_size", int, float)
-    words += given.take_option("--val", "validation_split", float)
-    words += given.take_option("--steps-per-epoch", "steps_per_epoch", int)
-    words += given.take_option("--validation-steps", "validation_steps", int)
-    validation = given.take("validation_data")
+def _fit(line: _MagicLine) -> list[tuple[TextRange, str]]:
+    """Add the options of a training to its line; returns what is lost."""
+    if len(line.words) == len(("magic", "model")):
+        line.words.append("--data DATA")
+    for name, default in (("validation_split", 0), ("initial_epoch", 0), ("shuffle", True)):
+        line.drop_if(name, default)
+    line.add_option("--epochs", "epochs", int, float)
+    if not line.has("--epochs"):
+        line.words.append("--epochs 10")  # the default of R keras and kerasR
+    line.add_option("--batch-size", "batch_size", int, float)
+    line.add_option("--val", "validation_split", float)
+    line.add_option("--steps-per-epoch", "steps_per_epoch", int)
+    line.add_option("--validation-steps", "validation_steps", int)
+    validation = line.take("validation_data")
     if validation is not None:
-        sources = [_source(CallArg(item, None, validation.range)) for item in _items(validation)]
-        words.append(f"--val {','.join(sources) if all(sources) and sources else 'xv,yv'}")
-    monitored = "val_loss" if any(word.startswith("--val ") for word in words) else "loss"
-    given.drop_if("shuffle", True)
-    words += ["--no-shuffle"] if given.take_value("shuffle", bool) is False else []
-    weights = given.take_value("class_weight", RVector)
-    if weights is not None:
-        pairs = ", ".join(f"{key}: {value}" for key, value in weights.items)
-        words.append(f"--class-weight {{{{{pairs}}}}}")
-    sample_weight = given.take_source("sample_weight")
-    words += [f"--sample-weight {sample_weight}"] if sample_weight else []
+        sources = [_source(item) for item in _items(validation)]
+        line.words.append(f"--val {','.join(sources) if all(sources) and sources else 'xv,yv'}")
+    line.add_flag("--no-shuffle", "shuffle", value=False)
+    weights = line.value("class_weight")
+    if isinstance(weights, RVector) and weights.named:
+        values = [getattr(value, "python", value) for value in weights]
+        if all(values):
+            line.take("class_weight")
+            names = (name for name, _ in weights.items)
+            pairs = (f"{name}: {value}" for name, value in zip(names, values, strict=True))
+            line.words.append(f"--class-weight {{{{{', '.join(pairs)}}}}}")
+    if source := _source(line.value("sample_weight")):
+        line.take("sample_weight")
+        line.words.append(f"--sample-weight {source}")
     lost: list[tuple[TextRange, str]] = []
-    callbacks = given.take("callbacks") or CallArg(RVector([]), None, TextRange())
-    for callback in _items(callbacks):
-        span = callback.range if isinstance(callback, KerasObject) else callbacks.range
-        options = _callback_options(callback, lost, monitored)
-        if options and options[0].split()[0] not in {word.split()[0] for word in words}:
-            words += options
-        else:
-            lost.append((span, "Not translated: pass Keras callbacks with --callbacks."))
-    return Replacement(" ".join(words), [*given.lost(), *lost])
+    span, callbacks = line.range("callbacks"), line.take("callbacks")
+    for callback in [] if callbacks is None else _items(callbacks):
+        name = _callback(callback.name) if isinstance(callback, KerasObject) else ""
+        if name not in _CALLBACKS or line.has(_CALLBACKS[name][1]):
+            lost.append((getattr(callback, "range", span), _NO_OPTION))
+            continue
+        cls, option, param, usual = _CALLBACKS[name]
+        params = parameters(getattr(keras.callbacks, cls))
+        options = _MagicLine((), callback.name, [each.name for each in params], callback.args)
+        for each in params:
+            options.drop_if(each.name, each.default)
+        options.drop_if("monitor", "val_loss" if line.has("--val") else "loss")
+        options.drop_if("mode", "min")
+        options.add_option(option, param, int, str)
+        options.words = options.words or [f"{option} {usual}"]
+        options.add_flag("--restore-best", "restore_best_weights")
+        line.words += options.words
+        lost += options.lost()
+    return [*line.lost(), *lost]
 
 
-def _items(arg: CallArg) -> list[Any]:
-    return list(arg.value) if isinstance(arg.value, RVector) else [arg.value]
-
-
-def _callback_options(
-    callback: Any, lost: list[tuple[TextRange, str]], monitored: str
-) -> list[str]:
-    """The options that replace a callback; [] if there are none."""
-    name = _callback(callback.name) if isinstance(callback, KerasObject) else ""
-    if name not in _CALLBACKS:
-        return []
-    cls, option, param, default = _CALLBACKS[name]
-    params = parameters(getattr(keras.callbacks, cls))
-    given = _Arguments(callback.name, [each.name for each in params], callback.args)
-    for each in params:
-        given.drop_if(each.name, each.default)
-    given.drop_if("monitor", monitored)
-    given.drop_if("mode", "min")
-    options = given.take_option(option, param, int, str) or [f"{option} {default}"]
-    options += ["--restore-best"] if given.take_value("restore_best_weights", bool) else []
-    lost += given.lost()
-    return options
+def _items(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, RVector) else [value]
 
 
 def _callback(name: str) -> str:

@@ -317,6 +317,9 @@ other <- load_model_hdf5("other.h5")
 load_model_weights_hdf5(other, "w.h5")
 mod %>% predict(normalize(x))
 mod %>% fit(f(x), y, initial_epoch = 0)
+mod %>% fit(x, y, class_weight = list("0" = 1, "1" = w))
+mod %>% fit(x, y, class_weight = list("0" = 1, "1" = f(w)))
+mod %>% predict_generator(g, steps = 3)
 other %>% fit(x, y, epochs = 2)
 """
     assert left_out(code) == [
@@ -336,6 +339,10 @@ other %>% fit(x, y, epochs = 2)
         "Not translated: x of predict.",
         "%keras_fit model y --epochs 10",
         "Not translated: x of fit.",
+        "%keras_fit model x y --epochs 10 --class-weight {{0: 1, 1: w}}",
+        "%keras_fit model x y --epochs 10",
+        "Not translated: class_weight of fit.",
+        "%keras_predict model g --steps 3",
         "%keras_fit other x y --epochs 2",
     ]
 
