@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import Any
 
 from kmagic.from_r.r_parser import TextRange
@@ -13,52 +15,15 @@ from kmagic.models.catalogue import parameters
 from kmagic.support.keras_import import keras
 from kmagic.support.messages import MagicSpelling, Option
 
-_DATA = {
-    "boston_housing": "boston_housing --scale standard",
-    "imdb": "imdb",
-    "mnist": "mnist --scale 255",
-    "fashion_mnist": "fashion_mnist --scale 255",
-    "cifar10": "cifar10 --scale 255",
-    "cifar100": "cifar100 --scale 255",
-    "reuters": "reuters",
-}
 VARIABLE = "VARIABLE"
 """In a replacement, stands for the variable that the statement assigns."""
+_TABLES = tomllib.loads(files(__package__).joinpath("replacements.toml").read_text("utf-8"))
+_REPLACEMENTS: dict[str, str] = _TABLES["functions"]
+_DATA: dict[str, str] = _TABLES["datasets"]
+_DATA_CALLS: dict[str, str] = _TABLES["data_calls"]
+_CALLBACKS: dict[str, list[str]] = _TABLES["callbacks"]
 _SAVED = ("save", "save_weights", "model_to_json")
 _LOADED = ("load", "load_weights", "model_from_json")
-_DATA_CALLS = {
-    "fit": "%keras_fit xy",
-    "evaluate": "%keras_evaluate xy",
-    "predict": "%keras_predict x",
-    "predict_classes": "%keras_predict x --classes",
-    "predict_proba": "%keras_predict x --proba",
-}
-"""Function -> the magic, the letters of its data, and its options."""
-_SETUP = ("use_condaenv", "use_virtualenv", "install_keras", "keras_init", "keras_available")
-_SEEDS = ("set.seed", "use_session_with_seed", "set_random_seed")
-_TOKENIZERS, _IMAGES = ("text_tokenizer", "Tokenizer"), ("image_load", "load_img", "img_to_array")
-_REPLACEMENTS: dict[str, str] = {
-    **dict.fromkeys(("library", "require"), "Not needed here: nothing to load."),
-    **dict.fromkeys(_SETUP, "Not needed here: nothing to set up."),
-    "source": "Copy the model code of that file into this cell.",
-    **dict.fromkeys(_SEEDS, "%keras_fit ... --seed <N>"),
-    "to_categorical": "%keras_data ... --onehot, or use the labels with a sparse loss",
-    "pad_sequences": "%keras_data imdb --maxlen <N>, or keras.utils.pad_sequences",
-    "normalize": "%keras_data ... --scale standard, fitted on the training data only",
-    "scale": "%keras_data ... --scale standard, fitted on the training data only",
-    "array_reshape": "%keras_data ... --flatten, or x.reshape(...)",
-    "array": "%keras_data ... --flatten or --channel, or x.reshape(...)",
-    "expand_dims": "numpy.expand_dims(x, 0)",
-    **dict.fromkeys(_TOKENIZERS, "text_vectorization adapt={texts}, as a line of the model"),
-    **dict.fromkeys(_IMAGES, "%keras_classify, which accepts the file"),
-    "decode_predictions": "%keras_classify, which names the classes",
-    "table": "%keras_confusion",
-    "get_layer": "model.get_layer(name) in a Python cell",
-    "plot_model": "%keras_plot MODEL",
-    "unfreeze_weights": "MODEL.trainable = True in a Python cell",
-    "summary": "%keras_summary MODEL",
-    "plot": "%keras_plot MODEL",
-}
 _GENERIC = ("summary", "plot")
 """Functions of R that have a replacement for a model only."""
 
@@ -223,14 +188,6 @@ _FIT = (
     *("initial_epoch", "steps_per_epoch", "validation_steps"),
 )
 """The parameters of R's ``fit`` in their order."""
-_CALLBACKS: dict[str, tuple[str, str, str, object]] = {
-    "earlystopping": ("EarlyStopping", "--patience", "patience", 1),
-    "reducelronplateau": ("ReduceLROnPlateau", "--reduce-lr", "patience", 10),
-    "modelcheckpoint": ("ModelCheckpoint", "--checkpoint", "", "DIR"),
-    "csvlogger": ("CSVLogger", "--csv", "filename", "log.csv"),
-    "tensorboard": ("TensorBoard", "--tensorboard", "log_dir", "logs"),
-}
-"""Callback -> its class, the option that replaces it, the parameter of its value, a default."""
 
 
 def _fit(line: _MagicLine) -> list[tuple[TextRange, str]]:

@@ -1,102 +1,28 @@
 """What to write for an option that a magic does not have: its name here, or another line.
 
-The names are those of Keras, scikit-learn and common command lines.
+The names, in ``option_names.toml``, are those of Keras, scikit-learn and common command lines.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from kmagic.language.vocabulary import PREFERRED, snake_case
 from kmagic.support.suggestions import nearest
 
-_OTHER_NAMES: dict[str, tuple[str, ...]] = {
-    "--batch-size": ("batch", "batchsize", "bs", "minibatch"),
-    "--as": ("dsl", "format", "language", "python"),
-    "--budget": ("max-time", "time", "time-limit", "timeout"),
-    "--checkpoint": ("ckpt", "checkpoint-dir", "checkpoints", "model-checkpoint", "save-best-only"),
-    "--chronological": ("no-shuffle", "time-series"),
-    "--class-names": ("classes", "labels", "label-names", "names", "target-names"),
-    "--class-weight": ("class-weights", "balanced"),
-    "--classes": ("argmax", "class", "predict-classes"),
-    "--csv": ("csv-log", "csv-logger", "log", "log-file"),
-    "--decimal": ("decimal-sep",),
-    "--drop": ("drop-columns", "exclude", "ignore"),
-    "--epochs": ("iterations", "max-epochs", "n-epochs", "nb-epoch", "num-epochs"),
-    "--features": ("columns", "cols", "inputs", "x-columns"),
-    "--force": ("exist-ok", "overwrite", "replace"),
-    "--maxlen": ("max-len", "max-length", "sequence-length"),
-    "--multilabel": ("multi-label", "multioutput"),
-    "--no-checks": ("force", "no-check", "skip-checks"),
-    "--no-shuffle": ("noshuffle",),
-    "--normalize": ("norm", "normalise", "normalized"),
-    "--num-words": ("max-features", "max-words", "vocab-size"),
-    "--out": ("output", "result", "save-as", "to"),
-    "--patience": ("early-stop", "early-stopping", "earlystopping", "es", "stop-after"),
-    "--pred": ("predictions", "preds", "y-pred", "y-score"),
-    "--proba": ("predict-proba", "prob", "probabilities"),
-    "--quiet": ("silent",),
-    "--reduce-lr": ("lr-patience", "plateau", "reduce-lr-on-plateau"),
-    "--restore-best": ("best", "best-weights", "restore-best-weights"),
-    "--resume": ("continue", "initial-epoch"),
-    "--sample-weight": ("sample-weights", "weight", "weights"),
-    "--scale": ("normalize", "rescale", "scaler", "standardize"),
-    "--seed": ("random-seed", "random-state", "rng", "set-seed"),
-    "--sep": ("delim", "delimiter", "separator"),
-    "--size": ("image-size", "img-size", "resize", "shape", "target-size"),
-    "--split": ("holdout", "test", "test-fraction", "test-size", "test-split", "validation-split"),
-    "--steps-per-epoch": ("steps",),
-    "--target": ("label", "label-column", "response", "target-column", "y"),
-    "--tensorboard": ("logdir", "log-dir", "tb"),
-    "--threshold": ("cutoff", "thresh"),
-    "--top": ("k", "n", "top-k", "topk"),
-    "--true": ("truth", "y-true"),
-    "--unsafe": ("no-safe-mode", "safe-mode", "trust"),
-    "--val": (
-        *("holdout", "split", "test-size", "val-data", "val-size", "val-split", "valid"),
-        *("valid-split", "validation", "validation-data", "validation-size", "validation-split"),
-    ),
-    "--vs": ("baseline", "compare", "versus"),
-}
-"""Option -> its names elsewhere; only magics that have the option suggest it."""
-_COMPILED_BY = ("%keras_fit", "%keras_compile", "%keras_evaluate", "%%keras_model")
-_COMPILING = frozenset(
-    {"learning-rate", "loss", "losses", "lr", "metric", "metrics", "momentum", "opt", "optim"}
-    | {"optimizer", "weight-decay"}
-)
-_REMEDIES: dict[tuple[str, ...], tuple[str, str]] = {
-    ("cpu", "cuda", "device", "devices", "gpu", "gpus", "num-gpus"): (
-        "",
-        "Remove it: TensorFlow uses a GPU if there is one.",
-    ),
-    ("progress", "v", "verbose", "verbosity"): ("-q", "Remove it. `-q` shows nothing."),
-    ("shuffle",): (
-        "--no-shuffle",
-        "Remove it: samples are shuffled unless `--no-shuffle` is given.",
-    ),
-    ("callback", "lr-schedule", "lr-scheduler", "min-delta", "monitor", "scheduler"): (
-        "--callbacks",
-        "Create a Keras callback in a cell above, and pass it: `--callbacks C`.",
-    ),
-    ("amp", "bf16", "fp16", "mixed-precision", "precision"): (
-        "--epochs",
-        'Set it before the model is built: `keras.config.set_dtype_policy("mixed_float16")`.',
-    ),
-    ("max-queue-size", "num-workers", "use-multiprocessing", "workers"): (
-        "--epochs",
-        "Remove it: in Keras 3 it is an argument of `keras.utils.PyDataset`.",
-    ),
-    ("save", "save-model", "save-path"): (
-        "--epochs",
-        "Save the model afterwards: `%keras_save MODEL FILE.keras`.",
-    ),
-}
-"""Names -> what to do about them in a magic that has a certain option."""
-_WITHOUT_OPTION = ("inputs", "labels", "model", "source", "targets", "train", "x", "y")
 _NUMBER = re.compile(r"\d*\.?\d+(?:[eE][-+]?\d+)?|\{[^`]+\}")
 _WORD = re.compile(r"[^\W\d]\w*(?:\([^`]*\))?|\{[^`]+\}")
+
+
+@cache
+def option_names() -> dict[str, Any]:
+    """The tables of ``option_names.toml``."""
+    return tomllib.loads(files(__package__).joinpath("option_names.toml").read_text("utf-8"))
 
 
 def option_remedy(
@@ -130,20 +56,22 @@ def option_remedy(
         'All options: %keras_fit -h'
     """
     name = flag.lstrip("-").replace("_", "-").lower()
-    synonyms = [option for option, names in _OTHER_NAMES.items() if name in names]
+    tables = option_names()
+    synonyms = [option for option, names in tables["options"].items() if name in names]
     for option in synonyms:
         if option in options:
             shown = value if accepts(option, value) else options[option]
             return f"Write `{option}{f' {shown}' if options[option] else ''}`."
-    if name in _COMPILING and magic in _COMPILED_BY:
+    if name in tables["compiling"]["names"] and magic in tables["compiling"]["magics"]:
         line = _compile_line(name, value, model[1])
         if magic == "%%keras_model":
             return f"Add a line to the cell: `compile {line}`."
         return f"Set it when the model is compiled: `%keras_compile {model[0]} {line}`."
-    for names, (option, text) in _REMEDIES.items():
-        if name in names and (not option or option in options):
+    for entry in tables["remedies"]:
+        if name in entry["names"] and entry.get("option", "") in {"", *options}:
+            text: str = entry["text"]
             return text.replace("MODEL", model[0])
-    if name in _WITHOUT_OPTION and arguments:
+    if name in tables["arguments"]["names"] and arguments:
         return f"Write the value without `{flag}`: `{magic} {arguments}`."
     known = {option.lstrip("-"): option for option in options if option[:2] == "--"}
     longer = [word for word in known if word.startswith(f"{name}-")]

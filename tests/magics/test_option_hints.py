@@ -15,9 +15,10 @@ from kmagic.magics.keras_history_magic import HISTORY
 from kmagic.magics.keras_model import CODE, MODEL
 from kmagic.magics.keras_save import LOAD, SAVE
 from kmagic.magics.line_parser import LineParser
-from kmagic.magics.option_hints import _OTHER_NAMES
+from kmagic.magics.option_hints import option_names
 from kmagic.support.errors import MagicError
 
+OTHER_NAMES = option_names()["options"]
 NET = SimpleNamespace(compile=None, loss="mse", optimizer=type("RMSprop", (), {})())
 
 
@@ -50,9 +51,9 @@ def test_names_of_keras_and_scikit_learn(option, expected):
     assert remedy(FIT, option) == f"Write `{expected}`."
 
 
-@pytest.mark.parametrize("option", [o for o in _OTHER_NAMES if o in FIT.options])
+@pytest.mark.parametrize("option", [o for o in OTHER_NAMES if o in FIT.options])
 def test_every_suggested_option_is_accepted(option):
-    for name in _OTHER_NAMES[option]:
+    for name in OTHER_NAMES[option]:
         suggested = re.fullmatch(r"Write `(--[\w-]+).*`\.", remedy(FIT, f"--{name} 3"))
         assert suggested
         assert suggested[1] in FIT.options
@@ -60,7 +61,7 @@ def test_every_suggested_option_is_accepted(option):
 
 def test_every_name_in_the_table_is_an_option_of_some_magic():
     options = {option for parser in LineParser.all_parsers for option in parser.options}
-    assert {*_OTHER_NAMES} <= options
+    assert {*OTHER_NAMES} <= options
 
 
 @pytest.mark.parametrize(
