@@ -83,15 +83,147 @@ _KERASR_RATES = {"Adadelta": 1.0, "Adagrad": 0.01, "Adamax": 0.002, "Nadam": 0.0
 """Default learning rates of kerasR that differ from Keras 3's."""
 
 
-class ArgumentTranslator:
-    """Translates arguments and values; in keras3, axes are counted from 1."""
+_WORDS = frozenset({"true", "false", "none", "inf", "nan", "ops", "sequential", "functional"})
 
-    def __init__(self, note: Note, *, axes_from_one: bool = False) -> None:
-        self._note, self._axes_from_one = note, axes_from_one
 
-    def model_ref(self, model: RModel, span: TextRange) -> Value:  # noqa: ARG002 - see SpecWriter
-        """The reference to a model inside the one that is written."""
-        raise RMistake("is a model outside of any model", span)
+class RModelStatements(GraphStatements):
+    """Names outputs as R's variables, as far as the language can."""
+
+    uses_underscore = False
+
+    def new_name(self, base: str, taken: set[str]) -> str:
+        """A valid name that nothing else has."""
+        name = base if base.isidentifier() else "x"
+        is_word = name in RESERVED or name in _WORDS or keyword.iskeyword(name)
+        name = f"{name}_" if is_word or find_object("layer", name) is not None else name
+        unused, number = name, 2
+        while unused in taken:
+            unused, number = f"{name}{number}", number + 1
+        return unused
+
+
+class SpecWriter:
+    """Writes one model, and the models that it contains; in keras3, axes are counted from 1."""
+
+    def __init__(
+        self, note: Note, spans: Callable[[TextRange], Span], *, axes_from_one: bool = False
+    ) -> None:
+        self._note, self._spans, self._axes_from_one = note, spans, axes_from_one
+        self._models: list[Graph] = []
+        self._parts: list[RModel] = []
+        self._depth = 0
+
+    def write(self, model: RModel, *, is_part: bool = False) -> tuple[Statement, ...]:
+        """The statements of a model and its compilation; a part may have no layers."""
+        statements: tuple[Statement, ...] = ()
+        if model.layers or model.outputs or not is_part:
+            statements = RModelStatements().write(self._graph(model, self._spans(model.range)))
+        if model.compiled is None:
+            return statements
+        return (*statements, self._compile(model.compiled, model.range))
+
+    # --- graphs -------------------------------------------------------------------------------
+
+    def _graph(self, model: RModel, span: Span, *, is_nested: bool = False) -> Graph:
+        inputs, outputs = model.inputs, model.outputs
+        if inputs is None:
+            inputs, outputs = self._stack(model, is_nested=is_nested)
+        calls = calls_before(outputs)
+        calls = [*(tensor.call for tensor in inputs if tensor.call not in calls), *calls]
+        input_calls = [tensor.call for tensor in inputs]
+        text_inputs = [call for call in calls if isinstance(call.layer, ModelInput)]
+        for call in text_inputs:
+            if call not in input_calls:
+                message = "is needed for the outputs, but is not among the inputs"
+                raise RMistake(message, call.range, "Add it to the model's inputs.")
+        index = {call: number for number, call in enumerate(calls)}
+        graph = Graph(name=model.variable or "part", models=self._models, span=span)
+        first_use: dict[KerasObject, int] = {}
+        for number, call in enumerate(calls):
+            node = self._node(call, index)
+            if isinstance(call.layer, KerasObject):
+                first = first_use.setdefault(call.layer, number)
+                if first != number:
+                    graph.nodes[first].word = call.layer.variable or "shared"
+                    node.callee, node.args, node.name = LayerRef(first), (), None
+            if node.name:
+                taken = {other.name for other in graph.nodes if other.name}
+                node.name = RModelStatements().new_name(node.name, taken)
+            graph.nodes.append(node)
+        if len(inputs) > 1 and input_calls != text_inputs:
+            graph.inputs = tuple(Arg(_output(tensor, index)) for tensor in inputs)
+        graph.outputs = tuple(Arg(_output(tensor, index)) for tensor in outputs)
+        return graph
+
+    def _node(self, call: RLayerCall, index: dict[RLayerCall, int]) -> Node:
+        layer = call.layer
+        inputs = tuple(Arg(_output(tensor, index)) for tensor in call.inputs)
+        inputs += tuple(self._call_argument(arg, index) for arg in call.named)
+        word = Word("input")
+        node = Node(word, (), inputs, None, self._spans(call.range), LayerSpec(word))
+        node.word = call.variable or "x"
+        match layer:
+            case ModelInput():
+                node.args, node.name = _input_args(layer), layer.name or None
+            case RModel():
+                node.callee = self.model_ref(layer, call.range)
+            case UnknownValue():
+                node.callee = NotebookValue(None, _source_of(layer, call.range))
+            case KerasObject():
+                word, node.args, name = self.layer_line(layer)
+                node.callee, node.name = word, name or None
+                node.word = call.variable or f"{word.text}_out"
+        return node
+
+    def _stack(self, model: RModel, *, is_nested: bool) -> tuple[list[RTensor], list[RTensor]]:
+        """The ends of a row of layers, each applied to the one before."""
+        if not model.layers:
+            raise RMistake("has no layers", model.range, "Add one: mod$add(Dense(units = 50)).")
+        first, shape = model.layers[0], model.shape
+        for layer in model.layers:
+            stated = None
+            if isinstance(layer, KerasObject):
+                stated = read_input(_shape_args(layer), layer.range)
+            if layer is first:
+                shape = shape or stated
+            elif stated is not None:
+                message = "input_shape applies to the first layer only; omitted"
+                self._note(message, stated.range)
+        chain: list[RTensor] = []
+        if shape is not None:
+            if isinstance(first, KerasObject) and to_word(first.name) == "embedding":
+                shape.dtype = shape.dtype or "int32"
+            chain.append(RTensor(RLayerCall(shape, shape.range)))
+        elif isinstance(first, KerasObject) and not is_nested:
+            message = "no input_shape: the model is built when it first receives data"
+            self._note(message, first.range)
+        for layer in model.layers:
+            span = model.range if isinstance(layer, UnknownValue) else layer.range
+            chain.append(RTensor(RLayerCall(layer, span, chain[-1:])))
+        return chain[: shape is not None], chain[-1:]
+
+    def _call_argument(self, arg: CallArg, index: dict[RLayerCall, int]) -> Arg:
+        items = tuple(_output(tensor, index) for tensor in tensors_in(arg.value))
+        if not items:
+            return Arg(self.value(arg.value, "any", arg.range), arg.name)
+        is_one = isinstance(arg.value, RTensor)
+        return Arg(items[0] if is_one else SequenceValue("list", items), arg.name)
+
+    def model_ref(self, model: RModel, span: TextRange) -> ModelRef:
+        """A model inside this one, which is written above it."""
+        if model not in self._parts:
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
+                raise RMistake("is nested too deeply", span, f"The limit is {MAX_DEPTH} models.")
+            self._models.append(self._graph(model, self._spans(span), is_nested=True))
+            self._parts.append(model)
+            self._depth -= 1
+        return ModelRef(self._parts.index(model))
+
+    def _compile(self, given: list[CallArg], span: TextRange) -> Statement:
+        args = self.args(keras.Model.compile, given)
+        args = tuple(Arg(arg.value) if arg.name == "optimizer" else arg for arg in args)
+        return CompileSpec(args, span=self._spans(given[0].range if given else span))
 
     # --- layers -------------------------------------------------------------------------------
 
@@ -405,152 +537,6 @@ def _shape_args(layer: KerasObject) -> list[CallArg]:
     cls = find_by_r_name(layer.name, "layer")
     own = {param.name for param in parameters(cls)} if cls is not None else set()
     return [arg for arg in layer.args if arg.name in _SHAPES - own]
-
-
-# --- models ---------------------------------------------------------------------------------------
-
-_WORDS = frozenset({"true", "false", "none", "inf", "nan", "ops", "sequential", "functional"})
-
-
-class RModelStatements(GraphStatements):
-    """Names outputs as R's variables, as far as the language can."""
-
-    uses_underscore = False
-
-    def new_name(self, base: str, taken: set[str]) -> str:
-        """A valid name that nothing else has."""
-        name = base if base.isidentifier() else "x"
-        is_word = name in RESERVED or name in _WORDS or keyword.iskeyword(name)
-        name = f"{name}_" if is_word or find_object("layer", name) is not None else name
-        unused, number = name, 2
-        while unused in taken:
-            unused, number = f"{name}{number}", number + 1
-        return unused
-
-
-class SpecWriter(ArgumentTranslator):
-    """Writes one model, and the models that it contains."""
-
-    def __init__(
-        self, note: Note, spans: Callable[[TextRange], Span], *, axes_from_one: bool = False
-    ) -> None:
-        super().__init__(note, axes_from_one=axes_from_one)
-        self._spans = spans
-        self._models: list[Graph] = []
-        self._parts: list[RModel] = []
-        self._depth = 0
-
-    def write(self, model: RModel, *, is_part: bool = False) -> tuple[Statement, ...]:
-        """The statements of a model and its compilation; a part may have no layers."""
-        statements: tuple[Statement, ...] = ()
-        if model.layers or model.outputs or not is_part:
-            statements = RModelStatements().write(self._graph(model, self._spans(model.range)))
-        if model.compiled is None:
-            return statements
-        return (*statements, self._compile(model.compiled, model.range))
-
-    # --- graphs -------------------------------------------------------------------------------
-
-    def _graph(self, model: RModel, span: Span, *, is_nested: bool = False) -> Graph:
-        inputs, outputs = model.inputs, model.outputs
-        if inputs is None:
-            inputs, outputs = self._stack(model, is_nested=is_nested)
-        calls = calls_before(outputs)
-        calls = [*(tensor.call for tensor in inputs if tensor.call not in calls), *calls]
-        input_calls = [tensor.call for tensor in inputs]
-        text_inputs = [call for call in calls if isinstance(call.layer, ModelInput)]
-        for call in text_inputs:
-            if call not in input_calls:
-                message = "is needed for the outputs, but is not among the inputs"
-                raise RMistake(message, call.range, "Add it to the model's inputs.")
-        index = {call: number for number, call in enumerate(calls)}
-        graph = Graph(name=model.variable or "part", models=self._models, span=span)
-        first_use: dict[KerasObject, int] = {}
-        for number, call in enumerate(calls):
-            node = self._node(call, index)
-            if isinstance(call.layer, KerasObject):
-                first = first_use.setdefault(call.layer, number)
-                if first != number:
-                    graph.nodes[first].word = call.layer.variable or "shared"
-                    node.callee, node.args, node.name = LayerRef(first), (), None
-            if node.name:
-                taken = {other.name for other in graph.nodes if other.name}
-                node.name = RModelStatements().new_name(node.name, taken)
-            graph.nodes.append(node)
-        if len(inputs) > 1 and input_calls != text_inputs:
-            graph.inputs = tuple(Arg(_output(tensor, index)) for tensor in inputs)
-        graph.outputs = tuple(Arg(_output(tensor, index)) for tensor in outputs)
-        return graph
-
-    def _node(self, call: RLayerCall, index: dict[RLayerCall, int]) -> Node:
-        layer = call.layer
-        inputs = tuple(Arg(_output(tensor, index)) for tensor in call.inputs)
-        inputs += tuple(self._call_argument(arg, index) for arg in call.named)
-        word = Word("input")
-        node = Node(word, (), inputs, None, self._spans(call.range), LayerSpec(word))
-        node.word = call.variable or "x"
-        match layer:
-            case ModelInput():
-                node.args, node.name = _input_args(layer), layer.name or None
-            case RModel():
-                node.callee = self.model_ref(layer, call.range)
-            case UnknownValue():
-                node.callee = NotebookValue(None, _source_of(layer, call.range))
-            case KerasObject():
-                word, node.args, name = self.layer_line(layer)
-                node.callee, node.name = word, name or None
-                node.word = call.variable or f"{word.text}_out"
-        return node
-
-    def _stack(self, model: RModel, *, is_nested: bool) -> tuple[list[RTensor], list[RTensor]]:
-        """The ends of a row of layers, each applied to the one before."""
-        if not model.layers:
-            raise RMistake("has no layers", model.range, "Add one: mod$add(Dense(units = 50)).")
-        first, shape = model.layers[0], model.shape
-        for layer in model.layers:
-            stated = None
-            if isinstance(layer, KerasObject):
-                stated = read_input(_shape_args(layer), layer.range)
-            if layer is first:
-                shape = shape or stated
-            elif stated is not None:
-                message = "input_shape applies to the first layer only; omitted"
-                self._note(message, stated.range)
-        chain: list[RTensor] = []
-        if shape is not None:
-            if isinstance(first, KerasObject) and to_word(first.name) == "embedding":
-                shape.dtype = shape.dtype or "int32"
-            chain.append(RTensor(RLayerCall(shape, shape.range)))
-        elif isinstance(first, KerasObject) and not is_nested:
-            message = "no input_shape: the model is built when it first receives data"
-            self._note(message, first.range)
-        for layer in model.layers:
-            span = model.range if isinstance(layer, UnknownValue) else layer.range
-            chain.append(RTensor(RLayerCall(layer, span, chain[-1:])))
-        return chain[: shape is not None], chain[-1:]
-
-    def _call_argument(self, arg: CallArg, index: dict[RLayerCall, int]) -> Arg:
-        items = tuple(_output(tensor, index) for tensor in tensors_in(arg.value))
-        if not items:
-            return Arg(self.value(arg.value, "any", arg.range), arg.name)
-        is_one = isinstance(arg.value, RTensor)
-        return Arg(items[0] if is_one else SequenceValue("list", items), arg.name)
-
-    def model_ref(self, model: RModel, span: TextRange) -> ModelRef:
-        """A model inside this one, which is written above it."""
-        if model not in self._parts:
-            self._depth += 1
-            if self._depth > MAX_DEPTH:
-                raise RMistake("is nested too deeply", span, f"The limit is {MAX_DEPTH} models.")
-            self._models.append(self._graph(model, self._spans(span), is_nested=True))
-            self._parts.append(model)
-            self._depth -= 1
-        return ModelRef(self._parts.index(model))
-
-    def _compile(self, given: list[CallArg], span: TextRange) -> Statement:
-        args = self.args(keras.Model.compile, given)
-        args = tuple(Arg(arg.value) if arg.name == "optimizer" else arg for arg in args)
-        return CompileSpec(args, span=self._spans(given[0].range if given else span))
 
 
 def _output(tensor: RTensor, index: dict[RLayerCall, int]) -> NodeOutput:

@@ -32,7 +32,7 @@ from kmagic.from_r.r_values import (
     calls_before,
     models_in,
 )
-from kmagic.from_r.spec_writer import ArgumentTranslator, SpecWriter
+from kmagic.from_r.spec_writer import SpecWriter
 from kmagic.language import format_spec, format_value
 from kmagic.language.foreign_code import PastedR, translation_remedy
 from kmagic.language.spec import NO_SPAN, ModelSpec, Span, Statement
@@ -295,7 +295,7 @@ class _FragmentInterpreter(Interpreter):
 
 def _line_with_r_values(text: str, tokens: list[RToken]) -> list[str]:
     """A line of the layer language, its calls of R functions replaced by their values."""
-    translator = ArgumentTranslator(_ignore_note)
+    writer = SpecWriter(_ignore_note, lambda _: NO_SPAN)
     interpreter = Interpreter(_ignore_note, "model")
     line, end = "", 0
     for token, following in pairwise(tokens):
@@ -306,7 +306,7 @@ def _line_with_r_values(text: str, tokens: list[RToken]) -> list[str]:
         if not isinstance(value, KerasObject | RVector):
             return []
         line += text[end : token.start]
-        line += format_value(translator.value(value, "any", node.range))
+        line += format_value(writer.value(value, "any", node.range))
         end = token.start + node.range.end
     return [line + text[end:]] if end else []
 
