@@ -156,7 +156,10 @@ def read_input(args: list[CallArg], span: TextRange) -> ModelInput | None:
         shape = vector((None, given[name]) for name in names if name in given)
     if shape is None:
         return None
-    return ModelInput(shape, span, find("dtype", "input_dtype"), batch, str(find("name") or ""))
+    name = find("name")
+    if name is not None and not isinstance(name, str):
+        raise RMistake("has a name that only R knows", span, 'Write it as text: name = "image".')
+    return ModelInput(shape, span, find("dtype", "input_dtype"), batch, name or "")
 
 
 def vector(items: Iterable[tuple[str | None, Any]]) -> RVector | UnknownValue:

@@ -164,7 +164,7 @@ class SpecWriter:
         node.word = call.variable or "x"
         match layer:
             case ModelInput():
-                node.args, node.name = _input_args(layer), layer.name or None
+                node.args, node.name = self._input_args(layer), layer.name or None
             case RModel():
                 node.callee = self.model_ref(layer, call.range)
             case UnknownValue():
@@ -174,6 +174,17 @@ class SpecWriter:
                 node.callee, node.name = word, name or None
                 node.word = call.variable or f"{word.text}_out"
         return node
+
+    def _input_args(self, model_input: ModelInput) -> tuple[Arg, ...]:
+        span = model_input.range
+        args = [Arg(_shape(model_input.shape, span))]
+        if isinstance(model_input.dtype, str):
+            args.append(Arg(Word(model_input.dtype)))
+        elif model_input.dtype is not None:
+            args.append(Arg(self.value(model_input.dtype, "any", span), "dtype"))
+        if model_input.batch is not None:
+            args.append(Arg(self.value(model_input.batch, "any", span), "batch_size"))
+        return tuple(args)
 
     def _stack(self, model: RModel, *, is_nested: bool) -> tuple[list[RTensor], list[RTensor]]:
         """The ends of a row of layers, each applied to the one before."""
@@ -541,15 +552,6 @@ def _shape_args(layer: KerasObject) -> list[CallArg]:
 
 def _output(tensor: RTensor, index: dict[RLayerCall, int]) -> NodeOutput:
     return NodeOutput(index[tensor.call], tensor.path)
-
-
-def _input_args(model_input: ModelInput) -> tuple[Arg, ...]:
-    args = [Arg(_shape(model_input.shape, model_input.range))]
-    if isinstance(model_input.dtype, str):
-        args.append(Arg(Word(model_input.dtype)))
-    if isinstance(model_input.batch, int):
-        args.append(Arg(LiteralValue(model_input.batch), "batch_size"))
-    return tuple(args)
 
 
 def _shape(value: Any, span: TextRange) -> Value:

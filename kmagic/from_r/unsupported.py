@@ -173,6 +173,10 @@ def _source(value: Any) -> str:
     """The expression of a value on a magic's line, or "" if it has none."""
     if isinstance(value, RVector) and value.items:
         parts = [item.python if isinstance(item, UnknownValue) else "" for item in value]
+        if value.named:  # inputs by their names
+            pairs = zip(value.items, parts, strict=True)
+            text = ", ".join(f"{name!r}: {part}" for (name, _), part in pairs)
+            return "{{" + text + "}}" if all(parts) else ""
         return "{[" + ", ".join(parts) + "]}" if all(parts) else ""
     python = value.python if isinstance(value, UnknownValue) else ""
     return python if not python or python.replace("_", "").isalnum() else "{" + python + "}"
@@ -200,16 +204,21 @@ def _fit(line: _MagicLine) -> list[tuple[TextRange, str]]:
     if not line.has("--epochs"):
         line.words.append("--epochs 10")  # the default of R keras and kerasR
     line.add_option("--batch-size", "batch_size", int, float)
-    line.add_option("--val", "validation_split", float)
+    validation = line.take("validation_data")
+    if validation is None:
+        line.add_option("--val", "validation_split", float)
+    else:  # Keras ignores the fraction then
+        line.take("validation_split")
     line.add_option("--steps-per-epoch", "steps_per_epoch", int)
     line.add_option("--validation-steps", "validation_steps", int)
-    validation = line.take("validation_data")
     if validation is not None:
         sources = [_source(item) for item in _items(validation)]
         line.words.append(f"--val {','.join(sources) if all(sources) and sources else 'xv,yv'}")
     line.add_flag("--no-shuffle", "shuffle", value=False)
     weights = line.value("class_weight")
-    if isinstance(weights, RVector) and weights.named:
+    if isinstance(weights, UnknownValue):
+        line.add_option("--class-weight", "class_weight")
+    elif isinstance(weights, RVector) and weights.named:
         values = [getattr(value, "python", value) for value in weights]
         if all(values):
             line.take("class_weight")

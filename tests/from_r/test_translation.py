@@ -319,6 +319,7 @@ mod %>% predict(normalize(x))
 mod %>% fit(f(x), y, initial_epoch = 0)
 mod %>% fit(x, y, class_weight = list("0" = 1, "1" = w))
 mod %>% fit(x, y, class_weight = list("0" = 1, "1" = f(w)))
+mod %>% fit(list(a = a, b = b), y, class_weight = cw, validation_split = 0.2, validation_data = v)
 mod %>% predict_generator(g, steps = 3)
 other %>% fit(x, y, epochs = 2)
 """
@@ -342,6 +343,7 @@ other %>% fit(x, y, epochs = 2)
         "%keras_fit model x y --epochs 10 --class-weight {{0: 1, 1: w}}",
         "%keras_fit model x y --epochs 10",
         "Not translated: class_weight of fit.",
+        "%keras_fit model {{'a': a, 'b': b}} y --epochs 10 --val v --class-weight {cw}",
         "%keras_predict model g --steps 3",
         "%keras_fit other x y --epochs 2",
     ]
@@ -403,6 +405,18 @@ def test_an_argument_passed_on_is_marked_where_it_is_written() -> None:
     with pytest.raises(RCodeError, match="is not an argument of dense") as caught:
         from_r(MODEL + code)
     assert "block(foo = 3)" in str(caught.value)
+
+
+def test_arguments_of_inputs_that_only_r_knows_are_kept() -> None:
+    code = "x <- layer_input({})\nmodel <- keras_model(x, layer_dense(x, 2))"
+    for args, line in (
+        ("4, dtype = kind, batch_size = n", "input 4 dtype={kind} batch_size={n}"),
+        ("batch_shape = c(n, 4)", "input 4 batch_size={n}"),
+        ("4, batch_size = 3.5", "input 4 batch_size=3.5"),
+    ):
+        assert str(from_r(code.format(args))).splitlines()[0] == line
+    with pytest.raises(RCodeError, match="a name that only R knows"):
+        from_r(code.format("4, name = title"))
 
 
 def test_raw_strings_without_an_end_take_linear_time() -> None:
