@@ -27,6 +27,7 @@ from kmagic.from_r.r_values import (
     FunctionName,
     KerasObject,
     ModelInput,
+    Names,
     RClosure,
     RLayerCall,
     RModel,
@@ -79,7 +80,7 @@ class Interpreter:
     def __init__(self, note: Note, model_name: str) -> None:
         self._calls = ModelCalls(note, model_name)
         self.models = self._calls.models
-        self._names: dict[str, Any] = {"T": True, "F": False, "pi": 3.141592653589793}
+        self._names = Names({"T": True, "F": False, "pi": 3.141592653589793})
         self._depth = self._steps = 0
         self._exit: tuple[TextRange, int] | None = None
         self._closures: list[RClosure] = []
@@ -182,8 +183,10 @@ class Interpreter:
     def _syntax(self, node: RCall) -> Any:
         """The value of an operator or of control flow."""
         match node.syntax:
-            case "<-", target, value:
-                return self._assign(target, self.value(value))
+            case ("<-" | "<<-") as sign, target, value:
+                is_outer = sign == "<<-" and len(self._names.maps) > 1
+                names = self._names.parents if is_outer else self._names
+                return self._assign(target, self.value(value), names)
             case "%<-%", targets, value:
                 return self._unpack(targets, self.value(value), node.range)
             case "{" | "if", *operands:
@@ -278,9 +281,13 @@ class Interpreter:
         layer_calls, names = state
         if self._calls.layer_calls != layer_calls:
             raise mistake
+        self._forget_changes(names)
+
+    def _forget_changes(self, names: dict[str, Any]) -> None:
         for name, value in self._names.items():
             if name not in names or names[name] is not value:
-                self._names[name] = UnknownValue(python_name(name))
+                scope = next(scope for scope in self._names.maps if name in scope)
+                scope[name] = UnknownValue(python_name(name))
 
     def _check_exit(self, outer: tuple[TextRange, int] | None) -> bool:
         """Whether an ``if`` that only R can evaluate ends what has just been run.
@@ -341,34 +348,37 @@ class Interpreter:
 
     # --- names --------------------------------------------------------------------------------
 
-    def _assign(self, target: RNode, value: Any) -> Any:
+    def _assign(self, target: RNode, value: Any, names: Names) -> Any:
+        """Assign to a variable of the function that runs, or with ``<<-`` around it."""
         name = _variable(target)
         if not name:
-            return self._assign_part(target, value)
-        python = python_name(name)
-        self._names[name] = value
+            return self._assign_part(target, value, names)
+        scopes = names.maps if names is not self._names else names.maps[:1]
+        scope = next((scope for scope in scopes if name in scope), scopes[-1])
+        scope[name] = value
         match value:
             case UnknownValue():
-                self._names[name] = UnknownValue(python, value.replacement, reason=value.reason)
+                python = python_name(name)
+                scope[name] = UnknownValue(python, value.replacement, reason=value.reason)
             case RTensor(path=(), call=named) | (KerasObject() | RModel() | RClosure() as named):
-                named.variable = named.variable or python
+                named.variable = named.variable or python_name(name)
         return value
 
-    def _assign_part(self, target: RNode, value: Any) -> Any:
+    def _assign_part(self, target: RNode, value: Any, names: Names) -> Any:
         """``units[2] <- 64``; what else is changed in part is unknown from then on."""
         self._used.append(value)
         root = target
         while root.syntax:
             root = root.syntax[1]
-        name = _variable(root)
-        match target.syntax, self._names.get(name):
+        known = names.get(_variable(root))
+        match target.syntax, known:
             case ("[", RName(), index), RVector(items):
                 number = self.value(index)
                 if type(number) is int and 0 < number <= len(items):
                     changed = [*items[: number - 1], (items[number - 1][0], value), *items[number:]]
-                    return self._assign(root, vector(changed))
-        if isinstance(self._names.get(name), RVector | int | float | str):
-            self._names[name] = UnknownValue(python_name(name))
+                    return self._assign(root, vector(changed), names)
+        if isinstance(known, RVector | int | float | str):
+            self._assign(root, UnknownValue(), names)
         return UnknownValue()
 
     def _unpack(self, targets: Any, value: Any, span: TextRange) -> Any:
@@ -401,7 +411,7 @@ class Interpreter:
         if name or right.syntax[:1] == ("$",):
             return self._call(RCall(right, (), range=right.range), [left])
         if right.syntax[:1] == ("{",):  # magrittr's x %>% {f(a, .)}
-            return self._value_with({**self._names, ".": left.value}, right)
+            return self._value_with(self._names.new_child({".": left.value}), right)
         if isinstance(right, RFunction) or isinstance(left.value, UnknownValue):
             return UnknownValue()
         raise RMistake("cannot follow a pipe", right.range)
@@ -513,6 +523,7 @@ class Interpreter:
         """
         models, others, created = list(self.models), dict(self._others), list(self._calls.created)
         sizes = [len(model.layers) for model in models]
+        names = dict(self._names)
         params = [param for param in closure.node.params if not param.name]
         with suppress(RMistake, _AlreadyReported, ControlFlow):
             self._call_closure(closure, [CallArg(UnknownValue(), None, p.range) for p in params])
@@ -522,6 +533,7 @@ class Interpreter:
         if added:
             message = "adds layers, and only R knows how often it is called"
             raise RMistake(message, closure.node.range, "Write a loop: for (units in c(64, 32)).")
+        self._forget_changes(names)
         self.models[:], self._others, self._calls.created[:] = models, others, created
 
     def _replaced(self, name: str, args: list[CallArg]) -> UnknownValue:
@@ -555,7 +567,7 @@ class Interpreter:
             remedy = f"Its parameters are: {', '.join(params)}." if params else "It has none."
             raise RMistake("is an argument that the function does not have", more[0].range, remedy)
         defaults = self._args([param for param in closure.node.params if param.name], [])
-        names = closure.names | {str(arg.name): arg.value for arg in defaults}
+        names = closure.names.new_child({str(arg.name): arg.value for arg in defaults})
         names |= {name: arg.value for name, arg in bound.items()}
         names["..."] = more
         outer, self._exit = self._exit, None
@@ -567,7 +579,7 @@ class Interpreter:
             value = result.value
         return UnknownValue() if self._check_exit(outer) else value
 
-    def _value_with(self, names: dict[str, Any], node: RNode) -> Any:
+    def _value_with(self, names: Names, node: RNode) -> Any:
         """The value of an expression with these variables."""
         outer, self._names = self._names, names
         try:
@@ -584,7 +596,8 @@ _UNUSED = {
 }
 _UNKNOWN_TEST = "is a condition that only R can evaluate, and the model depends on it"
 _KEEP_LINES = "Keep only the lines that apply."
-_CONTROL = frozenset({"<-", "%<-%", "{", "if", "for", "while", "break", "next"})
+_ASSIGN = (("<-",), ("<<-",))
+_CONTROL = frozenset({"<-", "<<-", "%<-%", "{", "if", "for", "while", "break", "next"})
 
 
 def _is_operator(node: RCall) -> bool:
@@ -595,7 +608,7 @@ def _is_operator(node: RCall) -> bool:
 
 def _assigned_name(statement: RNode) -> str:
     """The variable that a statement assigns, or ""."""
-    return _variable(statement.syntax[1]) if statement.syntax[:1] == ("<-",) else ""
+    return _variable(statement.syntax[1]) if statement.syntax[:1] in _ASSIGN else ""
 
 
 def _variable(target: Any) -> str:

@@ -100,8 +100,8 @@ class RFunction(RNode):
 class RCall(RNode):
     """``f(x, units = 50)``; as in R, operators and control flow are calls, too.
 
-    The operators keep their sign as a name, with these exceptions: every assignment is ``<-``,
-    every pipe ``%>%``, every index ``[`` and every member ``$``.
+    The operators keep their sign as a name, with these exceptions: assignments are ``<-`` or
+    ``<<-``, every pipe ``%>%``, every index ``[`` and every member ``$``.
     """
 
     function: RNode
@@ -253,7 +253,7 @@ _PREFIX |= dict.fromkeys("-+", _LEVEL["(-)"])
 """Sign before its operand -> the level of the weakest operator within the operand."""
 _LOWEST, _BODY, _ARGUMENT, _POSTFIX = 0, _LEVEL["="], _LEVEL["<-"], _LEVEL["$"]
 PIPES = frozenset({"%>%", "|>", "%T>%", "%$%"})
-_SAME_SIGN = {"|>": "%>%", **dict.fromkeys(("<<-", "=", ":="), "<-")}
+_SAME_SIGN = {"|>": "%>%", "=": "<-", ":=": "<-"}
 """Sign -> the sign of the same meaning that the tree contains."""
 _SYNTAX = frozenset({*_LEVEL, *_PREFIX, "{", "if", "for", "while", "break", "next"})
 """Names of calls that are written with an operator or a keyword, besides ``%operators%``."""
@@ -489,7 +489,7 @@ class _RParser:
 def _binary(sign: str, left: RNode, right: RNode) -> RCall:
     start, end = left.range.start, right.range.end
     if sign in ("->", "->>"):
-        sign, left, right = "<-", right, left
+        sign, left, right = "<-" if sign == "->" else "<<-", right, left
     elif sign == "%<>%":
         sign, right = "<-", _operation("%>%", start, end, left, right)
     return _operation(_SAME_SIGN.get(sign, sign), start, end, left, right)

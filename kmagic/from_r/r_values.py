@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import operator
 import re
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from itertools import chain, cycle, islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from kmagic.from_r.r_parser import EXACT, RFunction, RMistake, TextRange
 
@@ -123,12 +124,16 @@ class RModel:
     variable: str = ""
 
 
+Names: TypeAlias = ChainMap[str, Any]
+"""The variables of a function that runs, and those around it."""
+
+
 @dataclass(eq=False, slots=True)
 class RClosure:
     """A function that the script defines."""
 
     node: RFunction
-    names: dict[str, Any]
+    names: Names
     variable: str = ""
 
 

@@ -368,6 +368,14 @@ def test_functions_that_call_functions_are_followed(code: str) -> None:
     assert not [remark for remark in translation.left_out if "strategy" not in remark.text]
 
 
+def test_layers_applied_in_a_function_to_a_variable_around_it() -> None:
+    code = "i <- layer_input(4)\nx <- i\n{}(c(3, 2), function(u) x <<- layer_dense(x, u))\n"
+    code += "model <- keras_model(i, x)"
+    assert str(from_r(code.format("lapply"))) == "input 4\ndense 3\ndense 2"
+    with pytest.raises(RCodeError, match="known only to R"):
+        from_r(code.format("unknown_apply"))
+
+
 def test_layers_of_a_function_that_only_r_may_call_are_refused() -> None:
     with pytest.raises(RCodeError, match="only R knows how often it is called") as caught:
         from_r(MODEL + "future_walk(sizes, function(units) mod %>% layer_dense(units))")
@@ -462,6 +470,9 @@ def test_a_value_that_depends_on_what_only_r_knows_is_unknown(code: str) -> None
     assert str(from_r(MODEL + code)).endswith("dense {n}")
 
 
+SHADOWED = "f <- function() { n <- 4; g <- function() n <<- 9; g(); n }"
+
+
 @pytest.mark.parametrize(
     ("code", "line"),
     [
@@ -472,6 +483,13 @@ def test_a_value_that_depends_on_what_only_r_knows_is_unknown(code: str) -> None
         ("mod$add(Dense(3, name = paste('a', 1, sep = '_')))", "a_1 = dense 3"),
         ("f <- function(m, ...) m %>% layer_dense(...)\nf(mod, units = 5)", "dense 5"),
         ("mod$add(Dense(as.integer(n)))", "dense {n}"),
+        ("n <- 3\nf <- function() n <<- n + 1\nf()\nf()\nmod$add(Dense(n))", "dense 5"),
+        ("n <<- 4\n3 ->> m\nmod$add(Dense(n * m))", "dense 12"),
+        (f"n <- 3\n{SHADOWED}\nx <- f()\nmod$add(Dense(n * x))", "dense 27"),
+        ("f <- function() n\nn <- 6\nmod$add(Dense(f()))", "dense 6"),
+        ("v <- c(1, 2)\nf <- function(u) v[2] <<- u\nf(8)\nmod$add(Dense(v[2]))", "dense 8"),
+        ("n <- 3\ng(function() n <<- 7)\nmod$add(Dense(n))", "dense {n}"),
+        ("n <- 3\nf <- function() if (unknown) n <<- 7\nf()\nmod$add(Dense(n))", "dense {n}"),
         ("mod$add(Dense(rev(rep(c(2, 7), times = 2))[1]))", "dense 7"),
         ("mod$add(Dense(length(seq_len(0)) + sum(seq_along(c(5, 5)))))", "dense 3"),
         ("mod$add(Dense(" + " + ".join(["1"] * 10_000) + "))", "dense 10000"),
