@@ -282,6 +282,26 @@ def shorten_names(names: Sequence[str], limit: int) -> list[str]:
     return [short[name] for name in names]
 
 
+def isolate_names(names: Sequence[str], limit: int) -> list[str]:
+    """Names that belong together for a text: :func:`shorten_names`, each isolated."""
+    return [isolate_direction(name) for name in shorten_names(names, limit)]
+
+
+def text_width(text: str) -> int:
+    """The columns that a text takes in a terminal: two for Chinese characters, none for accents.
+
+    Example:
+        >>> text_width("cat"), text_width("\u732b"), text_width("e\u0301")
+        (3, 2, 1)
+    """
+    return sum(
+        2
+        if unicodedata.east_asian_width(character) in "WF"
+        else unicodedata.category(character) not in ("Mn", "Me", "Cf")
+        for character in text
+    )
+
+
 def _equal_names(short: dict[str, str]) -> list[list[str]]:
     """The names whose short forms are equal, in groups."""
     groups: dict[str, list[str]] = {}

@@ -24,8 +24,8 @@ from kmagic.support.errors import KmagicError
 from kmagic.support.formatting import (
     format_count,
     isolate_direction,
+    isolate_names,
     shorten_name,
-    shorten_names,
     to_single_line,
 )
 
@@ -72,10 +72,6 @@ def titles(matrix: ConfusionMatrix, indices: Iterable[int]) -> list[str]:
     return texts
 
 
-def _short_names(names: Sequence[str], most: int) -> list[str]:
-    return [isolate_direction(name) for name in shorten_names(names, most)]
-
-
 def confusion_samples(matrix: ConfusionMatrix, indices: Sequence[int]) -> list[Sample]:
     """Samples of a matrix as the card shows them."""
     return collect_samples(matrix.x, indices, captions(matrix, indices), titles(matrix, indices))
@@ -86,7 +82,7 @@ def worst_samples(matrix: ConfusionMatrix) -> list[Sample]:
     if not matrix.n_top_losses:
         return []
     table = matrix.top_losses(matrix.n_top_losses)
-    short = dict(zip(matrix.classes, _short_names(matrix.classes, CAPTION_NAME), strict=True))
+    short = dict(zip(matrix.classes, isolate_names(matrix.classes, CAPTION_NAME), strict=True))
     names = [[short[name] for name in table[side]] for side in ("true", "predicted")]
     below = [
         f"{true if true == predicted else f'{true} as {predicted}'}, {probability:.2f}"
@@ -103,7 +99,7 @@ def comparison_samples(comparison: Comparison, indices: Sequence[int]) -> list[S
     """Samples with the predictions of both models: "8, was 3"."""
     new, old = comparison.new.predictions, comparison.old.predictions
     below, described = [], []
-    names = _short_names(comparison.classes, CAPTION_NAME)
+    names = isolate_names(comparison.classes, CAPTION_NAME)
     for index in indices:
         true, now, before = (
             names[classes[index]] for classes in (new.true, new.predicted, old.predicted)
@@ -140,10 +136,10 @@ class InteractiveConfusion:
     def state(self) -> dict[str, Any]:
         """What the page needs from the beginning, as JSON."""
         matrix = self._matrix
-        names = _short_names(matrix.classes, NAME_LENGTH)
+        names = isolate_names(matrix.classes, NAME_LENGTH)
         return {
             "names": names,
-            "short_names": _short_names(matrix.classes, SHORT_NAME),
+            "short_names": isolate_names(matrix.classes, SHORT_NAME),
             "labels": list(matrix.labels),
             "shown": self._shown,
             "order": matrix.order,

@@ -6,7 +6,6 @@ A card is complete HTML: cells open without scripts, so they open in a saved not
 
 from __future__ import annotations
 
-import unicodedata
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,7 +54,13 @@ from kmagic.support.colour_scale import (
     colour_values,
     difference_values,
 )
-from kmagic.support.formatting import format_count, isolate_direction, shorten_name, shorten_names
+from kmagic.support.formatting import (
+    format_count,
+    isolate_direction,
+    isolate_names,
+    shorten_name,
+    text_width,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -259,8 +264,7 @@ class _ConfusionCard(_MatrixCard):
 
     def _text_rows(self) -> list[list[str]]:
         matrix, with_matrix = self.matrix, len(self.shown) <= MAX_TEXT_CLASSES
-        names = shorten_names([matrix.classes[k] for k in self.shown], ROW_NAME)
-        names = [isolate_direction(name) for name in names]
+        names = isolate_names([matrix.classes[k] for k in self.shown], ROW_NAME)
         heads = ["true \\ predicted", *names] if with_matrix else ["class"]
         rows = [[*heads, "precision", "recall", "F1", "support"]]
         for name, k in zip(names, self.shown, strict=True):
@@ -525,10 +529,10 @@ class _MultilabelCard:
         confusion = self.confusion
         first_line, *_ = confusion.describe().splitlines()
         rows = [["label", "TP", "FN", "FP", "precision", "recall", "F1"]]
-        names = shorten_names([confusion.classes[k] for k in self.shown], LABEL_NAME)
+        names = isolate_names([confusion.classes[k] for k in self.shown], LABEL_NAME)
         for name, k in zip(names, self.shown, strict=True):
             counts = [format_count(self.counts[k][cell]) for cell in ((1, 1), *MISTAKES)]
-            rows.append([isolate_direction(name), *counts, *_rates_to_text(confusion.per_class, k)])
+            rows.append([name, *counts, *_rates_to_text(confusion.per_class, k)])
         overall = [f"  {name} {value:.4f}" for name, value in confusion.overall.items()]
         return "\n".join([first_line, "", *text_table(rows), "", "All labels:", *overall])
 
@@ -676,7 +680,7 @@ def _row_html(name: str, cells: Iterable[str], metrics: Iterable[str]) -> str:
 
 def _upright(name: str) -> str:
     """The attribute of a vertical name whose characters stand upright, as Chinese ones do."""
-    wide = any(unicodedata.east_asian_width(character) in "WF" for character in name)
+    wide = any(text_width(character) > 1 for character in name)
     return ' class="km-upright"' if wide else ""
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from kmagic.display.kit.card import escape_html, image_html
 from kmagic.support.colour_scale import colour_values
-from kmagic.support.formatting import isolate_direction, shorten_names
+from kmagic.support.formatting import isolate_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,7 +108,7 @@ def epoch_confusion_state(history: ConfusionHistory | None) -> dict[str, Any] | 
         return None
     svg, width, left = epoch_confusion_svg(history)
     readable = len(history.classes) <= MAX_CELLS
-    names = [isolate_direction(n) for n in shorten_names(history.classes, 2 * NAME_LENGTH)]
+    names = isolate_names(history.classes, 2 * NAME_LENGTH)
     return {
         "epoch": history.epoch,
         "svg": svg,
@@ -126,7 +126,7 @@ def epoch_confusion_svg(history: ConfusionHistory) -> tuple[str, int, int]:
     values = pool_strongest(colour_values(history.matrix), MAX_CELLS)
     size = len(values)
     classes = history.classes if len(history.classes) <= MAX_NAMED else ()
-    names = [isolate_direction(name) for name in shorten_names(classes, NAME_LENGTH)]
+    names = isolate_names(classes, NAME_LENGTH)
     left = round(6 + CHARACTER_WIDTH * max(map(len, names))) if names else 0
     width = left + SIDE + 2
     step = SIDE / size

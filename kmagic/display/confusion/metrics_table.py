@@ -20,7 +20,7 @@ from kmagic.display.kit.card import (
     with_drawings,
 )
 from kmagic.support.downsampling import Point
-from kmagic.support.formatting import format_count
+from kmagic.support.formatting import format_count, text_width
 
 if TYPE_CHECKING:
     from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
@@ -92,14 +92,13 @@ def text_table(rows: Sequence[Sequence[str]]) -> list[str]:
         >>> text_table([["class", "F1"], ["a", "0.50"]])
         ['class    F1', 'a      0.50']
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+    widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        fills = [" " * (width - text_width(c)) for c, width in zip(row, widths, strict=True)]
+        cells = [fill + cell for fill, cell in zip(fills, row, strict=True)]
+        lines.append("  ".join([row[0] + fills[0], *cells[1:]]))
+    return lines
 
 
 def all_metrics_html(matrix: ConfusionMatrix) -> str:

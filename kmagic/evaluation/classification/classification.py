@@ -14,9 +14,9 @@ from kmagic.evaluation.classification.image_inputs import MAX_THUMBNAILS
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import (
     isolate_direction,
+    isolate_names,
     pluralize,
     shorten_name,
-    shorten_names,
     to_single_line,
 )
 from kmagic.support.messages import PYTHON, Option, Spelling, Text, render
@@ -98,15 +98,12 @@ class ImagePrediction:
     def short_names(self, limit: int) -> dict[str, str]:
         """The classes of the image, each with its name in at most ``limit`` characters."""
         true = [self.true_class.label] if self.true_class else []
-        return _short_names([*(top.label for top in self.top_classes), *true], limit)
+        labels = [*(top.label for top in self.top_classes), *true]
+        return dict(zip(labels, isolate_names(labels, limit), strict=True))
 
     def with_thumbnail(self) -> ImagePrediction:
         """The image with a thumbnail, if it can still be read."""
         return self if self.reload is None else replace(self.reload(self), reload=None)
-
-
-def _short_names(names: Sequence[str], limit: int) -> dict[str, str]:
-    return dict(zip(names, map(isolate_direction, shorten_names(names, limit)), strict=True))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -237,7 +234,8 @@ class Classification(Renderable):
         """The most frequent classes, in a sentence."""
         counts = self.counts()
         shown = list(counts)[:MAX_SUMMARIZED]
-        names = [f"{name} {counts[label]:,}" for label, name in _short_names(shown, 40).items()]
+        short = zip(shown, isolate_names(shown, 40), strict=True)
+        names = [f"{name} {counts[label]:,}" for label, name in short]
         others = len(counts) - len(names)
         if others:
             names.append(pluralize(others, "other class", "other classes"))

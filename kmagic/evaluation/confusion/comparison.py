@@ -13,10 +13,10 @@ from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import (
     format_count,
     isolate_direction,
+    isolate_names,
     join_with_and,
     pluralize,
     shorten_name,
-    shorten_names,
 )
 from kmagic.support.rendering import Renderable
 
@@ -214,7 +214,7 @@ class Comparison(Renderable):
 
     @cached_property
     def _short_names(self) -> list[str]:
-        return [isolate_direction(name) for name in shorten_names(self.classes, MAX_NAME)]
+        return isolate_names(self.classes, MAX_NAME)
 
     def _list_classes(self, indices: Sequence[int]) -> str:
         # One more name is shorter than "and 1 more".

@@ -27,9 +27,9 @@ from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import (
     format_count,
     isolate_direction,
+    isolate_names,
     list_names,
     natural_sort_key,
-    shorten_names,
 )
 from kmagic.support.messages import Option, Text
 from kmagic.support.rendering import Renderable
@@ -484,10 +484,7 @@ class ConfusedPair:
 
     def to_text(self) -> str:
         """The pair in words: "9 taken for 4: 7 of 1,009"."""
-        true, predicted = (
-            isolate_direction(name)
-            for name in shorten_names((self.true_name, self.predicted_name), MAX_NAME)
-        )
+        true, predicted = isolate_names((self.true_name, self.predicted_name), MAX_NAME)
         counts = f"{format_count(self.count)} of {format_count(self.support)}"
         return f"{true} taken for {predicted}: {counts}"
 

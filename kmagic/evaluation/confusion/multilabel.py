@@ -27,7 +27,7 @@ from kmagic.evaluation.confusion.label_arrays import (
 from kmagic.evaluation.confusion.matrix_plot import plot_labels
 from kmagic.models.model_arrays import dense_rows, sparse_rows
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import isolate_direction, shorten_names
+from kmagic.support.formatting import isolate_direction, isolate_names
 from kmagic.support.messages import Option, Text
 from kmagic.support.rendering import Renderable
 
@@ -277,11 +277,8 @@ class MultilabelConfusion(Renderable):
         """A summary with the labels of lowest F1."""
         title = f"{isolate_direction(self.name)}: " if self.name else ""
         f1 = self.per_class.f1
-        names = shorten_names(self.classes, 40)
-        worst = [
-            f"{isolate_direction(names[index])} {f1[index]:.3f}"
-            for index in np.argsort(f1, kind="stable")[:N_WORST]
-        ]
+        names = isolate_names(self.classes, 40)
+        worst = [f"{names[k]} {f1[k]:.3f}" for k in np.argsort(f1, kind="stable")[:N_WORST]]
         return f"{title}{', '.join(self._facts())}.\nLowest F1: {', '.join(worst)}."
 
     def plot(self) -> Figure:

@@ -10,6 +10,7 @@ import pytest
 
 from kmagic.display.confusion.matrix_cards import HIDDEN
 from kmagic.evaluation.confusion.confusion import confusion
+from kmagic.support.formatting import text_width
 
 from ...cards import HOSTILE, html, text
 
@@ -335,3 +336,9 @@ def test_chinese_names_and_emoji_are_upright_in_the_vertical_header():
     page = html(confusion([0, 1, 2, 3], [0, 1, 2, 2], class_names=names))
     upright = re.findall(r'<span class="km-upright"><bdi>([^<]*)', page)
     assert upright == names[:2]
+
+
+def test_columns_of_the_plain_text_are_aligned_for_wide_characters_too():
+    names = ["\u732b\u732b\u732b", "e\u0301a"]
+    shown = text(confusion([0, 1, 1, 0], [0, 1, 1, 0], class_names=names))
+    assert len(set(map(text_width, shown.splitlines()[2:5]))) == 1
