@@ -49,3 +49,16 @@ def batch_size_error(
     if not full:
         advice = f"Pass a multiple of {size:,} samples."
     return Text(start, f"{samples:,} samples, which is not a multiple of it."), Text(advice)
+
+
+def stream_batch_error(model: Any, samples: int) -> tuple[str, str] | None:
+    """What is wrong with the size of a batch of a stream, and the remedy; None if nothing."""
+    size = fixed_batch_size(model)
+    if size in (None, samples) or not is_stateful(model):
+        return None
+    fixed = f"the model is stateful and has the fixed batch size {size:,}"
+    full = f"unbatch().batch({size}, drop_remainder=True)"
+    return (
+        f"{fixed}, and a batch has {samples:,} samples.",
+        f"Use full batches only: {full} for a tf.data.Dataset.",
+    )

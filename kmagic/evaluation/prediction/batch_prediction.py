@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kmagic.data.inspection import count_batches, split_batch, stream_kind
 from kmagic.data.preparation.raw_detection import detect_raw
-from kmagic.models.fixed_batches import batch_size_error, fixed_batch_size
+from kmagic.models.fixed_batches import batch_size_error, fixed_batch_size, stream_batch_error
 from kmagic.models.model_arrays import (
     Shape,
     as_array,
@@ -70,7 +70,8 @@ def predict_outputs(
         raise EvaluationError(option="batch_size", expected="at least 1", actual=batch_size)
     if not samples:
         raise option_error("x", "is empty: nothing to predict.")
-    check_batch_size(model, samples, batch_size)
+    if error := batch_size_error(model, samples, batch_size):
+        raise EvaluationError(model_phrase(model) + error[0], error[1])
     step = batch_size or fixed_batch_size(model) or _default_batch_size(parts)
     shape = None if isinstance(arrays, dict | list) else sample_shape(model)
     results: dict[Any, NDArray[Any]] = {}
@@ -120,7 +121,9 @@ def predict_stream(
                 if not getattr(batch, "ndim", 1) or not hasattr(batch, "shape"):
                     message = f"A stream must yield batches of samples; got {safe_repr(batch)}."
                     raise EvaluationError(message, "Yield arrays with one row per sample.")
-                check_batch_size(model, int(batch.shape[0]), stream=stream)
+                if error := stream_batch_error(model, int(batch.shape[0])):
+                    message = f" cannot take these batches: {error[0]}"
+                    raise EvaluationError(model_phrase(model) + message, error[1])
             shape = sample_shape(model) if hasattr(batch, "ndim") else None
             if shape is not None and batch.ndim == len(shape) and fits_shape(batch.shape, shape):
                 message = "A stream must yield batches of samples; this one yields single samples."
@@ -217,20 +220,6 @@ class StreamPreparation:
         if self.decide(array):
             return self._data.prepare(array)
         return array if array.dtype.kind in "biuf" else x  # texts as they are
-
-
-def check_batch_size(
-    model: Any, samples: int, batch_size: int | None = None, *, stream: Any = None
-) -> None:
-    """Reject what a stateful model with a fixed batch size cannot take."""
-    error = batch_size_error(model, samples, batch_size)
-    if error is None:
-        return
-    message, remedy = error
-    if stream_kind(stream) == "tf.data.Dataset":
-        size = fixed_batch_size(model)
-        remedy = Text(f"Use x.unbatch().batch({size}, drop_remainder=True).")
-    raise EvaluationError(model_phrase(model) + message, remedy)
 
 
 def predict_batch(model: Any, batch: Any, shape: Shape | None = None) -> NDArray[Any]:

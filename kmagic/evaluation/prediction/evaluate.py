@@ -15,7 +15,6 @@ from kmagic.data.inspection import Inspection, inspect_data, split_batch, stream
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import (
     StreamPreparation,
-    check_batch_size,
     check_sample_shape,
     check_stream_ends,
     input_arrays,
@@ -27,7 +26,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
 )
 from kmagic.evaluation.prediction.model_inputs import model_inputs_for
 from kmagic.evaluation.prediction.predict import read_images
-from kmagic.models.fixed_batches import fixed_batch_size
+from kmagic.models.fixed_batches import batch_size_error, fixed_batch_size
 from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
 from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
@@ -145,7 +144,8 @@ def evaluate(
     if arrays is not None:
         check_sample_shape(model, arrays)
         batch_size = batch_size or fixed_batch_size(model)
-        check_batch_size(model, _count(arrays), batch_size)
+        if error := batch_size_error(model, _count(arrays), batch_size):
+            raise EvaluationError(model_phrase(model) + error[0], error[1])
         arrays = with_axes_of(model, arrays)
         y = dense_rows(sparse_rows(y))
         if isinstance(y, list | tuple) and len(getattr(model, "outputs", None) or ()) < 2:  # noqa: PLR2004 - for several outputs a list has one part for each

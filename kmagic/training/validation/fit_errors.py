@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from kmagic.models.fixed_batches import fixed_batch_size, is_stateful
+from kmagic.models.fixed_batches import fixed_batch_size, stream_batch_error
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
 from kmagic.support.messages import Option, Text
@@ -98,17 +98,10 @@ def explain_error(error: Exception, model: Any = None, *, was_traced: bool = Tru
     if was_traced and is_rank_error(error):
         return ErrorCause(OTHER_AXES, REMEDY)
     text, sentence = str(error), main_sentence(error)
-    size = fixed_batch_size(model)
-    if (shapes := _BATCH_SIZES.search(text)) and size and is_stateful(model):
-        sizes = {int(shapes[1]), int(shapes[3])}
-        if size in sizes:
-            (found,) = sizes - {size}
-            return ErrorCause(
-                f"the model is stateful and has the fixed batch size {size:,}, and a batch has "
-                f"{found:,} samples.",
-                f"Use full batches only: unbatch().batch({size}, drop_remainder=True) for a "
-                "tf.data.Dataset.",
-            )
+    if shapes := _BATCH_SIZES.search(text):
+        sizes, size = {int(shapes[1]), int(shapes[3])}, fixed_batch_size(model)
+        if size in sizes and (cause := stream_batch_error(model, *(sizes - {size}))):
+            return ErrorCause(*cause)
     if OTHER_WEIGHTS in text:
         return ErrorCause(
             "its optimizer was used before for other weights. A layer was unfrozen or added since "
