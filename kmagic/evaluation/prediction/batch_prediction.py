@@ -33,6 +33,9 @@ from kmagic.support.sentences import as_sentences
 MIN_BATCH, MAX_BATCH, BATCH_BYTES = 32, 256, 8_000_000  # samples, samples and input bytes
 
 
+EMPTY_STREAM = "The stream is empty: it yields no batch."
+
+
 def predict_in_batches(model: Any, x: Any, *, batch_size: int | None = None) -> NDArray[Any]:
     """The result of ``model.predict(x)``, without its overhead and without copying ``x``.
 
@@ -78,13 +81,8 @@ def predict_outputs(
     with Progress(samples, "samples predicted") as progress:
         for start in range(0, samples, step):
             stop = min(start + step, samples)
-            batch = _slice(arrays, start, stop)
-            outputs = outputs_of_batch(model, match_axes(batch, shape))
-            if not isinstance(outputs, dict):
-                several = isinstance(outputs, list | tuple)
-                outputs = dict(enumerate(outputs if several else [outputs]))
-            for key, output in outputs.items():
-                rows = np.asarray(output)
+            batch = match_axes(_slice(arrays, start, stop), shape)
+            for key, rows in _named_outputs(model, batch).items():
                 if rows.shape[:1] != (stop - start,):
                     raise EvaluationError(
                         f"The model must return one row for each of {stop - start:,} samples; got "
@@ -95,6 +93,27 @@ def predict_outputs(
                 results[key][start:stop] = rows
             progress.advance(stop - start)
     return results
+
+
+def predict_stream_outputs(
+    model: Any, stream: Any, *, steps: int | None = None
+) -> dict[Any, NDArray[Any]]:
+    """The same for a stream."""
+    prepare, batches = StreamPreparation(model), []
+    for x, _ in stream_batches(stream, steps=steps):
+        batch = prepare(x)
+        shape = sample_shape(model) if hasattr(batch, "ndim") else None
+        batches.append(_named_outputs(model, match_axes(batch, shape)))
+    if not batches:
+        raise EvaluationError(EMPTY_STREAM)
+    return {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
+
+
+def _named_outputs(model: Any, batch: Any) -> dict[Any, NDArray[Any]]:
+    outputs = outputs_of_batch(model, batch)
+    if not isinstance(outputs, dict):
+        outputs = dict(enumerate(outputs if isinstance(outputs, list | tuple) else [outputs]))
+    return {key: np.asarray(output) for key, output in outputs.items()}
 
 
 def predict_stream(
@@ -135,7 +154,7 @@ def predict_stream(
         if y is not None and len(outputs) == 1:
             labels.append(np.asarray(dense_rows(sparse_rows(outputs[0]))))
     if not rows[0]:
-        raise EvaluationError("The stream is empty: it yields no batch.")
+        raise EvaluationError(EMPTY_STREAM)
     if not labels:
         return [np.concatenate(predicted) for predicted in rows], None
     return [np.concatenate(predicted) for predicted in rows], np.concatenate(labels)

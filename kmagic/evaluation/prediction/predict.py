@@ -24,6 +24,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
     predict_in_batches,
     predict_outputs,
     predict_stream,
+    predict_stream_outputs,
     to_arrays,
 )
 from kmagic.evaluation.prediction.model_inputs import ModelInputs, model_inputs_for
@@ -92,7 +93,7 @@ def predict(
     inputs = model_inputs_for(model, x)
     names = None if class_names is None else parse_class_names(class_names)[1]
     if len(getattr(model, "outputs", None) or ()) > 1 and inputs.x is not None:
-        return _predict_outputs(model, inputs, batch_size, name)
+        return _predict_outputs(model, inputs, batch_size, steps, name)
     if inputs.x is None:
         size = fixed_batch_size(model) or batch_size or IMAGE_BATCH
         rows, inputs = _predict_images(model, inputs, size)
@@ -242,10 +243,13 @@ def _note(model: Any) -> str:
 
 
 def _predict_outputs(
-    model: Any, inputs: ModelInputs, batch_size: int | None, name: str
+    model: Any, inputs: ModelInputs, batch_size: int | None, steps: int | None, name: str
 ) -> MultiOutputPredictions:
     """One array per output, all from one pass over the samples."""
-    outputs = predict_outputs(model, to_arrays(model, inputs.x), batch_size=batch_size)
+    if (arrays := to_arrays(model, inputs.x)) is None:
+        outputs = predict_stream_outputs(model, inputs.x, steps=steps)
+    else:
+        outputs = predict_outputs(model, arrays, batch_size=batch_size)
     if 0 in outputs:
         outputs = dict(zip(map(str, model.output_names), outputs.values(), strict=True))
     arrays = {}

@@ -150,6 +150,7 @@ def test_several_outputs_of_a_stream():
     both = keras.Model(inputs, {"a": keras.layers.Dense(2)(inputs), "b": inputs * 2})
     stream = SHUFFLED.map(lambda x, y: (x, {"a": y, "b": y}))
     assert kmagic.predict(both, stream)["b"].shape == (60, 4)
+    assert kmagic.predict(both, stream.repeat(), steps=2)["b"].shape == (14, 4)
 
 
 # --- sparse matrices ------------------------------------------------------------------------------
