@@ -733,7 +733,9 @@ class StackWriter(ModelWriter):
     def write_model(self, statements: tuple[Statement, ...], graph: Graph, variable: str) -> None:
         """Write a stack."""
         scope = self.scope
-        scope.flow, scope.current = variable, (TensorCode(variable),)
+        is_taken = variable in spec_survey.defined_names(statements)
+        scope.flow = scope.frame.new_name("stack") if is_taken else variable
+        scope.current = (TensorCode(scope.flow),)
         self.write(statements)
         listed = list(takewhile(_can_be_listed, scope.body))
         layers = [line.layer for line in listed if isinstance(line, StackCall)]
@@ -745,7 +747,9 @@ class StackWriter(ModelWriter):
             Compound(line.head, line.body) if isinstance(line, StackLoop) else str(line)
             for line in scope.body[len(listed) :]
         )
-        scope.body = [*others, f"{variable} = {model}", *rest]
+        scope.body = [*others, f"{scope.flow} = {model}", *rest]
+        if is_taken:
+            scope.body.append(f"{variable} = {scope.flow}")
 
     def _residual(self, spec: ResidualSpec) -> None:
         self.write(spec.body)  # which has no layers

@@ -14,11 +14,9 @@ from kmagic.language import expressions, format_spec, parse
 from kmagic.language.graph import Graph
 from kmagic.language.graph_statements import GraphStatements
 from kmagic.language.spec import (
-    BlockSpec,
     Expr,
     LiteralValue,
     ModelSpec,
-    NestedSpec,
     NotebookValue,
     Span,
     Statement,
@@ -37,7 +35,7 @@ from kmagic.models.codegen.program_state import (
     Unstructured,
 )
 from kmagic.models.codegen.source_layout import call, render_source
-from kmagic.models.codegen.spec_survey import free_names, statements_in
+from kmagic.models.codegen.spec_survey import defined_names, free_names, statements_in
 from kmagic.models.global_settings import settings_code
 from kmagic.support.keras_import import keras
 
@@ -152,12 +150,8 @@ def _written(
     is_flat: bool = False,
 ) -> ProgramState:
     """The state of a program once its model is written."""
-    own = {
-        statement.name
-        for statement in statements_in(statements, inner=True)
-        if isinstance(statement, BlockSpec | NestedSpec)
-    }
-    scope = CodeScope(CodeFrame(RESERVED | free | own | {name}), context.names)
+    names = RESERVED | free | defined_names(statements) | {name}
+    scope = CodeScope(CodeFrame(names), context.names)
     scope.declare(statements)
     scope.choose_flow()
     state = ProgramState(context, graph, scope, shapes, is_flat=is_flat)

@@ -53,6 +53,12 @@ def statements_in(statements: Iterable[Statement], *, inner: bool = False) -> It
             yield from statements_in(nested, inner=inner)
 
 
+def defined_names(statements: Iterable[Statement]) -> set[str]:
+    """The names of all blocks and nested models."""
+    found = statements_in(statements, inner=True)
+    return {part.name for part in found if isinstance(part, BlockSpec | NestedSpec)}
+
+
 def output_names(statements: Iterable[Statement]) -> frozenset[str]:
     """The names that a scope gives to outputs."""
     return frozenset(

@@ -244,6 +244,20 @@ model.add(layers.Dense(2))
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "block net(u):\n  dense {u}\ninput 4\nnet 3\nnet 4",
+        "model net:\n  input 4\n  dense 4\ninput 4\ndense 4 * 2\nnet\ndense 2",
+    ],
+)
+def test_a_stack_may_have_the_name_of_its_block_or_nested_model(text: str) -> None:
+    scope: dict[str, Any] = {}
+    exec(keras_program(text, name="net"), scope)  # noqa: S102 - as above
+    built = build_model(text, {})
+    assert [w.shape for w in scope["net"].weights] == [w.shape for w in built.weights]
+
+
 def test_blocks_loops_and_residuals_keep_their_structure() -> None:
     text = """\
 block res(filters, strides=1):
