@@ -222,6 +222,8 @@ class _PlanReader:
 
     def _function_step(self, call: KerasCall) -> PlanStep:
         word, function, inputs, kwargs = _ops_call(call)
+        if function is keras.ops.get_item and isinstance(kwargs.get("key"), list):
+            kwargs["key"] = tuple(kwargs["key"])  # Keras reads a list alike, which files contain
         args = [Arg(self._value(value)) for value in _one_by_one(function, inputs)]
         args += [
             Arg(self._value(value), name) for name, value in kwargs.items() if keras_tensors(value)
