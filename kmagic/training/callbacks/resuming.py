@@ -1,7 +1,7 @@
 """Continuing an earlier run, and callbacks that continue its count.
 
-Keras's callbacks start counting epochs with each fit. In a resumed run the count follows from the
-record of the earlier epochs; only the best epoch's weights have to be kept.
+Keras's callbacks start counting epochs with each fit. In a resumed run they first see the earlier
+epochs in its record; only the best epoch's weights have to be kept.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import csv
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import keras
@@ -17,7 +18,6 @@ import keras
 from kmagic.support.model_registry import record_for
 from kmagic.support.regular_files import file_problem
 from kmagic.training.callbacks.checkpoint import Checkpoint
-from kmagic.training.callbacks.recording_callbacks import learning_rate
 from kmagic.training.fit_options import FitOptions
 from kmagic.training.run.training_run import Epoch, TrainingRun
 
@@ -78,19 +78,19 @@ def best_before(
     run: TrainingRun, model: keras.Model, checkpoint: Checkpoint | None
 ) -> BestWeights | None:
     """The best weights of the run that this one continues, if they are still known."""
-    if not run.log:
+    monitored = [epoch for epoch in run.log if run.monitor in epoch.logs]
+    best = min(monitored, key=lambda epoch: epoch.logs[run.monitor], default=None)
+    if best is None:
         return None
-    before = count_epochs(run.log, run.monitor)
     kept: BestWeights | None = record_for(model).best
-    if kept is not None and (kept.epoch, kept.value) == (before.epoch, before.best):
+    value = best.logs[run.monitor]
+    if kept is not None and (kept.epoch, kept.value) == (best.number, value):
         return kept
     weights = checkpoint.best_weights(model) if checkpoint is not None else None
-    if weights is None or before.best is None:
-        return None
-    return BestWeights(before.epoch, before.best, weights)
+    return None if weights is None else BestWeights(best.number, value, weights)
 
 
-# --- counting epochs ----------------------------------------------------------------------------
+# --- callbacks that continue --------------------------------------------------------------------
 
 
 class BestWeights(NamedTuple):
@@ -101,46 +101,26 @@ class BestWeights(NamedTuple):
     weights: list[Any]
 
 
-class EpochCount(NamedTuple):
-    """The lowest value of a metric, its epoch, and the epochs since then or since a reset."""
+def _replay(callback: Any, log: Sequence[Epoch]) -> None:
+    """Let a callback of Keras's see earlier epochs, without a model that it could change.
 
-    best: float | None
-    epoch: int
-    wait: int
-
-
-def count_epochs(
-    log: Sequence[Epoch], monitor: str, *, min_delta: float = 0.0, rate: float | None = None
-) -> EpochCount:
-    """Count epochs without progress, as Keras's callbacks do: progress is more than ``min_delta``.
-
-    With ``rate``, the learning rate after the last epoch, the count is reset where the rate fell.
-
-    Example:
-        >>> log = [Epoch(n, {"loss": loss}, 1.0) for n, loss in enumerate([3.0, 2.0, 2.5], 1)]
-        >>> count_epochs(log, "loss")
-        EpochCount(best=2.0, epoch=2, wait=1)
+    If they used up its patience, it starts again in full.
     """
-    best, best_epoch, wait = None, 0, 0
-    rates = [epoch.learning_rate for epoch in log[1:]] + [rate]
-    for epoch, next_rate in zip(log, rates, strict=False):  # without epochs there is one rate
-        value = epoch.logs.get(monitor)
-        if value is None:
-            continue
-        wait += 1
-        if best is None or value + min_delta < best:
-            best, best_epoch, wait = value, epoch.number, 0
-        before = epoch.learning_rate
-        if rate is not None and before is not None and next_rate is not None and next_rate < before:
-            wait = 0
-    return EpochCount(best, best_epoch, wait)
+    model, rates = callback.model, (epoch.learning_rate for epoch in log)
+    optimizer = SimpleNamespace(learning_rate=next(filter(None, rates), 1.0))
+    callback.set_model(SimpleNamespace(optimizer=optimizer, metrics=[], get_weights=list))
+    for epoch in log:
+        if callback.monitor in epoch.logs:
+            callback.on_epoch_end(epoch.number - 1, dict(epoch.logs))
+    callback.set_model(model)
+    callback.wait = callback.wait if callback.wait < callback.patience else 0
 
 
 class ResumableEarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[misc] # as above
     """Keras's EarlyStopping that continues an earlier run.
 
-    If the earlier epochs used up the patience, it starts again in full. If the best epoch's
-    weights are to be restored but nobody kept them, the best epoch is chosen from the new ones.
+    If the best epoch's weights are to be restored but nobody kept them, the best epoch is chosen
+    from the new ones.
     """
 
     def __init__(
@@ -155,15 +135,14 @@ class ResumableEarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[mis
     def on_train_begin(self, logs: object = None) -> None:
         """Continue counting."""
         super().on_train_begin(logs)
-        before = count_epochs(self._log, self.monitor)
-        if before.best is None:
-            return
-        self.best, self.wait = before.best, before.wait if before.wait < self.patience else 0
-        if self.restore_best_weights and self._best_known is not None:
-            self.best, self.best_epoch = self._best_known.value, self._best_known.epoch - 1
-            self.best_weights = self._best_known.weights
-        elif self.restore_best_weights:
-            self.best, self.lost_epoch = None, before.epoch
+        _replay(self, self._log)
+        self.stopped_epoch = 0
+        if self.restore_best_weights and self.best is not None:
+            self.best_weights = None
+            if self._best_known is None:
+                self.best, self.lost_epoch = None, self.best_epoch + 1
+            else:
+                self.best_weights = self._best_known.weights
 
     @property
     def best_seen(self) -> BestWeights | None:
@@ -183,10 +162,7 @@ class ResumableReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau):  # type: ig
     def on_train_begin(self, logs: object = None) -> None:
         """Continue counting."""
         super().on_train_begin(logs)
-        delta, rate = abs(self.min_delta), learning_rate(self.model)
-        before = count_epochs(self._log, self.monitor, min_delta=delta, rate=rate)
-        if before.best is not None:
-            self.best, self.wait = before.best, before.wait if before.wait < self.patience else 0
+        _replay(self, self._log)
 
 
 class ResumableCSVLogger(keras.callbacks.CSVLogger):  # type: ignore[misc] # as above
