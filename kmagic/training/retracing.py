@@ -71,12 +71,9 @@ def reset_functions(model: Any) -> None:
 
 def _count_axes(data: Any) -> tuple[int, ...] | None:
     """The number of axes of each array; None if it is unknown."""
-    if hasattr(data, "element_spec"):
-        return _count_axes(data.element_spec)
-    if isinstance(data, tuple | list) and data and hasattr(data[0], "element_spec"):
-        return _count_axes(data[0].element_spec)
     axes = []
-    for leaf in keras.tree.flatten(data):
+    parts = (getattr(leaf, "element_spec", leaf) for leaf in keras.tree.flatten(data))
+    for leaf in keras.tree.flatten(list(parts)):
         if leaf is None:
             continue
         shape = getattr(leaf, "shape", None)

@@ -82,15 +82,11 @@ class RunHistory(Renderable):
 
     def variable_heads(self) -> dict[str, str]:
         """The column of each variable; those whose values differ come first."""
-        values: dict[str, list[Any]] = {}
-        for run in self.runs.values():
-            for name in run.variables:
-                values.setdefault(name, [])
-        for name, column in values.items():
-            column += [run.variables.get(name) for run in self.runs.values()]
-        names = sorted(values, key=lambda name: len(set(map(repr, values[name]))) == 1)
+        runs = list(self.runs.values())
+        names = list(dict.fromkeys(name for run in runs for name in run.variables))
+        names.sort(key=lambda name: len({repr(run.variables.get(name)) for run in runs}) == 1)
         taken = {"run", "model", "status", "epochs", "best_epoch", "seconds", "note"}
-        taken |= {key for run in self.runs.values() for key in metrics_at_best(run)}
+        taken |= {key for run in runs for key in metrics_at_best(run)}
         return {name: f"{{{name}}}" if name in taken else name for name in names}
 
     def __repr__(self) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import starmap
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -39,7 +41,6 @@ from kmagic.models.model_arrays import (
 )
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import (
-    format_shape,
     join_with_and,
     list_names,
     pluralize,
@@ -49,6 +50,7 @@ from kmagic.support.messages import Option, Text
 from kmagic.training.validation.label_checks import (
     MAX_VALUES,
     class_weight_advice,
+    shape_text,
     split_advice,
     target_advice,
 )
@@ -94,11 +96,8 @@ class CompileChoice:
         return f"adam, loss={loss}, metrics={self.metric}"
 
 
-class DataProblem(NamedTuple):
-    """Data that cannot be trained on."""
-
-    message: str
-    remedy: str
+data_problem = partial(Advice, "unsuitable-data")
+"""Data that cannot be trained on: a message and a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,24 +170,22 @@ def _only_array(model: Any, values: Any, side: Side = "inputs") -> Any:
     return parts[0].array if len(parts) == 1 else None
 
 
-def data_errors(model: Any, data: Inspection) -> list[DataProblem]:
+def data_errors(model: Any, data: Inspection) -> list[Advice]:
     """What is wrong with the data for a compiled model, which is evaluated on it."""
     errors = list(_array_errors(model, data, ""))
     return errors or _fatal(target_advice(read_model_graph(model), data, is_trained=True))
 
 
-def _fatal(advice: Iterable[Advice]) -> list[DataProblem]:
+def _fatal(advice: Iterable[Advice]) -> list[Advice]:
     """Advice about data that Keras cannot train on, or only to nan or on something else."""
-    return [
-        DataProblem(item.message, item.remedy) for item in advice if item.code != "raw-pictures"
-    ]
+    return [item for item in advice if item.code != "raw-pictures"]
 
 
-def join_errors(errors: Sequence[DataProblem]) -> tuple[str, str]:
+def join_errors(errors: Sequence[Advice]) -> tuple[str, str]:
     """All messages as one text, and all remedies as one."""
-    messages, remedies = zip(*errors, strict=True)
-    text = " " + messages[0] if len(errors) == 1 else "".join(f"\n  - {text}" for text in messages)
-    return text, " ".join(dict.fromkeys(remedies))
+    text = "".join(f"\n  - {error.message}" for error in errors)
+    remedies = dict.fromkeys(error.remedy for error in errors)
+    return text if len(errors) > 1 else f" {errors[0].message}", " ".join(remedies)
 
 
 class BuiltModelCheck(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
@@ -213,7 +210,7 @@ class BuiltModelCheck(keras.callbacks.Callback):  # type: ignore[misc] # Keras i
             _raise_for(self._name, _fatal(advice))
 
 
-def _raise_for(name: str, errors: Sequence[DataProblem]) -> None:
+def _raise_for(name: str, errors: Sequence[Advice]) -> None:
     if errors:
         text, remedy = join_errors(errors)
         message = f"{name} cannot be trained on this data:{text}"
@@ -223,7 +220,7 @@ def _raise_for(name: str, errors: Sequence[DataProblem]) -> None:
 # --- arrays -------------------------------------------------------------------------------------
 
 
-def _array_errors(model: Any, data: Inspection, where: str) -> Iterator[DataProblem]:
+def _array_errors(model: Any, data: Inspection, where: str) -> Iterator[Advice]:
     """What is wrong with the arrays of x, y and weights, whatever the loss; ``where`` they are."""
     arrays = {}
     sides = (("x", data.x), ("y", data.y), ("sample_weight", data.sample_weight))
@@ -231,7 +228,7 @@ def _array_errors(model: Any, data: Inspection, where: str) -> Iterator[DataProb
         for part in match_arrays(model, values, "inputs" if letter == "x" else "outputs"):
             if (array := part.array) is not None:
                 arrays[letter + part.label[1:]] = array
-    yield from map(DataProblem._make, structure_errors(model, data.x, data.y))
+    yield from starmap(data_problem, structure_errors(model, data.x, data.y))
     yield from _length_errors(data, arrays, where)
     yield from _shape_errors(model, data.x, where)
     for label, array in arrays.items():
@@ -241,23 +238,21 @@ def _array_errors(model: Any, data: Inspection, where: str) -> Iterator[DataProb
         yield from _nan_errors(label + where, array, is_stream=data.is_stream)
 
 
-def _length_errors(
-    data: Inspection, arrays: Mapping[str, Any], where: str
-) -> Iterator[DataProblem]:
+def _length_errors(data: Inspection, arrays: Mapping[str, Any], where: str) -> Iterator[Advice]:
     lengths = {label: len(array) for label, array in arrays.items()}
     if not data.is_stream and not data.is_complete and lengths:  # the head of a sparse matrix
         lengths[next(iter(lengths))] = data.samples or 0
     first = next(iter(lengths), "")
     for label, length in lengths.items():
         if length != lengths[first]:
-            yield DataProblem(
+            yield data_problem(
                 f"{first}{where} has {lengths[first]:,} samples but {label} has {length:,}.",
                 "Pass one entry per sample in both, in the same order.",
             )
             return
 
 
-def _shape_errors(model: Any, x: Any, where: str) -> Iterator[DataProblem]:
+def _shape_errors(model: Any, x: Any, where: str) -> Iterator[Advice]:
     for part in match_arrays(model, x):
         array = part.array
         expected = getattr(part.tensor, "shape", None)
@@ -267,14 +262,14 @@ def _shape_errors(model: Any, x: Any, where: str) -> Iterator[DataProblem]:
             yield from _rank_errors(model, array, part.label + where)
         elif not fits_shape(array.shape[1:], expected[1:]):
             input_name = f"input {part.name}" if part.name else "input"
-            yield DataProblem(
-                f"its {input_name} expects {_shape_text(expected[1:])} per sample, but "
-                f"{part.label}{where} has {_shape_text(array.shape[1:])}.",
+            yield data_problem(
+                f"its {input_name} expects {shape_text(expected[1:])} per sample, but "
+                f"{part.label}{where} has {shape_text(array.shape[1:])}.",
                 _reshape_remedy(model, part.tensor, array.shape[1:]),
             )
 
 
-def _rank_errors(model: Any, array: Any, subject: str) -> Iterator[DataProblem]:
+def _rank_errors(model: Any, array: Any, subject: str) -> Iterator[Advice]:
     """For a Sequential model without an input shape: whether its first layer takes the rank."""
     if not isinstance(model, keras.Sequential) or model.built or not model.layers:
         return
@@ -284,9 +279,9 @@ def _rank_errors(model: Any, array: Any, subject: str) -> Iterator[DataProblem]:
         return
     word = snake_case(type(model.layers[0]).__name__)
     shape = _code_shape((*array.shape[1:], *(1,) * (rank - array.ndim)))
-    yield DataProblem(
+    yield data_problem(
         f"its first layer, {word}, expects samples of {pluralize(rank - 1, 'axis', 'axes')}, but "
-        f"{subject} has {_shape_text(array.shape[1:])}.",
+        f"{subject} has {shape_text(array.shape[1:])}.",
         f"If the last axis is missing, start the model with `input {shape}`, or pass x[..., None]."
         if rank - array.ndim == 1
         else f"Reshape x to such samples, for example to {shape}.",
@@ -307,7 +302,7 @@ def _reshape_remedy(model: Any, tensor: Any, received: tuple[int, ...]) -> str:
     if len(sizes) == len(expected) and prod(sizes) == prod(received):
         new_shape = ", ".join(map(str, sizes))
         return f"Write x.reshape(-1, {new_shape})" + f", or {as_it_is}" * bool(as_it_is) + "."
-    wanted = f"give x the shape {_shape_text(expected).removeprefix('shape ')} per sample"
+    wanted = f"give x the shape {shape_text(expected).removeprefix('shape ')} per sample"
     if as_it_is:
         return f"Write {as_it_is}, or {wanted}."
     if as_image:
@@ -319,34 +314,30 @@ def _code_shape(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "1"
 
 
-def _shape_text(shape: Sequence[int | None]) -> str:
-    return f"shape {format_shape(shape)}" if len(shape) else "a single number"
-
-
-def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Iterator[DataProblem]:
+def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Iterator[Advice]:
     """Values that are not real numbers."""
     if array.dtype.kind in "biuf":
         return
     kind, first = array.dtype.kind, array.reshape(-1)[0]
     dtypes = [tensor.dtype for tensor in getattr(model, "inputs", None) or ()]
     if kind == "c" and not any(dtype.startswith("complex") for dtype in dtypes):
-        yield DataProblem(
+        yield data_problem(
             f"{label} contains complex numbers, of which Keras drops the imaginary part.",
             f"Pass the real part, {label.partition(' ')[0]}.real, or both parts as features.",
         )
     elif kind in "Mm":
-        yield DataProblem(
+        yield data_problem(
             f"{label} contains dates, but a model expects numbers.",
             "Convert them, for example to days: (dates - dates.min()) / numpy.timedelta64(1, 'D').",
         )
     elif isinstance(first, str | bytes) and not is_input:
-        yield DataProblem(
+        yield data_problem(
             f"the labels are texts such as {_shown(first)}, but a loss expects numbers.",
             "Number them: `classes, y = numpy.unique(y, return_inverse=True)`.",
         )
     elif isinstance(first, str | bytes):
         if dtypes and "string" not in dtypes:
-            yield DataProblem(
+            yield data_problem(
                 f"{label} contains texts such as {_shown(first)}, but the model expects numbers.",
                 "Encode them: start the model with a text_vectorization layer, or load them with "
                 "kmagic.load_data.",
@@ -363,7 +354,7 @@ def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Itera
                 f"pandas.DataFrame({label.partition(' ')[0]}).apply(pandas.to_numeric, "
                 "errors='coerce').fillna(0).to_numpy()."
             )
-        yield DataProblem(
+        yield data_problem(
             f"{label} is an array of objects (type {join_with_and(kinds)}), but a model expects "
             "numbers.",
             remedy,
@@ -383,7 +374,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[DataProblem]:
+def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[Advice]:
     """Whether there are nan or inf; a sum finds them, because it is nan or inf as well."""
     if array.dtype.kind not in "fc":
         return
@@ -396,7 +387,7 @@ def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[DataProb
         return
     row = int(np.argmin(finite)) * sample_step(array)
     use = f"use numpy.nan_to_num({label.partition(' ')[0]})"
-    yield DataProblem(
+    yield data_problem(
         f"{label} contains nan or inf, first in sample {row:,}, so the loss would be nan as well.",
         f"Remove those samples{' from the stream' if is_stream else ''}, or {use}.",
     )

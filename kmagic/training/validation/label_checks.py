@@ -81,7 +81,7 @@ class OutputLabels(NamedTuple):
     @property
     def proper_labels(self) -> str:
         """A remedy that is always true."""
-        wanted = f"labels of {_shape_text(self.expected)}" if self.expected else "one label"
+        wanted = f"labels of {shape_text(self.expected)}" if self.expected else "one label"
         return f"Give each sample {wanted}."
 
     @property
@@ -210,10 +210,10 @@ def _shape_problem(target: OutputLabels) -> Advice | None:
         return None
     how = f"and {name} compares them value by value"
     if name == SPARSE:
-        how = f"for which {name} expects labels of {_shape_text(expected)}"
+        how = f"for which {name} expects labels of {shape_text(expected)}"
     message = (
-        f"{target.label} has {_shape_text(received)} per sample, but the model's output has "
-        f"{_shape_text(target.output[1:])}, {how}."
+        f"{target.label} has {shape_text(received)} per sample, but the model's output has "
+        f"{shape_text(target.output[1:])}, {how}."
     )
     return target.advice("target-shape", message, _shape_remedy(target, received))
 
@@ -252,7 +252,8 @@ def compares_by_element(loss: Any) -> bool:
     )
 
 
-def _shape_text(shape: Shape) -> str:
+def shape_text(shape: Sequence[int | None]) -> str:
+    """The shape of one sample, for a message."""
     return f"shape {format_shape(shape)}" if shape else "one value"
 
 

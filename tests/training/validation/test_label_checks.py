@@ -247,7 +247,8 @@ def test_rounded_probabilities_are_targets_of_a_binary_loss():
 )
 def test_a_remedy_for_an_evaluation_does_not_change_the_model(last, loss, y, remedy):
     net = model(f"input 4\n{last}", loss)
-    ((_, shown),) = data_errors(net, inspect_data(X, y))
+    (problem,) = data_errors(net, inspect_data(X, y))
+    shown = problem.remedy
     assert shown.startswith(remedy)
 
 
