@@ -186,8 +186,8 @@ def load_keras_encoding(name: str, options: LoadOptions) -> tuple[TextEncoding |
     """The encoding of IMDB or Reuters; or None, why the words are unknown, and what to do."""
     try:
         ranks = _keras_word_index(name)
-    except (NotCachedError, DataError) as error:
-        return None, f"The words of {name} are unknown: {error}"
+    except DataError as error:
+        return None, str(error)
     return from_word_index(ranks, **options.text_encoding), ""
 
 
@@ -199,10 +199,7 @@ def create_encoding(words: Any, options: LoadOptions, rows: NDArray[Any]) -> Tex
     if isinstance(words, Mapping):
         ranks = _checked_ranks(words, Text(Option("words")))
     elif isinstance(words, str) and words in WORD_INDEX_FILES:
-        try:
-            ranks = _keras_word_index(words)
-        except NotCachedError as error:
-            raise DataError(f"The words of {words} are unknown: {error}") from error
+        ranks = _keras_word_index(words)
     elif isinstance(words, str | os.PathLike):
         ranks = _read_word_index(existing_path(os.fspath(words)))
     else:
@@ -220,8 +217,9 @@ def _keras_word_index(name: str) -> Mapping[str, int]:
     """Word and rank, from Keras's cache; Keras downloads the file if it is missing."""
     file = WORD_INDEX_FILES[name]
     path = path_of(file)
+    unknown = f"The words of {name} are unknown: "
     if path.exists():  # read here, since Keras deletes a file that is not the expected one
-        return _read_word_index(path, "Move it away, and Keras downloads it again.")
+        return _read_word_index(path, unknown, "Move it away, and Keras downloads it again.")
 
     def load() -> Mapping[str, int]:
         load_keras()
@@ -231,17 +229,15 @@ def _keras_word_index(name: str) -> Mapping[str, int]:
     try:
         return load_through_keras([file], load)
     except NotCachedError as error:
-        message = f"{error}. {short_download_remedy([file])}"
-        raise NotCachedError(message) from error
+        raise DataError(f"{unknown}{error}. {short_download_remedy([file])}") from error
 
 
-def _read_word_index(path: Path, remedy: str = "") -> Mapping[str, int]:
+def _read_word_index(path: Path, before: str = "", remedy: str = "") -> Mapping[str, int]:
+    name = f"{before}{show_path(path)}"
     try:
-        return _checked_ranks(parse_json(path.read_bytes()), show_path(path), remedy)
+        return _checked_ranks(parse_json(path.read_bytes()), name, remedy)
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{show_path(path)} cannot be read as a word index: {error}.", remedy
-        ) from error
+        raise DataError(f"{name} cannot be read as a word index: {error}.", remedy) from error
 
 
 MAX_RANK = 10_000_000
@@ -250,19 +246,12 @@ MAX_RANK = 10_000_000
 
 def _checked_ranks(ranks: Any, name: str | Text, remedy: str = "") -> Mapping[str, int]:
     items = ranks.items() if isinstance(ranks, Mapping) else ()
-    if not items or not all(
-        isinstance(word, str) and type(rank) is int and rank > 0 for word, rank in items
-    ):
-        raise DataError(
-            Text(name, " is not a word index: it must map words to their ranks, counted from 1."),
-            remedy,
-        )
-    largest = max(ranks.values())
-    if largest > MAX_RANK:
-        raise DataError(
-            Text(name, f" is not a word index: ranks must be at most {MAX_RANK:,}; got {largest}."),
-            remedy,
-        )
+    is_valid = (
+        isinstance(word, str) and type(rank) is int and 0 < rank <= MAX_RANK for word, rank in items
+    )
+    if not items or not all(is_valid):
+        must = f" is not a word index: it must map words to their ranks, 1 to {MAX_RANK:,}."
+        raise DataError(Text(name, must), remedy)
     return dict(items)
 
 

@@ -171,7 +171,7 @@ def test_rows_of_one_length_keep_it() -> None:
         ("nowhere.json", "no file or folder nowhere.json"),
         (
             {"film": 0},
-            "words= is not a word index: it must map words to their ranks, counted from 1",
+            "words= is not a word index: it must map words to their ranks, 1 to 10,000,000",
         ),
         ({}, "words= is not a word index"),
         (

@@ -182,7 +182,7 @@ def test_the_word_index_is_the_file_that_keras_fetches(
 
 def test_ranks_and_lengths_beyond_the_memory_are_refused():
     rows = ([[1, 2, 3], [2, 3, 4]] * 4, [0, 1] * 4)
-    with pytest.raises(DataError, match="ranks must be at most 10,000,000"):
+    with pytest.raises(DataError, match="must map words to their ranks, 1 to 10,000,000"):
         load_data(rows, words={"a": 10**12})
     with pytest.raises(DataError, match="of memory"):
         load_data((["a film", "a book"] * 4, [0, 1] * 4), maxlen=10**13)
