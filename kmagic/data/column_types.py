@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -17,10 +18,10 @@ from pandas.api import types
 from kmagic.data.load_options import LoadOptions, leave_out
 from kmagic.data.paths import looks_like_files
 from kmagic.data.preparation.cell_format import (
+    BOOLEANS,
     MAX_EVIDENCE,
     MISSING_WORDS,
     CellFormat,
-    DecimalEvidence,
     decimal_evidence,
     is_numeric,
     read_booleans,
@@ -32,6 +33,7 @@ from kmagic.support.messages import Option, Part, Text
 
 ALWAYS_CATEGORIES = 20  # different words up to which a column is always a category
 MIN_SHARE = 0.8  # of numbers in a column, for a few unknown words to stand for no value
+MAX_MISSING = 3  # such words, for example "missing" in several spellings
 WORDS_PER_TEXT = 3  # on average, for cells to be texts
 _OTHER = {".": ",", ",": "."}
 _SIGN_NAMES = {".": "point", ",": "comma"}
@@ -101,211 +103,179 @@ def type_columns(frame: Any, options: LoadOptions, delimiter: str = "") -> Colum
         delimiter: What separates the cells of its file.
     """
     table = ColumnTypes(frame.copy(deep=False))
-    numbers = frame.select_dtypes(np.number, exclude=[np.complexfloating, np.timedelta64])
-    lowest = dict(numbers.min())
-    empty = numbers.isna().sum()
-    table.missing = {name: Counter({"": count}) for name, count in empty.items() if count}
-    words_of: dict[str, Any] = {
-        name: frame[name]
-        for name, dtype in frame.dtypes.items()
-        if name not in lowest and not (types.is_bool_dtype(dtype) or _is_date_type(dtype))
-    }
-    written = {name: _written(cells) for name, cells in words_of.items()}
-    evidence = {name: decimal_evidence(words) for name, words in written.items()}
-    usual = _usual_decimal(evidence.values())
-    if delimiter and not usual and numbers.dtypes.eq(np.float64).any():
+    columns = [_Column(name, table, options) for name in frame.columns]
+    signs = Counter(sign for column in columns for sign in column.signs())
+    usual = signs.most_common(1)[0][0] if signs else ""
+    if delimiter and not usual and frame.dtypes.eq(np.float64).any():
         usual = "."  # as pandas read them
-    for name in frame.columns:
-        column = _Column(name, table, options)
-        if name in words_of:
-            column.read_text(words_of[name], written[name], evidence[name], usual, delimiter)
-        elif _is_date_type(frame[name].dtype):
-            table.dates.append(name)
-        else:
-            column.read_numbers(lowest.get(name))
+    for column in columns:
+        column.read(usual, delimiter)
     return table
 
 
-def _is_date_type(dtype: Any) -> bool:
-    return types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype)
-
-
-def _written(cells: Any) -> list[str]:
-    """The words of a column; of a long one, those that are not written as in Python, and some."""
-    words = cells[[isinstance(cell, str) for cell in cells.tolist()]].drop_duplicates()
-    if len(words) > MAX_EVIDENCE:
-        is_other = pd.to_numeric(words, errors="coerce").isna()
-        words = pd.concat([words[is_other][:MAX_EVIDENCE], words[~is_other][:MAX_EVIDENCE]])
-    return sorted(words.tolist())
-
-
-def _usual_decimal(columns: Iterable[DecimalEvidence]) -> str:
-    """The decimal sign that most columns show; "" if none does."""
-    signs = Counter(
-        sign
-        for column in columns
-        for sign, seen in ((".", column.point), (",", column.comma))
-        if seen
-    )
-    return signs.most_common(1)[0][0] if signs else ""
-
-
 class _Column:
-    """One column while its type is found."""
+    """One column while its type is found.
+
+    Attributes:
+        cells: Its cells.
+        kind: "date", "number", "text", which is to be examined, or "other".
+        written: For text, the words that are not written as in Python, and some others.
+        evidence: What they show about the decimal sign.
+        format: How the cells are written, as far as it is known.
+    """
 
     def __init__(self, name: str, table: ColumnTypes, options: LoadOptions) -> None:
         self.name = name
         self.table = table
         self.options = options
+        self.cells = table.frame[name]
+        self.kind = _kind_of(self.cells.dtype)
+        self.written = self._examine() if self.kind == "text" else []
+        self.evidence = decimal_evidence(self.written)
         given = options.na_values or ()
         keeps = given == ("none",)
-        self.format = CellFormat(
+        self.format = table.formats[name] = CellFormat(
             thousands=options.thousands or "",
             missing=() if keeps else tuple(map(str, given)),
             keep_words=keeps,
         )
 
-    def read_numbers(self, lowest: Any) -> None:
-        """A column whose type is known: only numbers that stand for no value are to be found."""
-        self.table.formats[self.name] = self.format
-        if lowest is None:  # True and False
-            return
-        if self.format.missing:
-            self._replace(self.format.read_numbers(self.table.frame[self.name])[0])
-        if lowest in _SENTINELS or _DATE_NAME.search(self.name):
-            self._note_numbers()
+    def _examine(self) -> list[str]:
+        words = self.cells[[isinstance(cell, str) for cell in self.cells.tolist()]]
+        words = words.drop_duplicates()
+        if len(words) > MAX_EVIDENCE:
+            is_other = pd.to_numeric(words, errors="coerce").isna()
+            words = pd.concat([words[is_other][:MAX_EVIDENCE], words[~is_other][:MAX_EVIDENCE]])
+        return sorted(map(str.strip, words.tolist()))
 
-    def read_text(
-        self, cells: Any, written: list[str], evidence: DecimalEvidence, usual: str, delimiter: str
-    ) -> None:
-        """A column of text, or of objects: numbers, booleans, dates or words."""
-        self.table.formats[self.name] = self.format
-        scalars = [cell for cell in cells.tolist() if not isinstance(cell, str)]
-        if not all(cell is None or isinstance(cell, _SCALARS) or cell != cell for cell in scalars):  # noqa: PLR0124 - nan is not itself
-            if all(hasattr(cell, "isoformat") for cell in scalars if not _is_nothing(cell)):
+    def signs(self) -> list[str]:
+        """The decimal signs that its cells show."""
+        seen = {".": self.evidence.point, ",": self.evidence.comma}
+        return [sign for sign, example in seen.items() if example]
+
+    def read(self, usual: str, delimiter: str) -> None:
+        """Find the type; ``usual`` is the decimal sign of other columns, or ""."""
+        if self.kind == "date":
+            self.table.dates.append(self.name)
+        elif self.kind == "number":
+            named_date = _DATE_NAME.search(self.name)
+            if self.format.missing or types.is_extension_array_dtype(self.cells.dtype):
+                self._replace(_to_integers(self.format.read_numbers(self.cells)[0]))
+            if empty := int(self.cells.isna().sum()):
+                self.table.missing[self.name] = Counter({"": empty})
+            if float(self.table.frame[self.name].min()) in _SENTINELS or named_date:
+                self._note_numbers()
+        elif self.kind == "text":
+            self._read_text(usual, delimiter)
+
+    def _read_text(self, usual: str, delimiter: str) -> None:
+        scalars = [cell for cell in self.cells.tolist() if not isinstance(cell, str)]
+        others = [cell for cell in scalars if not isinstance(cell, _SCALARS) and not _is_none(cell)]
+        if others:
+            known = [cell for cell in scalars if not _is_none(cell)]
+            if all(hasattr(cell, "year") for cell in known):
                 self.table.dates.append(self.name)
             return
-        words = self.format.read_words(cells)
-        filled = pd.Series(words[words != None], dtype=object)  # noqa: E711 - an array
-        if isinstance(cells.dtype, pd.CategoricalDtype):
-            self._read_words(cells, words, filled)
+        texts = self.format.read_words(self.cells)
+        words = Counter(word for word in texts.tolist() if word is not None)
+        if isinstance(self.cells.dtype, pd.CategoricalDtype):
+            self._read_words(texts, words)
             return
-        if (booleans := read_booleans(filled)) is not None and len(filled) == len(cells):
-            self._replace(read_booleans(cells))
+        are_booleans = bool(words) and all(word.casefold() in BOOLEANS for word in words)
+        if are_booleans and words.total() == len(self.cells):
+            self._replace(read_booleans(self.cells))
             return
-        if booleans is None and len(filled) and self._is_date(filled):
+        known = [word for word in words if word.casefold() not in MISSING_WORDS]
+        if known and all(map(looks_like_date, known)):
             self.table.dates.append(self.name)
-            self._read_marks(cells, words)
-            return
-        decimal = self.options.decimal or self._decimal(evidence, usual, delimiter)
-        unit = self._unit(written)
-        thousands = self.options.thousands or _OTHER[decimal]
-        number = replace(self.format, decimal=decimal, thousands=thousands, unit=unit)
-        values, wrong = number.read_numbers(cells)
+            self._read_marks(texts)
+        elif not self._read_numbers(words, usual, delimiter):
+            self._read_words(texts, words)
+
+    def _read_numbers(self, words: Counter[str], usual: str, delimiter: str) -> bool:
+        """Read the cells as numbers, and return whether they are; else say why not."""
+        point, comma, _, either_comma = self.evidence
+        guess = "," if either_comma and delimiter == ";" else "."
+        shown = ("." if point else ",") if point or comma else usual or guess
+        decimal = self.options.decimal or shown
+        parts = [parts for word in self.written if (parts := split_unit(word)) is not None]
+        units = Counter(unit for _, _, unit in parts if unit).most_common(1)
+        number = replace(
+            self.format,
+            decimal=decimal,
+            thousands=self.options.thousands or _OTHER[decimal],
+            unit=units[0][0] if units else "",
+        )
+        values, wrong = number.read_numbers(self.cells)
         numbers = int(np.isfinite(values).sum())
         others = Counter[str]()
-        for word, count in cells[wrong].value_counts().items():
+        for word, count in self.cells[wrong].value_counts().items():
             others[str(word).strip()] += int(count)
-        if len(others) and self._are_missing(others, numbers):
+        is_few = len(others) <= MAX_MISSING and numbers >= MIN_SHARE * (numbers + others.total())
+        if others and is_few and not any(re.search(r"\d", word) for word in others):
             number = replace(number, missing=(*number.missing, *others))
-            values, wrong = number.read_numbers(cells)
-            shown = list_names(map(repr, others), 3)
-            note = f"{self.name} contains numbers, except for {shown} in {_rows(others)}"
+            values, wrong = number.read_numbers(self.cells)
+            listed = list_names(map(repr, others), 3)
+            note = f"{self.name} contains numbers, except for {listed} in {_rows(others)}"
             self._note(Text(note, ", taken as missing values."))
         if numbers and not wrong.any():
-            self.format = self.table.formats[self.name] = number
-            if any(evidence):
+            self.table.formats[self.name] = number
+            if any(self.evidence):
                 self.table.decimals[self.name] = decimal
-            self._count_missing(cells, number.is_missing)
-            self._note_format(written, number, evidence, usual, delimiter)
+            self._count_missing(number.is_missing)
+            self._note_format(number, usual, delimiter)
             self._replace(_to_integers(values))
             self._note_numbers()
-            return
-        other = evidence.comma if decimal == "." else evidence.point
+            return True
+        other = comma if decimal == "." else point
         if numbers:
-            self._note_mixture(others, numbers, filled.nunique(), unit)
+            self._note_mixture(others, numbers, len(words), number.unit)
         elif self.options.decimal and other:
             sign = _SIGN_NAMES[_OTHER[decimal]]
             reason = f"contains numbers with a decimal {sign}, such as {other!r}"
             self.table.problems[self.name] = reason, leave_out("decimal")
-        self._read_words(cells, words, filled)
+        return False
 
     def _replace(self, cells: Any) -> None:
         dtype = getattr(cells, "dtype", None)
         self.table.frame[self.name] = pd.Series(cells, self.table.frame.index, dtype)
 
-    def _read_marks(self, cells: Any, words: NDArray[np.object_]) -> None:
+    def _read_marks(self, texts: NDArray[np.object_]) -> None:
         """Replace all words that stand for no value."""
-        self._count_missing(cells, self.format.is_missing)
-        words[[word is not None and self.format.is_missing(word) for word in words]] = None
-        self._replace(words)
+        self._count_missing(self.format.is_missing)
+        texts[[word is not None and self.format.is_missing(word) for word in texts]] = None
+        self._replace(texts)
 
     def _note(self, note: Part) -> None:
         self.table.notes.setdefault(self.name, []).append(note)
 
-    def _count_missing(self, cells: Any, is_missing: Any) -> None:
+    def _count_missing(self, is_missing: Callable[[str], bool]) -> None:
         missing = self.table.missing[self.name] = Counter[str]()
-        if empty := int(cells.isna().sum()):
+        if empty := int(self.cells.isna().sum()):
             missing[""] = empty
-        for cell, count in cells.value_counts().items():
+        for cell, count in self.cells.value_counts().items():
             if isinstance(cell, str) and is_missing(cell.strip()):
                 missing[cell.strip()] += int(count)
 
-    def _is_date(self, filled: Any) -> bool:
-        known = [word for word in filled.unique() if word.casefold() not in MISSING_WORDS]
-        return bool(known) and all(map(looks_like_date, known))
-
-    def _decimal(self, evidence: DecimalEvidence, usual: str, delimiter: str) -> str:
-        """The decimal sign of a column: as its cells show, or those of the other columns."""
-        if evidence.point or evidence.comma:
-            return "." if evidence.point else ","
-        if usual:
-            return usual
-        return "," if evidence.either_comma and delimiter == ";" else "."
-
-    def _unit(self, written: list[str]) -> str:
-        """The unit that most numbers of the column have."""
-        parts = [parts for word in written if (parts := split_unit(word)) is not None]
-        units = Counter(unit for _, _, unit in parts if unit)
-        return units.most_common(1)[0][0] if units else ""
-
-    def _are_missing(self, others: Counter[str], numbers: int) -> bool:
-        """Whether a few words between numbers stand for no value."""
-        return (
-            len(others) <= 3  # noqa: PLR2004 - such as "missing" in several spellings
-            and numbers >= MIN_SHARE * (numbers + others.total())
-            and not any(re.search(r"\d", word) for word in others)
-        )
-
-    def _note_format(
-        self,
-        written: list[str],
-        number: CellFormat,
-        evidence: DecimalEvidence,
-        usual: str,
-        delimiter: str,
-    ) -> None:
+    def _note_format(self, number: CellFormat, usual: str, delimiter: str) -> None:
         """Show how a cell was read, where it could be read in another way."""
-        other = Option("decimal", _OTHER[number.decimal])
-        doubtful = evidence.either_comma or evidence.either_point
-        if evidence.point and evidence.comma:
+        point, comma, either_point, either_comma = self.evidence
+        if point and comma:
             return
-        is_known = evidence.point or evidence.comma or (usual and not evidence.either_comma)
-        if evidence.either_point and number.decimal == "." and not usual and delimiter != ";":
-            is_known = "."  # as everywhere in Python
-        special = doubtful
-        if is_known or not doubtful:
-            words = (word for word in map(str.strip, written) if _is_special(word, number.decimal))
-            special = max(words, key=len, default="")
-        if not special:
-            return
+        doubtful = either_comma or either_point
+        # A point is a decimal point everywhere in Python.
+        is_python = either_point and number.decimal == "." and not usual and delimiter != ";"
+        is_known = point or comma or (usual and not either_comma) or is_python or not doubtful
+        others = (word for word in self.written if _is_special(word, number.decimal))
+        special = max(others, key=len, default="") if is_known else doubtful
         value = number.parse(special)
-        if value is None or value != value:  # noqa: PLR0124 - not nan
+        if value is None or math.isnan(value):
             return
         text = f"{self.name}: {special!r} was read as {_plain(value)}"
-        if is_known or not doubtful or self.options.decimal:
+        if is_known or self.options.decimal:
             self._note(Text(text, "."))
         else:
+            other = Option("decimal", _OTHER[number.decimal])
             self._note(Text(text, "; ", other, " reads it with the other decimal sign."))
 
     def _note_numbers(self) -> None:
@@ -357,35 +327,43 @@ class _Column:
             )
         self.table.problems[self.name] = (reason, remedy)
 
-    def _read_words(self, cells: Any, words: NDArray[np.object_], filled: Any) -> None:
-        marks = MISSING_WORDS - {"x", "*"}
-        if len(filled) and all(word.casefold() in marks for word in filled.unique()):
-            self._read_marks(cells, words)
+    def _read_words(self, texts: NDArray[np.object_], words: Counter[str]) -> None:
+        marks = [word for word in words if word.casefold() in MISSING_WORDS - {"x", "*"}]
+        if words and len(marks) == len(words):
+            self._read_marks(texts)
             return
-        self._count_missing(cells, self.format.is_empty)
-        if not len(filled) and cells.isna().all():
+        self._count_missing(self.format.is_empty)
+        if not words and self.cells.isna().all():
             return
-        self._replace(words)
-        counts = Counter(filled.tolist())
-        found = [word for word in counts if word.casefold() in marks]
-        if found and len(counts) <= 10 * ALWAYS_CATEGORIES:
-            rows = pluralize(sum(counts[word] for word in found), "row")
+        self._replace(texts)
+        if len(words) > 10 * ALWAYS_CATEGORIES:
+            return
+        if marks:
+            rows = pluralize(sum(words[word] for word in marks), "row")
             text = (
-                f"{self.name} has {list_names(map(repr, found), 3)} in {rows}, taken as a category"
+                f"{self.name} has {list_names(map(repr, marks), 3)} in {rows}, taken as a category"
             )
-            self._note(Text(text, "; ", Option("na_values", found[0]), " reads it as missing."))
-        spellings = Counter(word.casefold() for word in counts)
-        variants = [word for word in counts if spellings[word.casefold()] > 1]
-        if variants and len(counts) <= 10 * ALWAYS_CATEGORIES:
+            self._note(Text(text, "; ", Option("na_values", marks[0]), " reads it as missing."))
+        spellings = Counter(map(str.casefold, words))
+        variants = [word for word in words if spellings[word.casefold()] > 1]
+        if variants:
             shown = list_names(map(repr, sorted(variants, key=str.casefold)), 4)
             self._note(f"{self.name} has words that differ only in case: {shown}.")
+
+
+def _kind_of(dtype: Any) -> Literal["date", "number", "text", "other"]:
+    if types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
+        return "date"
+    if types.is_bool_dtype(dtype) or types.is_complex_dtype(dtype) or dtype.kind == "m":
+        return "other"
+    return "number" if types.is_numeric_dtype(dtype) else "text"
 
 
 _SCALARS = (str, int, float, Decimal, np.number, np.bool_)
 
 
-def _is_nothing(cell: Any) -> bool:
-    return cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell  # noqa: PLR0124 - nan is not itself
+def _is_none(cell: Any) -> bool:
+    return types.is_scalar(cell) and bool(pd.isna(cell))
 
 
 def _is_special(word: str, decimal: str) -> bool:
@@ -437,20 +415,22 @@ def split_parts_of(frame: Any) -> list[Any]:
     return [part for _, part in frame.groupby(level=0)]
 
 
-def find_identifiers(frame: Any, columns: Sequence[str]) -> dict[str, str]:
+def find_identifiers(frames: Sequence[Any], columns: Sequence[str]) -> dict[str, str]:
     """Columns that number or name the rows, and how: a model would learn them by heart.
 
     Example:
         >>> frame = pd.DataFrame({"customer_no": [12, 7, 9], "age": [31, 40, 25]})
-        >>> find_identifiers(frame.set_axis([0, 0, 0]), frame.columns)
+        >>> find_identifiers([frame], frame.columns)
         {'customer_no': 'has a different value in each row'}
     """
     found = {}
     for name in columns:
         is_named = _IDENTIFIER.fullmatch(name)
-        if (not is_named and is_numeric(frame[name])) or frame[name].isna().mean() > 0.1:  # noqa: PLR2004 - a tenth
+        if not is_named and is_numeric(frames[0][name]):
             continue
-        parts = split_parts_of(frame[name].dropna())
+        parts = [frame[name].dropna() for frame in frames]
+        if any(len(part) < 0.9 * len(frame) for part, frame in zip(parts, frames, strict=True)):
+            continue
         if not all(len(part) > 1 and _are_different(part) and _are_labels(part) for part in parts):
             continue
         counts = all(map(_counts_rows, parts))
@@ -461,9 +441,9 @@ def find_identifiers(frame: Any, columns: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def like_identifier(frame: Any, column: str) -> str:
+def like_identifier(frames: Sequence[Any], column: str) -> str:
     """How a column resembles an identifier, though its name says nothing; "" if it does not."""
-    parts = split_parts_of(frame[column])
+    parts = [frame[column] for frame in frames]
     can_count = all(part.iloc[0] in (0, 1) for part in parts)
     is_unnamed = column.isdecimal() and min(map(len, parts)) > ALWAYS_CATEGORIES
     if not (can_count or is_unnamed) or not all(
@@ -477,7 +457,7 @@ def like_identifier(frame: Any, column: str) -> str:
 
 def float32_merges(cells: Any) -> bool:
     """Whether half of the integers become equal to others in a model."""
-    if not types.is_integer_dtype(cells) or cells.abs().max() <= 2**24:
+    if not is_numeric(cells) or not float(cells.max()) > 2**24 or (cells % 1 > 0).any():
         return False
     return bool(cells.astype(np.float32).nunique() < cells.nunique() / 2)
 

@@ -305,7 +305,7 @@ def _select_features(
     table: ColumnTypes, target: str, options: LoadOptions, name: str
 ) -> tuple[list[str], str | Text]:
     """The columns to learn from, and which ones were left out without being asked."""
-    frame = table.frame
+    frame, parts = table.frame, split_parts_of(table.frame)
     columns = [column for column in frame.columns if column != target]
     listed = []
     for column in options.features or options.drop or ():
@@ -324,7 +324,7 @@ def _select_features(
     }
     reasons.update(dict.fromkeys((c for c in table.dates if c in selected), "contains dates"))
     others = [column for column in selected if column not in reasons]
-    reasons.update(find_identifiers(frame, [c for c in others if c not in table.problems]))
+    reasons.update(find_identifiers(parts, [c for c in others if c not in table.problems]))
     learned = [column for column in selected if column not in reasons]
     if not selected:
         raise DataError(f"{name} has no feature column left.")
@@ -341,7 +341,7 @@ def _select_features(
         left_out = [f"{column} {reason}" for column, reason in reasons.items()]
         text = f"Left out: {list_names(left_out)}; "
         notes.append(Text(text, Option("features"), " selects columns."))
-    resembling = {column: like for column in learned if (like := like_identifier(frame, column))}
+    resembling = {column: like for column in learned if (like := like_identifier(parts, column))}
     if len(resembling) >= min(len(learned), MAX_RESEMBLING):  # they are measurements
         resembling = {}
     merged = [column for column in learned if float32_merges(frame[column])]

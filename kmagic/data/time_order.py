@@ -193,7 +193,7 @@ def find_lag(frame: Any) -> str:
         'before is sales of 2 rows before'
     """
     columns = {}
-    for name, cells in frame[:MAX_LAG_ROWS].select_dtypes("number").items():
+    for name, cells in frame[:MAX_LAG_ROWS].select_dtypes("number", exclude="complex").items():
         values = cells.to_numpy(dtype=float, na_value=np.nan)
         is_other = np.isinf(values).any() or len(np.unique(np.diff(values))) == 1
         if not is_other and len(np.unique(values)) > len(values) / 2:

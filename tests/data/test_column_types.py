@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import uuid
 from collections.abc import Callable
@@ -363,3 +364,27 @@ def test_half_characters_in_names_and_cells() -> None:
     ):
         with pytest.raises(DataError, match="whole characters"):
             load_data(frame, target="y")
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (pd.array([None, *range(ROWS - 1)], dtype="Int64"), ("a", "size")),
+        (pd.array([None] * ROWS, dtype="Int64"), "Column a of data has no values"),
+        (pd.array([True, None] * (ROWS // 2), dtype="boolean"), ("a", "size")),
+        (pd.arrays.SparseArray(np.arange(ROWS) % 4), ("a", "size")),
+        (np.arange(ROWS, dtype=np.float16) / 3, ("a", "size")),
+        (pd.to_timedelta(np.arange(ROWS), unit="h"), "a contains durations"),
+        ([dt.time(row % 24) for row in range(ROWS)], "a contains time"),
+        ([dt.date(2020, 1, row % 28 + 1) for row in range(ROWS)], ("size",)),
+        (np.arange(ROWS) * 1j, "a contains complex"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_types_of_pandas_and_python(cells: Any, expected: Any) -> None:
+    frame = table(lambda row: row).assign(a=cells)
+    if isinstance(expected, tuple):
+        assert load_data(frame, **KEEP).columns == expected
+        return
+    with pytest.raises(DataError, match=expected):
+        load_data(frame, **KEEP)
