@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -173,7 +174,9 @@ def save(
     _check_savable(model, save_format, metadata)
     with atomic_write(target, save_format.suffix, force=force) as part:
         if save_format.format in ("weights", "keras", "h5"):
-            check_free_space(target, *stored_size(model))
+            size, variables = stored_size(model)
+            size += len(json.dumps(metadata.to_dict()))
+            check_free_space(target, size, variables)
         try:
             _write(model, part, save_format, metadata)
         except KmagicError:

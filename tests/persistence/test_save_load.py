@@ -945,3 +945,8 @@ def test_free_space_for_the_container_is_checked_too(
     for name in ("m.h5", "m.keras", "m.weights.h5"):
         with pytest.raises(PersistenceError, match="it needs"):
             kmagic.save(cnn, tmp_path / name)
+    usage = type(usage)(10**9, 0, 4_000_000)
+    kmagic.save(cnn, tmp_path / "m.h5")
+    set_dataset(cnn, Preparation(classes=tuple(f"a class with a name {n}" for n in range(200_000))))
+    with pytest.raises(PersistenceError, match="it needs"):
+        kmagic.save(cnn, tmp_path / "many.h5")
