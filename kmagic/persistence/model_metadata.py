@@ -8,10 +8,10 @@ HDF5 it is a dataset at the root, because an attribute holds at most 64 kB.
 from __future__ import annotations
 
 import json
-import math
 import textwrap
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,6 @@ from kmagic.support.formatting import pluralize
 from kmagic.support.parsed_json import parse_json
 
 VERSION = 1
-MAX_EPOCHS = 1000
-"""The longest history that is kept; of a longer one only every n-th epoch."""
 KEY = "kmagic"
 KERAS_METADATA = "metadata.json"
 """The member of a ``.keras`` file in which Keras notes its version and the time."""
@@ -125,19 +123,6 @@ def _is_log(values: Any) -> bool:
     return isinstance(values, list) and all(isinstance(value, int | float) for value in values)
 
 
-def sampled_history(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """A history, or every n-th epoch of a long one.
-
-    Example:
-        >>> len(sampled_history({"loss": [1.0] * 5000})["loss"])
-        1000
-    """
-    return {
-        name: [float(value) for value in values[:: math.ceil(len(values) / MAX_EPOCHS) or 1]]
-        for name, values in history.items()
-    }
-
-
 # --- in files -------------------------------------------------------------------------------------
 
 
@@ -191,22 +176,22 @@ def text_with_metadata(metadata: ModelMetadata) -> str:
     return "\n".join([*lines, "", metadata.text.strip("\n"), ""])
 
 
-def read_metadata(path: Path, file_format: FileFormat) -> ModelMetadata | None:
-    """The metadata of a file; None if it has none, or none that can be read."""
+def read_metadata(path: Path, file_format: FileFormat) -> tuple[ModelMetadata | None, str]:
+    """The metadata of a file and the version of Keras that wrote it; None and "" if unknown."""
     try:
         if file_format == "keras":
-            content = parse_json(read_member(path, KERAS_METADATA)).get(KEY)
-        elif file_format in ("h5", "weights", "legacy weights"):
-            content = _from_hdf5(path)
+            content = parse_json(read_member(path, KERAS_METADATA))
         elif file_format == "json":
-            content = parse_json(path.read_bytes()).get(KEY)
-        else:
+            content = parse_json(path.read_bytes())
+        elif file_format == "text":
             lines = path.read_text(encoding="utf-8").splitlines()
             packed = (line.removeprefix(_COMMENT) for line in lines if line.startswith(_COMMENT))
-            content = parse_json("".join(packed))
-    except (OSError, ValueError, KeyError, AttributeError, RecursionError, zipfile.BadZipFile):
-        return None
-    return ModelMetadata.from_dict(content)
+            content = {KEY: parse_json("".join(packed))}
+        else:
+            content = _from_hdf5(path)
+        return ModelMetadata.from_dict(content.get(KEY)), str(content.get("keras_version", ""))
+    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile):
+        return None, ""
 
 
 def read_text(path: Path) -> tuple[str, int]:
@@ -227,17 +212,24 @@ def read_member(path: Path, name: str) -> bytes:
         return archive.read(name)
 
 
-def _from_hdf5(path: Path) -> Any:
+def _from_hdf5(path: Path) -> dict[str, Any]:
     import h5py  # noqa: PLC0415 - needed for HDF5 only
 
     with h5py.File(path, "r") as file:
+        group = file.get("model_weights", file)
+        version = file.attrs.get("keras_version", group.attrs.get("keras_version", b""))
+        content = {"keras_version": decoded(version)}
         dataset = file.get(KEY)
-        is_text = (
-            isinstance(dataset, h5py.Dataset)
-            and dataset.shape is not None
-            and dataset.nbytes <= path.stat().st_size  # a damaged file may claim anything
-        )
-        return parse_json(bytes(dataset[()])) if is_text else None
+        is_text = isinstance(dataset, h5py.Dataset) and dataset.shape is not None
+        if is_text and dataset.nbytes <= path.stat().st_size:  # a damaged file may claim anything
+            with suppress(ValueError):
+                content[KEY] = parse_json(bytes(dataset[()]))
+        return content
+
+
+def decoded(value: Any) -> str:
+    """A string in an HDF5 attribute."""
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
 # --- vocabularies ---------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import h5py
 import keras
@@ -31,9 +32,9 @@ from kmagic.persistence.container_checks import check_container
 from kmagic.persistence.formats import FileFormat, detect_format, file_broken, file_truncated
 from kmagic.persistence.legacy_keras import compile_as_saved, is_legacy_config, updated_config
 from kmagic.persistence.model_metadata import (
-    KERAS_METADATA,
     KEY,
     ModelMetadata,
+    decoded,
     read_member,
     read_metadata,
 )
@@ -151,7 +152,8 @@ def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> LoadResu
     file_format = detect_format(path)
     if trust.safe_mode:
         check_container(path, file_format)
-    loaded = LoadResult(path, file_format, metadata=read_metadata(path, file_format))
+    metadata, version = read_metadata(path, file_format)
+    loaded = LoadResult(path, file_format, metadata=metadata, keras_version=version)
     if into is not None and file_format in ("json", "text"):
         contents = "an architecture" if file_format == "json" else "the text of a model"
         raise PersistenceError(
@@ -161,7 +163,6 @@ def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> LoadResu
         )
     if file_format == "text":
         return loaded
-    loaded.keras_version = _keras_version(path, file_format)
     if into is not None:
         loaded.add_notes(*load_weights(into, path, file_format))
         loaded.model = into
@@ -195,60 +196,32 @@ def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> LoadResu
 
 
 def _read_keras(loaded: LoadResult, trust: TrustSettings) -> None:
-    path = loaded.path
-    config = parse_json(read_member(path, "config.json"))
-    if loaded.keras_version.startswith("2.") and not path.is_dir():
-        _read_legacy_keras(loaded, config, trust)
+    config = parse_json(read_member(loaded.path, "config.json"))
+    if loaded.keras_version.startswith("2."):
+        compile_config = config.pop("compile_config", None)
+        objects, updated = _updated(loaded, config, trust)
+        loaded.model = _load_model(loaded, objects, trust, config=updated)
+        _compile(loaded, compile_config, objects, trust)
+        if loaded.model.compiled:
+            loaded.add_notes(LEGACY_STATE)
         return
     compile_configs = _pop_compile_configs(config)
     objects = _checked_objects(loaded, config, trust)
     compile_objects = _compile_objects(loaded, compile_configs, trust)
-    if compile_objects is None and not path.is_dir():
-        loaded.model = _load_with_config(path, config, objects, trust)
+    if compile_objects is None:
+        loaded.model = _load_model(loaded, objects, trust, config=config)
         return
-    objects |= compile_objects or {}
-    with with_suffix(path, "" if path.is_dir() else KERAS_SUFFIX["keras"]) as file:
-        if compile_objects is None:
-            loaded.model = _load_model(file, objects, trust)
-            return
+    objects |= compile_objects
+    try:
+        loaded.model = _load_model(loaded, objects, trust, compiled=True)
+    except (zipfile.BadZipFile, EOFError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - raised again if compiling is not the reason
         try:
-            loaded.model = _load_model(file, objects, trust, compiled=True)
-        except (zipfile.BadZipFile, EOFError, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001 - raised again if compiling is not the reason
-            try:
-                loaded.model = _load_model(file, objects, trust)
-            except Exception:  # noqa: BLE001 - the first error names the reason
-                raise error from None
-            loaded.add_notes(f"Not compiled: Keras reports: {_reason(error)}")
-
-
-def _read_legacy_keras(loaded: LoadResult, config: dict[str, Any], trust: TrustSettings) -> None:
-    """A ``.keras`` file of Keras 2.12 or later: the same zip with an older configuration."""
-    compile_config = config.pop("compile_config", None)
-    updated, notes = updated_config(config, loaded.file_name)
-    objects = _checked_objects(loaded, updated, trust)
-    loaded.add_notes(*notes)
-    loaded.model = _load_with_config(loaded.path, updated, objects, trust)
-    _compile(loaded, compile_config, objects, trust)
-    if loaded.model.compiled:
-        loaded.add_notes(LEGACY_STATE)
-
-
-def _load_with_config(
-    path: Path, config: Any, objects: Mapping[str, Any], trust: TrustSettings
-) -> Any:
-    """Load a ``.keras`` file with another configuration, and do not compile the model."""
-    with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
-        copy = Path(folder) / "model.keras"
-        with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
-            for member in old.namelist():
-                with old.open(member) as source, new.open(member, "w", force_zip64=True) as target:
-                    if member == "config.json":
-                        target.write(json.dumps(config).encode())
-                    else:
-                        shutil.copyfileobj(source, target)
-        return _load_model(copy, objects, trust)
+            loaded.model = _load_model(loaded, objects, trust)
+        except Exception:  # noqa: BLE001 - the first error names the reason
+            raise error from None
+        loaded.add_notes(f"Not compiled: Keras reports: {_reason(error)}")
 
 
 def _read_hdf5(loaded: LoadResult, trust: TrustSettings) -> None:
@@ -264,23 +237,14 @@ def _read_hdf5(loaded: LoadResult, trust: TrustSettings) -> None:
             "have other arguments.",
             "Load it with Keras 2.2, which reads both versions, and save it there.",
         )
-    is_legacy = not version.startswith("3")
-    updated, notes = updated_config(config, loaded.file_name) if is_legacy else (config, [])
-    objects = _checked_objects(loaded, updated, trust)
-    loaded.add_notes(*notes)
-    if updated == config:
-        with with_suffix(loaded.path, KERAS_SUFFIX["h5"]) as path:
-            loaded.model = _load_model(path, objects, trust)
+    if version.startswith("3"):
+        objects, updated = _checked_objects(loaded, config, trust), None
     else:
-        with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
-            copy = Path(folder) / "model.h5"
-            shutil.copyfile(loaded.path, copy)
-            with h5py.File(copy, "r+") as file:
-                file.attrs["model_config"] = json.dumps(updated)
-            loaded.model = _load_model(copy, objects, trust)
+        objects, updated = _updated(loaded, config, trust)
+    loaded.model = _load_model(loaded, objects, trust, config=updated)
     _compile(loaded, compile_config, objects, trust)
     if has_state and loaded.model.compiled:
-        note = LEGACY_STATE if is_legacy else _restore_optimizer(loaded)
+        note = _restore_optimizer(loaded) if updated is None else LEGACY_STATE
         loaded.add_notes(*filter(None, [note]))
 
 
@@ -320,11 +284,56 @@ def _read_json(loaded: LoadResult, trust: TrustSettings) -> None:
 
 
 def _load_model(
-    path: Path, objects: Mapping[str, Any], trust: TrustSettings, *, compiled: bool = False
+    loaded: LoadResult,
+    objects: Mapping[str, Any],
+    trust: TrustSettings,
+    *,
+    config: Any = None,
+    compiled: bool = False,
 ) -> Any:
-    return keras.models.load_model(
-        str(path), custom_objects=objects, compile=compiled, safe_mode=trust.safe_mode
+    """Load a file with Keras, with another configuration if one is given."""
+    path = loaded.path
+    suffix = "" if path.is_dir() else KERAS_SUFFIX[loaded.format]
+    load = partial(
+        keras.models.load_model,
+        custom_objects=objects,
+        compile=compiled,
+        safe_mode=trust.safe_mode,
     )
+    if config is None:
+        with with_suffix(path, suffix) as file:
+            return load(str(file))
+    with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
+        copy = Path(folder) / f"model{suffix}"
+        if path.is_dir():
+            copy.mkdir()
+            for member in path.iterdir():
+                (copy / member.name).symlink_to(member.resolve())
+            (copy / "config.json").unlink()
+            (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        elif loaded.format == "h5":
+            shutil.copyfile(path, copy)
+            with h5py.File(copy, "r+") as changed:
+                changed.attrs["model_config"] = json.dumps(config)
+        else:
+            with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
+                for name in dict.fromkeys(old.namelist()):
+                    with old.open(name) as source, new.open(name, "w", force_zip64=True) as target:
+                        if name == "config.json":
+                            target.write(json.dumps(config).encode())
+                        else:
+                            shutil.copyfileobj(source, target)
+        return load(str(copy))
+
+
+def _updated(
+    loaded: LoadResult, config: Any, trust: TrustSettings
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The objects and the configuration of a model of Keras 2, as Keras 3 reads it."""
+    updated, notes = updated_config(config, loaded.file_name)
+    objects = _checked_objects(loaded, updated, trust)
+    loaded.add_notes(*notes)
+    return objects, updated
 
 
 def _checked_objects(loaded: LoadResult, config: Any, trust: TrustSettings) -> dict[str, Any]:
@@ -375,21 +384,6 @@ def _compile(
         loaded.add_notes(*compile_as_saved(loaded.model, config, {**objects, **compile_objects}))
 
 
-def _keras_version(path: Path, file_format: FileFormat) -> str:
-    """The version of Keras that wrote a file; "" if unknown."""
-    try:
-        if file_format == "keras":
-            return str(parse_json(read_member(path, KERAS_METADATA)).get("keras_version", ""))
-        if file_format == "json":
-            return str(parse_json(path.read_bytes()).get("keras_version", ""))
-        with h5py.File(path, "r") as file:
-            group = file.get("model_weights", file)
-            version = file.attrs.get("keras_version", group.attrs.get("keras_version", ""))
-            return decoded(version)
-    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile):
-        return ""
-
-
 # --- errors ---------------------------------------------------------------------------------------
 
 
@@ -406,12 +400,6 @@ def _load_error(error: Exception, loaded: LoadResult) -> PersistenceError:
         )
     if any(text in reason for text in ("truncated", "bad object header", "Unable to")):
         return file_truncated(loaded.path)
-    if "marshal" in reason:
-        return PersistenceError(
-            f"{failed}: the Python code in it was written by another version of Python, and this "
-            f"version cannot read it: {reason}",
-            "Load it with the Python that wrote it, and use operations of keras.ops instead.",
-        )
     written_by = f" It was written by Keras {version}." if version else ""
     return PersistenceError(
         f"{failed}: Keras {keras.__version__} reports: {reason}{written_by}",
@@ -520,34 +508,30 @@ def _optimizer_steps(path: Path, file_format: FileFormat) -> int:
 
 def _has_more(path: Path, model: Any) -> bool:
     """Whether the file has weights that the model does not use."""
-    layers = _file_layout(path, "weights").values()
-    count: int = sum(math.prod(shape) for layer in layers for shape in layer.shapes)
+    with h5py.File(path, "r") as file:
+        layers = _layout(file).values()
+    count: int = sum(math.prod(shape) for _, shapes in layers for shape in shapes)
     return bool(count > sum(math.prod(variable.shape) for variable in model.variables))
 
 
 # --- weights that do not fit ----------------------------------------------------------------------
 
 
-class LayerWeights(NamedTuple):
-    """The name of a layer and the shapes of its weights."""
-
-    name: str
-    shapes: tuple[tuple[int, ...], ...]
-
-
-Layout: TypeAlias = dict[str, LayerWeights]
-"""Layers by their position in the model."""
+LayerShapes: TypeAlias = tuple[str, tuple[tuple[int, ...], ...]]
+"""The name of a layer and the shapes of its weights."""
+Layout: TypeAlias = dict[str, LayerShapes]
+"""Layers that have weights, by their position in the model."""
 
 
 def _misfit(error: Exception, model: Any, path: Path, file_format: FileFormat) -> PersistenceError:
     if isinstance(error, PermissionError):
         return not_read(error, path) or file_truncated(path)
     try:
-        file_layers = _file_layout(path, file_format)
-        model_layers = _model_layout(model, file_format)
+        with _weights_of(path, file_format) as file:
+            difference = _difference(_layout(file), _model_layout(model, file_format))
     except Exception:  # noqa: BLE001 - whatever is wrong with the file
         return file_truncated(path)
-    difference = _difference(file_layers, model_layers) or f"Keras reports: {first_line(error)}"
+    difference = difference or f"Keras reports: {first_line(error)}"
     name = ModelName(model.name)
     return PersistenceError(
         Text("The weights in ", show_path(path), " do not fit ", name, f": {difference}."),
@@ -556,19 +540,17 @@ def _misfit(error: Exception, model: Any, path: Path, file_format: FileFormat) -
 
 
 def _difference(file_layers: Layout, model_layers: Layout) -> str:
-    for position, layer in model_layers.items():
-        other = file_layers.get(position)
-        if other is not None and other.shapes != layer.shapes:
-            also = "" if other.name in ("", layer.name) else f" ({other.name} in the file)"
+    for position, (name, shapes) in model_layers.items():
+        other, other_shapes = file_layers.get(position, ("", shapes))
+        if other_shapes != shapes:
+            also = "" if other in ("", name) else f" ({other} in the file)"
             return (
-                f"layer {layer.name}{also} has shapes {_shapes(layer.shapes)} in the model, but "
-                f"{_shapes(other.shapes)} in the file"
+                f"layer {name}{also} has shapes {_shapes(shapes)} in the model, but "
+                f"{_shapes(other_shapes)} in the file"
             )
-    missing = [layer.name for key, layer in model_layers.items() if key not in file_layers]
-    extra = [layer.name for key, layer in file_layers.items() if key not in model_layers]
-    parts = []
-    if missing:
-        parts.append(f"the file has no weights for {list_names(missing, 4)}")
+    missing = [name for key, (name, _) in model_layers.items() if key not in file_layers]
+    extra = [name for key, (name, _) in file_layers.items() if key not in model_layers]
+    parts = [f"the file has no weights for {list_names(missing, 4)}"] if missing else []
     if extra:
         parts.append(
             f"the file has weights for {list_names(extra, 4)}, which the model does not have"
@@ -587,41 +569,26 @@ def _weights_of(path: Path, file_format: FileFormat) -> Any:
     return h5py.File(content, "r")
 
 
-def _file_layout(path: Path, file_format: FileFormat) -> Layout:
-    with _weights_of(path, file_format) as file:
-        if file_format in ("keras", "weights"):
-            return _layout(file)
-        group = file.get("model_weights", file)
-        layers = {name: group[name] for name in name_list(group, "layer_names")}
-        return _numbered(
-            (name, [layer[weight] for weight in name_list(layer, "weight_names")])
-            for name, layer in layers.items()
-        )
-
-
 def _layout(file: Any) -> Layout:
-    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
-    names: dict[str, str] = {}
+    group = file.get("model_weights", file)
+    if names := name_list(group, "layer_names"):
+        return _numbered(
+            (name, [group[name][weight] for weight in name_list(group[name], "weight_names")])
+            for name in names
+        )
+    layout: Layout = {}
 
     def visit(key: str, node: Any) -> None:
-        key = key.replace("_layer_checkpoint_dependencies", "layers")  # Keras 2.12
-        first = key.partition("/")[0]
-        if first.startswith(("_", "optimizer")) or "metric" in first or "loss" in first:
+        owner, _, last = key.replace("_layer_checkpoint_dependencies", "layers").rpartition("/")
+        first = owner.partition("/")[0]  # Keras 2.12 used the longer name
+        if last != "vars" or not owner or not len(node) or first.startswith(("_", "optimizer")):
             return
-        owner, _, number = key.rpartition("/vars/")
-        if isinstance(node, h5py.Dataset) and owner:
-            shapes.setdefault(owner, {})[number] = tuple(node.shape)
-        elif key.endswith("/vars"):
-            names[key.removesuffix("/vars")] = str(node.attrs.get("name", ""))
+        if "metric" not in first and "loss" not in first:
+            shapes = tuple(tuple(node[number].shape) for number in sorted(node, key=int))
+            layout[owner] = (str(node.attrs.get("name", "")) or owner.rpartition("/")[2], shapes)
 
     file.visititems(visit)
-    return {
-        key: LayerWeights(
-            names.get(key, "") or key.rpartition("/")[2],
-            tuple(own[number] for number in sorted(own, key=lambda text: (len(text), text))),
-        )
-        for key, own in shapes.items()
-    }
+    return layout
 
 
 def _model_layout(model: Any, file_format: FileFormat) -> Layout:
@@ -633,16 +600,13 @@ def _model_layout(model: Any, file_format: FileFormat) -> Layout:
     with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
         file = Path(folder) / "model.weights.h5"
         model.save_weights(str(file))
-        return _file_layout(file, "weights")
+        with h5py.File(file, "r") as saved:
+            return _layout(saved)
 
 
 def _numbered(layers: Iterable[tuple[str, Sequence[Any]]]) -> Layout:
-    """The layers that have weights, numbered in order."""
-    with_weights = ((name, weights) for name, weights in layers if weights)
-    return {
-        str(index): LayerWeights(name, tuple(tuple(weight.shape) for weight in weights))
-        for index, (name, weights) in enumerate(with_weights)
-    }
+    shapes = [(name, tuple(tuple(weight.shape) for weight in own)) for name, own in layers if own]
+    return {str(index): layer for index, layer in enumerate(shapes)}
 
 
 def name_list(group: Any, attribute: str) -> list[str]:
@@ -651,8 +615,3 @@ def name_list(group: Any, attribute: str) -> list[str]:
     while f"{attribute}{len(pieces)}" in group.attrs:
         pieces.append(group.attrs[f"{attribute}{len(pieces)}"])
     return [decoded(name) for piece in pieces for name in piece]
-
-
-def decoded(value: Any) -> str:
-    """A string in an HDF5 attribute."""
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)

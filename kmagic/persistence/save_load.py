@@ -31,7 +31,6 @@ from kmagic.persistence.model_metadata import (
     layer_vocabularies,
     read_text,
     restore_vocabularies,
-    sampled_history,
     text_with_metadata,
     vocabulary_layers,
 )
@@ -166,7 +165,9 @@ def save(
         words=layer_vocabularies(model) if save_format.format != "keras" else (),
         own_names=ambiguous_names(model)[1],
         preparation=preparation.get_config() if preparation is not None else None,
-        history=sampled_history(run.history) if run is not None else {},
+        history={}
+        if run is None
+        else {key: [*map(float, log)] for key, log in run.history.items()},
         epochs=len(run.log) if run is not None else 0,
         saved=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=library_versions(),

@@ -21,12 +21,10 @@ from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.models.build import build_model, origin_of
 from kmagic.persistence.model_metadata import (
-    MAX_EPOCHS,
     ModelMetadata,
     read_metadata,
     read_text,
     restore_vocabularies,
-    sampled_history,
     text_with_metadata,
 )
 from kmagic.persistence.save_load import LoadWarning, load_with_details
@@ -101,7 +99,7 @@ def test_everything_is_restored(tmp_path: Path, cnn: keras.Model, suffix: str) -
             np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-6)
     again = tmp_path / f"again{suffix}"
     kmagic.save(model, again)
-    second = read_metadata(again, "json" if suffix == ".json" else _content(suffix))
+    second = read_metadata(again, "json" if suffix == ".json" else _content(suffix))[0]
     first = loaded.metadata
     assert first is not None
     assert second is not None
@@ -248,7 +246,7 @@ def test_a_model_built_with_keras_gets_a_text(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2, "relu")], name="net")
     saved = kmagic.save(model, tmp_path / "net.keras")
     assert saved.parts == ["weights", "text"]
-    assert read_metadata(saved.path, "keras").text == "model net\ninput 4\ndense 2 relu"  # type: ignore[union-attr]
+    assert read_metadata(saved.path, "keras")[0].text == "model net\ninput 4\ndense 2 relu"  # type: ignore[union-attr]
     kmagic.save(model, tmp_path / "net.kmagic")
     assert kmagic.load(tmp_path / "net.kmagic").count_params() == 10
 
@@ -355,18 +353,10 @@ def test_vocabularies_of_integers_are_saved(tmp_path: Path, suffix: str) -> None
     assert list(again.get_vocabulary()) == list(lookup.get_vocabulary())
 
 
-def test_a_long_history_is_sampled() -> None:
-    run = {"loss": [float(number) for number in range(12_345)]}
-    sampled = sampled_history(run)["loss"]
-    assert len(sampled) <= MAX_EPOCHS
-    assert sampled[0] == 0
-    assert sampled == sorted(sampled)
-
-
 def test_invalid_metadata_is_ignored(tmp_path: Path) -> None:
     for content in ("#: {", "#: []"):
         (tmp_path / "net.kmagic").write_text(content)
-        assert read_metadata(tmp_path / "net.kmagic", "text") is None
+        assert read_metadata(tmp_path / "net.kmagic", "text")[0] is None
     assert ModelMetadata.from_dict({"name": "x"}) is None
     metadata = ModelMetadata.from_dict({"format": 9, "name": 3, "steps": "x", "text": "input 4"})
     assert metadata == ModelMetadata(text="input 4")
