@@ -42,7 +42,6 @@ _UNUSED = dict.fromkeys(
     ("SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D", "DepthwiseConv2D"),
     ("kernel_initializer", "kernel_regularizer", "kernel_constraint"),
 )
-_INNER_LAYERS = ("layer", "backward_layer", "cell", "cells")
 _LOCAL = "Use a {} of the same size instead, and train it again."
 _CUDNN = (
     "The weights of a {0} have another layout than those of a {1}. Convert them with Keras 2: "
@@ -114,8 +113,7 @@ class _ConfigUpdater:
 
     def _update_object(self, part: dict[str, Any], kind: str, config: dict[str, Any]) -> None:
         layer = config.get("name", kind)
-        if "module" in part:
-            _update_module(part, kind)
+        _set_module(part, kind)
         if kind == "Sequential":
             _add_input_layer(config)
         if kind in ("Functional", "Model"):
@@ -150,8 +148,6 @@ class _ConfigUpdater:
         axis = config.get("axis")
         if isinstance(axis, list) and len(axis) == 1:
             config["axis"] = axis[0]
-        for key in _INNER_LAYERS:
-            _add_module(config.get(key))
         self._remove_arguments(config, kind, layer, cls)
 
     def _remove_arguments(self, config: dict[str, Any], kind: str, layer: str, cls: type) -> None:
@@ -214,9 +210,9 @@ def _update_lambda(config: dict[str, Any]) -> None:
             config[key] = {"class_name": "__lambda__", "config": inner}
 
 
-def _update_module(part: dict[str, Any], kind: str) -> None:
-    """Set where a class of Keras is now; Keras 2 wrote its own modules, or those of tf_keras."""
-    package, dot, rest = str(part["module"]).partition(".")
+def _set_module(part: dict[str, Any], kind: str) -> None:
+    """Set where a class of Keras is now; Keras 2 wrote its own modules, tf_keras's, or none."""
+    package, dot, rest = str(part.get("module", "keras")).partition(".")
     if package not in ("keras", "tf_keras", "tensorflow"):
         return
     if kind == "Functional":
@@ -225,15 +221,8 @@ def _update_module(part: dict[str, Any], kind: str) -> None:
         part["module"], part["registered_name"] = "keras", None
     elif hasattr(keras.layers, kind):
         part["module"], part["registered_name"] = "keras.layers", None
-    else:
+    elif "module" in part:
         part["module"] = f"keras{dot}{rest}"
-
-
-def _add_module(inner: Any) -> None:
-    """Set the module of layers inside a layer, which Keras 3 requires."""
-    for part in inner if isinstance(inner, list) else [inner]:
-        if isinstance(part, dict) and hasattr(keras.layers, str(part.get("class_name"))):
-            part.setdefault("module", "keras.layers")
 
 
 def _add_input_layer(sequential: dict[str, Any]) -> None:

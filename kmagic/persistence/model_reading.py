@@ -271,8 +271,6 @@ def _read_json(loaded: LoadResult, trust: TrustSettings) -> None:
     if is_legacy_config(config) or loaded.keras_version.startswith("2."):
         config, notes = updated_config(config, loaded.file_name)
         loaded.add_notes(*notes)
-        is_functional = config["class_name"] == "Functional"
-        config["module"] = "keras.src.models.functional" if is_functional else "keras"
     model_config = deepcopy(config)
     compile_objects = _compile_objects(loaded, _pop_compile_configs(model_config), trust)
     objects = _checked_objects(loaded, model_config, trust) | (compile_objects or {})

@@ -156,6 +156,7 @@ def save(
     target, save_format = save_target(path, only)
     text, values = _text_of(model, is_required=save_format.format == "text")
     run = record_for(model).run
+    history = run.history if run is not None else {}
     preparation = getattr(dataset_for(model), "preparation", None)
     metadata = ModelMetadata(
         name=name or model.name,
@@ -165,9 +166,7 @@ def save(
         words=layer_vocabularies(model) if save_format.format != "keras" else (),
         own_names=ambiguous_names(model)[1],
         preparation=preparation.get_config() if preparation is not None else None,
-        history={}
-        if run is None
-        else {key: [*map(float, log)] for key, log in run.history.items()},
+        history={name: list(map(float, values)) for name, values in history.items()},
         epochs=len(run.log) if run is not None else 0,
         saved=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=library_versions(),

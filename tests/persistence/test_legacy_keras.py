@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kmagic.persistence.legacy_keras import updated_config
 from kmagic.persistence.save_load import load_with_details
 from kmagic.support.errors import PersistenceError
 
@@ -95,6 +96,12 @@ def test_a_functional_model(tmp_path: Path) -> None:
     loaded = load_with_details(old.write(tmp_path / "f.h5", config, weights))
     np.testing.assert_allclose(predictions(loaded.model), 2 * expected(), rtol=1e-5)
     assert not loaded.model.compiled
+
+
+def test_a_class_of_ones_own_is_not_replaced_by_one_of_keras() -> None:
+    own = old.layer("Attention", "own") | {"module": "__main__", "registered_name": "Attention"}
+    updated, _ = updated_config(old.sequential(old.input_layer(4), own), "old.keras")
+    assert updated["config"]["layers"][-1]["module"] == "__main__"
 
 
 METRICS = {

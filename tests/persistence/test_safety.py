@@ -371,6 +371,21 @@ def test_a_crafted_loss_or_metric_is_not_created(part: dict[str, Any], tmp_path:
     assert "which is not part of a model. Predictions do not need it." in loaded.notes[0]
 
 
+def test_how_a_nested_model_was_compiled_is_checked_in_a_folder(tmp_path: Path) -> None:
+    inner = stack(layers.Dense(2))
+    inner.compile("sgd", "mse")
+    path = tmp_path / "net"
+    net = keras.Sequential([keras.Input((4,)), inner])
+    keras.saving.save_model(net, path, zipped=False)
+    content = json.loads((path / "config.json").read_text())
+    layer = content["config"]["layers"][-1]
+    layer["compile_config"]["loss"] = crafted_layer("keras.models", "clone_model")
+    (path / "config.json").write_text(json.dumps(content))
+    loaded = load_with_details(path)
+    assert not loaded.model.layers[-1].compiled
+    assert loaded.notes[0].startswith("Not compiled: its loss, a metric or the optimizer names")
+
+
 def parts_of_models() -> dict[str, keras.Model]:
     x = keras.Input((8, 4))
     sliced = keras.ops.relu(x[:, ::2] + 1.0)
