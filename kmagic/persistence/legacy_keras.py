@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from kmagic.persistence.safety import not_compiled_note
 from kmagic.support.errors import PersistenceError
 from kmagic.support.file_system import first_line
 
@@ -254,7 +255,7 @@ _METRIC_NAMES = ("accuracy", "acc", "crossentropy", "ce")
 
 
 class _MissingObjectError(Exception):
-    """The file names a loss, metric or optimizer that is not defined."""
+    """The name of a loss, metric or optimizer in the file that is not defined."""
 
 
 def compile_as_saved(
@@ -275,7 +276,7 @@ def compile_as_saved(
                 "optimizer": _optimizer(
                     config.get("optimizer_config", config.get("optimizer")), notes
                 ),
-                "loss": _mapped(config.get("loss"), partial(_loss_or_metric, keras.losses, "loss")),
+                "loss": _mapped(config.get("loss"), partial(_loss_or_metric, keras.losses)),
                 "loss_weights": config.get("loss_weights") or None,
             }
             for key in ("metrics", "weighted_metrics"):
@@ -291,18 +292,17 @@ def compile_as_saved(
                 )
             model.compile(**{key: value for key, value in arguments.items() if value is not None})
     except _MissingObjectError as error:
-        remedy = "name it in --custom-objects (custom_objects=), or compile it with %keras_compile."
-        start = f"Not compiled: {error}. Predictions do not need it."
-        return [f"{start} To evaluate or train the model, {remedy}"]
+        return [not_compiled_note([str(error)])]
     except Exception as error:  # noqa: BLE001 - whatever is in an old file: the model is loaded
-        return [f"Not compiled: Keras 3 rejects the file's settings: {first_line(error, 160)}"]
+        reason = first_line(error, 160)
+        return [f"Not compiled: Keras 3 rejects the settings in the file: {reason}."]
     return notes
 
 
 def _optimizer(config: Any, notes: list[str]) -> Any:
     config = {"class_name": config} if isinstance(config, str) else config
     if not isinstance(config, dict):
-        raise _MissingObjectError("the file does not name the optimizer")
+        raise TypeError("the file does not name the optimizer")
     given = dict(config.get("config") or {})
     name = str(config.get("class_name", ""))
     if keras.saving.get_registered_object(name) is None:
@@ -311,7 +311,7 @@ def _optimizer(config: Any, notes: list[str]) -> Any:
     by_name = getattr(keras.optimizers, name, None) or by_lower_name.get(name.lower())
     cls = keras.saving.get_registered_object(name) or by_name
     if not isinstance(cls, type):
-        raise _MissingObjectError(f"the optimizer {name} is not defined")
+        raise _MissingObjectError(name)
     if "inner_optimizer" in given:
         given["inner_optimizer"] = _optimizer(given["inner_optimizer"], notes)
     if "lr" in given:
@@ -360,31 +360,26 @@ def _metric(config: Any) -> Any:
         if inner.get("name") in _METRIC_NAMES:  # Keras chooses the accuracy by the outputs
             return inner["name"]
         config = inner.get("fn")
-    return _loss_or_metric(keras.metrics, "metric", config)
+    return _loss_or_metric(keras.metrics, config)
 
 
-def _loss_or_metric(module: Any, what: str, config: Any) -> Any:
+def _loss_or_metric(module: Any, config: Any) -> Any:
     if isinstance(config, dict) and isinstance(config.get("config"), str):  # a function
         config = config["config"]
     if isinstance(config, str):
-        registered = keras.saving.get_registered_object(config)
-        if registered is not None:
-            return registered
         try:
-            module.get(config)
+            return keras.saving.get_registered_object(config) or (module.get(config) and config)
         except (ValueError, TypeError) as error:
-            raise _MissingObjectError(f"the {what} {config} is not defined") from error
-        return config
+            raise _MissingObjectError(config) from error
     inner = dict(config.get("config") or {})
     if inner.get("reduction") in ("auto", "AUTO"):
         inner["reduction"] = "sum_over_batch_size"
     if isinstance(inner.get("fn"), str):
         del inner["fn"]
-    name = config.get("class_name")
     try:
         value = module.deserialize({**config, "config": inner})
     except (ValueError, TypeError) as error:
-        raise _MissingObjectError(f"the {what} {name} is not defined") from error
+        raise _MissingObjectError(str(config.get("class_name"))) from error
     if isinstance(value, str):
-        raise _MissingObjectError(f"the {what} {value} is not defined")
+        raise _MissingObjectError(value)
     return value

@@ -65,6 +65,11 @@ def not_compiled_note(names: Sequence[str]) -> str:
         >>> print(not_compiled_note(["f1"])[:64])
         Not compiled: f1 is not part of Keras. Predictions do not need i
     """
+    if "<lambda>" in names:
+        return (
+            "Not compiled: its loss or a metric is a lambda, which the file does not contain. "
+            "Predictions do not need it. Compile the model with %keras_compile."
+        )
     listed = ", ".join(names)
     verb, them = ("is", "it") if len(names) == 1 else ("are", "them")
     return (
