@@ -29,10 +29,9 @@ _INTERNAL_CLASSES = frozenset(
     | {"__tuple__", "__typespec__", "TensorShape", "TypeSpec", "CompositeTensor"}
 )
 _KERAS_PACKAGES = frozenset({"keras", "builtins", "tf_keras", "tensorflow"})
-_FUNCTION_MODULES = ("activations", "losses", "metrics", "ops", "initializers", "random")
-_CLASS_MODULES = (
-    *("layers", "initializers", "regularizers", "constraints", "optimizers", "dtype_policies"),
-    *("optimizers.schedules", "quantizers"),
+_MODULES = (
+    *("activations", "losses", "metrics", "ops", "initializers", "random", "layers", "quantizers"),
+    *("regularizers", "constraints", "optimizers", "optimizers.schedules", "dtype_policies"),
 )
 _CONVERSIONS = ("get", "serialize", "deserialize")
 """Functions that create other objects from their names."""
@@ -127,7 +126,7 @@ def _own_names(values: Iterable[Any]) -> list[str]:
         {
             value.__name__
             for value in named
-            if value.__name__ in _keras_names()
+            if value.__name__ in _keras_objects()
             and not str(value.__module__).startswith("keras.")
             and keras.saving.get_registered_name(value) == value.__name__
         }
@@ -142,7 +141,7 @@ def needed_objects(config: Any, own_names: Sequence[str] = ()) -> list[NeededObj
         own_names: Names that stand for objects of the user (:func:`ambiguous_names`).
     """
     needed = {
-        name: NeededObject(name, name, "model", is_function=name in _keras_functions())
+        name: NeededObject(name, name, "model", is_function=_is_function(name))
         for name in own_names
         if _mentions(config, name)
     }
@@ -151,7 +150,7 @@ def needed_objects(config: Any, own_names: Sequence[str] = ()) -> list[NeededObj
         for key in ("activation", "recurrent_activation", "function"):
             # Older files name a function without its module.
             name = inner.get(key) if isinstance(inner, dict) else None
-            if isinstance(name, str) and name not in _keras_functions():
+            if isinstance(name, str) and not _is_function(name):
                 needed.setdefault(name, NeededObject(name, name, layer, is_function=True))
         kind = part.get("class_name")
         if not isinstance(kind, str) or kind in _INTERNAL_CLASSES or "__lambda__" in kind:
@@ -181,6 +180,18 @@ def _mentions(config: Any, name: Any) -> bool:
     return bool(config == name)
 
 
+class _ByName(tuple[str, ...]):
+    """Names of objects: written as a list for a magic, and as a dictionary in Python."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return ",".join(self)
+
+    def __repr__(self) -> str:
+        return f"{{{', '.join(f'{name!r}: {name}' for name in self)}}}"
+
+
 def find_objects(
     needed: list[NeededObject],
     given: Mapping[str, Any],
@@ -202,79 +213,49 @@ def find_objects(
             missing.append(need)
         else:
             objects |= {registered_name: value, name: value}
-    if missing:
-        raise _missing_error(missing, {**notebook, **given}, file_name)
-    return objects
-
-
-class _ByName(tuple[str, ...]):
-    """Names of objects: written as a list for a magic, and as a dictionary in Python."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return ",".join(self)
-
-    def __repr__(self) -> str:
-        return f"{{{', '.join(f'{name!r}: {name}' for name in self)}}}"
-
-
-def _missing_error(
-    missing: list[NeededObject], variables: Mapping[str, Any], file_name: str
-) -> PersistenceError:
-    first = missing[0]
-    name, what = first.name, "function" if first.is_function else "class"
-    if first.layer in ("", name):
-        user = "it"
-    else:
-        user = "its model" if first.layer == "model" else f"its layer {first.layer}"
-    others = ", ".join(need.name for need in missing[1:])
-    own = " (not Keras's)" if name in _keras_names() else ""
-    also = f" (also missing: {others})" if others else ""
-    option = Option("custom_objects", _ByName(need.name for need in missing))
-    if all(variables.get(need.name) is not None for need in missing):
-        remedy = Text("To use the notebook's, name them: ", option, ".")
-    else:
-        remedy = Text("Define or import what is missing, and name it: ", option, ".")
-    near = nearest(name, (own for own, value in variables.items() if callable(value)))
-    if near and name not in variables:
-        remedy = Text(f"Did you mean {near[0]}? ", remedy)
+    if not missing:
+        return objects
+    layer, name = missing[0].layer, missing[0].name
+    user = "its model" if layer == "model" else f"its layer {layer}"
+    user = "it" if layer in ("", name) else user
+    what = "function" if missing[0].is_function else "class"
+    own = " (not Keras's)" if name in _keras_objects() else ""
+    names = tuple(need.name for need in missing)
+    also = f" (also missing: {', '.join(names[1:])})" if names[1:] else ""
+    known = {**notebook, **given}
+    start = "Define or import what is missing, and name it: "
+    if all(known.get(each) is not None for each in names):
+        start = "To use the notebook's, name them: "
+    elif name not in known:
+        near = nearest(name, (variable for variable, value in known.items() if callable(value)))
+        start = f"Did you mean {near[0]}? {start}" if near else start
     error = MissingObjectsError(
         f"{file_name} was not loaded: {user} needs the {what} {name}{own}, which is not defined"
         f"{also}.",
-        remedy,
+        Text(start, Option("custom_objects", _ByName(names)), "."),
     )
-    error.names = tuple(need.name for need in missing)
-    return error
+    error.names = names
+    raise error
 
 
 def _is_from_keras(name: str, registered_name: str, module: Any, *, is_function: bool) -> bool:
     if isinstance(module, str) and module.partition(".")[0] in _KERAS_PACKAGES:
         # Functions must be ones that compute: keras.utils has some that download and write files.
-        return not is_function or name in _keras_functions()
-    return module is None and registered_name == name and name in _keras_names()
+        return not is_function or _is_function(name)
+    return module is None and registered_name == name and name in _keras_objects()
+
+
+def _is_function(name: Any) -> bool:
+    return name in _keras_objects() and not isinstance(_keras_objects()[name], type)
 
 
 @cache
-def _keras_names() -> frozenset[str]:
-    """The names of everything that a configuration may contain, and of its classes."""
-    names = {"Functional", "Model", "Sequential"}
-    for namespace in _namespaces(*_CLASS_MODULES, *_FUNCTION_MODULES):
-        names |= {name for name in dir(namespace) if not name.startswith("_")}
-        names |= {value.__name__ for value in vars(namespace).values() if isinstance(value, type)}
-    return frozenset(names)
-
-
-@cache
-def _keras_functions() -> frozenset[str]:
-    """The names of Keras's functions that compute."""
-    return frozenset(
-        name
-        for namespace in _namespaces(*_FUNCTION_MODULES)
-        for name, value in vars(namespace).items()
-        if callable(value) and not isinstance(value, type) and name not in _CONVERSIONS
-    )
-
-
-def _namespaces(*modules: str) -> list[Any]:
-    return [attrgetter(name)(keras) for name in modules if hasattr(keras, name.split(".")[0])]
+def _keras_objects() -> dict[str, Any]:
+    """The classes of which a model consists, and the functions that compute, by every name."""
+    objects: dict[str, Any] = {"Functional": keras.Model, "Model": keras.Model}
+    objects["Sequential"] = keras.Sequential
+    for module in _MODULES:
+        for name, value in vars(attrgetter(module)(keras)).items():
+            if callable(value) and not name.startswith("_") and name not in _CONVERSIONS:
+                objects |= {name: value, value.__name__: value}
+    return objects
