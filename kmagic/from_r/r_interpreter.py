@@ -218,6 +218,10 @@ class Interpreter:
                 case "[", *_:
                     value = self._index(value, operator)
                 case "$", _, RConstant(value=str(name)):
+                    names = [key for key, _ in getattr(value, "items", ()) if key]
+                    longer = [key for key in names if key.startswith(name)]
+                    if name not in names and len(longer) == 1:  # R completes it
+                        name = longer[0]
                     value = get_item(value, name, operator.range)
                 case sign, _, right:
                     value = apply_operator(sign, value, self.value(right), operator.range)
@@ -374,8 +378,9 @@ class Interpreter:
         match target.syntax, known:
             case ("[", RName(), index), RVector(items):
                 number = self.value(index)
-                if type(number) is int and 0 < number <= len(items):
-                    changed = [*items[: number - 1], (items[number - 1][0], value), *items[number:]]
+                if type(number) is int and 0 < number <= len(items) + 1:
+                    name = items[number - 1][0] if number <= len(items) else None
+                    changed = [*items[: number - 1], (name, value), *items[number:]]
                     return self._assign(root, vector(changed), names)
         if isinstance(known, RVector | int | float | str):
             self._assign(root, UnknownValue(), names)

@@ -323,7 +323,7 @@ _IDENTITIES = frozenset(
     | {"tryCatch", "with", "withCallingHandlers"}
 )
 """Functions that return their first argument; ``with`` its second."""
-_LISTS = frozenset({"c", "list", "tuple", "shape"})
+_LISTS = frozenset({"append", "c", "list", "tuple", "shape"})
 _SHAPE_PARTS = {"dim": "", "nrow": "[0]", "ncol": "[1]"}
 
 
@@ -392,7 +392,7 @@ def call_base_function(name: str, args: list[CallArg], span: TextRange) -> Any:
     values = [arg.value for arg in args]
     first = values[0] if values else None
     if name in _LISTS:
-        is_flat = name in ("c", "shape")  # c(c(1, 2), 3) has three values
+        is_flat = name in ("append", "c", "shape")  # c(c(1, 2), 3) has three values
         parts = (
             _items(arg.value) if is_flat and arg.name is None else [(arg.name, arg.value)]
             for arg in args

@@ -31,6 +31,7 @@ from kmagic.from_r.r_values import (
     RTensor,
     RVector,
     UnknownValue,
+    bind_args,
     calls_before,
     read_input,
     tensors_in,
@@ -75,6 +76,8 @@ _R_ARGUMENTS = ("input_shape", "batch_input_shape", "lr", "decay")
 _SHAPES = frozenset(
     {"input_shape", "batch_input_shape", "input_dim", "input_length", "batch_shape", "batch_size"}
 )
+_COMPILE_ORDER = ("optimizer", "loss", "metrics", "loss_weights")
+"""The parameters of R's ``compile`` in their order."""
 _NO_OBJECTS = ("layer", "activation", "dtype", "quantizer", "seed")
 _OBJECT_ROLES = tuple(role for role in catalogue.OBJECT_ROLES if role not in _NO_OBJECTS)
 """Roles in which ``l2(0.01)`` may stand in an argument without a role."""
@@ -232,6 +235,9 @@ class SpecWriter:
         return ModelRef(self._parts.index(model))
 
     def _compile(self, given: list[CallArg], span: TextRange) -> Statement:
+        by_name = bind_args(_COMPILE_ORDER, given)
+        names = {arg: name for name, arg in by_name.items()}
+        given = [replace(arg, name=names.get(arg, arg.name)) for arg in given]
         args = self.args(keras.Model.compile, given)
         args = tuple(Arg(arg.value) if arg.name == "optimizer" else arg for arg in args)
         return CompileSpec(args, span=self._spans(given[0].range if given else span))

@@ -130,7 +130,7 @@ def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> Rep
         model = getattr(owner and owner.value, "python", "") or model
     if (kind == "dataset" and dataset) or (kind == "load" and dataset in _DATA):
         words = ["%keras_data", _DATA.get(dataset, dataset)]
-        line = _MagicLine(words, name, ("path", "num_words", "maxlen"), args)
+        line = _MagicLine(words, name, ("path", "num_words", "skip_top", "maxlen"), args)
         line.add_option("--num-words", "num_words", int)
         line.add_option("--maxlen", "maxlen", int)
     elif plain in (*_SAVED, *_LOADED):

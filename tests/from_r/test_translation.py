@@ -483,6 +483,12 @@ SHADOWED = "f <- function() { n <- 4; g <- function() n <<- 9; g(); n }"
         ("mod$add(Dense(3, name = paste('a', 1, sep = '_')))", "a_1 = dense 3"),
         ("f <- function(m, ...) m %>% layer_dense(...)\nf(mod, units = 5)", "dense 5"),
         ("mod$add(Dense(as.integer(n)))", "dense {n}"),
+        ("u <- list(alpha = 9, beta = 3)\nmod$add(Dense(u$al))", "dense 9"),
+        ("u <- append(c(5), 6)\nu[3] <- 7\nmod$add(Dense(u[1] * u[2] + u[3]))", "dense 37"),
+        (
+            "mod %>% compile(optimizer_sgd(0.1), 'mse', list('mae'), NULL)",
+            "compile sgd(0.1) loss=mse metrics=mae",
+        ),
         ("n <- 3\nf <- function() n <<- n + 1\nf()\nf()\nmod$add(Dense(n))", "dense 5"),
         ("n <<- 4\n3 ->> m\nmod$add(Dense(n * m))", "dense 12"),
         (f"n <- 3\n{SHADOWED}\nx <- f()\nmod$add(Dense(n * x))", "dense 27"),
