@@ -56,7 +56,7 @@ def parse_dates(cells: Any, column: str) -> Any:
 
     if not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
         is_period = isinstance(cells.dtype, pd.PeriodDtype)
-        return cells.dt.to_timestamp() if is_period else pd.to_datetime(cells)
+        return cells.dt.to_timestamp() if is_period else pd.to_datetime(cells, utc=True)
     words = cells.dropna().astype(str).str.strip()
     pairs = [match for word in words.unique() if (match := _DAY_OR_MONTH.match(word))]
     can_be = {  # day first or not
@@ -67,25 +67,28 @@ def parse_dates(cells: Any, column: str) -> Any:
         can_be = {False: not pairs}
     elif {match[2] for match in pairs} == {"."}:
         can_be[False] = False
-    readings = {}
-    for day_first, is_possible in can_be.items():
-        if is_possible:
-            # pandas ignores dayfirst where points separate the numbers
-            slashed = words.str.replace(_DAY_OR_MONTH, r"\1/\3/", regex=True)
-            dates = pd.to_datetime(slashed, dayfirst=day_first, format="mixed", errors="coerce")
-            if not dates.isna().any():
-                readings[day_first] = dates.reindex(cells.index)
-    sorted_ones = [dates for dates in readings.values() if dates.dropna().is_monotonic_increasing]
-    if not pairs or len(readings) == 1:
-        options = list(readings.values())[:1]
-    else:
-        options = sorted_ones if len(sorted_ones) == 1 else []
-    if options:
-        return options[0]
-    example = words.iloc[0] if len(words) else ""
+    readings, wrong = [], ""
+    # pandas ignores dayfirst where points separate the numbers
+    slashed = words.str.replace(_DAY_OR_MONTH, r"\1/\3/", regex=True)
+    for day_first in (day_first for day_first, is_possible in can_be.items() if is_possible):
+        dates = pd.to_datetime(
+            slashed, dayfirst=day_first, format="mixed", errors="coerce", utc=True
+        )
+        if dates.isna().any():
+            wrong = words[dates.isna()].iloc[0]
+        else:
+            readings.append(dates.reindex(cells.index))
+    if len(readings) > 1:
+        in_order = [dates for dates in readings if dates.dropna().is_monotonic_increasing]
+        readings = in_order if len(in_order) == 1 else readings
+    if len(readings) == 1:
+        return readings[0]
+    if not readings and wrong:
+        reason = f"Column {column} contains {wrong!r}, which is not a date like the others."
+        raise DataError(reason, "Correct this cell, or leave out the row.")
     reason = "can be day/month or month/day" if readings else "are not all written in one way"
     raise DataError(
-        f"The dates of {column} {reason}, e.g. {example!r}.",
+        f"The dates of {column} {reason}, e.g. {words.iloc[0]!r}.",
         f'Convert them first: frame["{column}"] = pandas.to_datetime(frame["{column}"], '
         "dayfirst=True).",
     )

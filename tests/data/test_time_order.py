@@ -139,6 +139,22 @@ def test_a_column_of_values_some_rows_before_is_reported() -> None:
     assert not find_lag(counters)
 
 
+@pytest.mark.parametrize("write", ["2020-{:02d}-01T10:00:00+0{}:00", "2020-{:02d}-01 10:0{}"])
+def test_time_zones_that_differ(write: str) -> None:
+    days = [write.format(month, month % 3) for month in range(1, 13)]
+    days[3] = "2020-04-01T10:00:00Z"
+    frame = pd.DataFrame({"day": days, "size": np.arange(12) ** 2, "y": np.arange(12) * 1.5})
+    data = load_data(frame.sample(frac=1, random_state=0), target="y", chronological=True)
+    assert data.y_test.tolist() == [15, 16.5]
+
+
+def test_a_date_that_does_not_exist_is_named() -> None:
+    days = [f"2021-02-{day:02d}" for day in range(1, 31)]
+    frame = pd.DataFrame({"day": days, "size": np.arange(30) ** 2, "y": np.arange(30) * 1.5})
+    with pytest.raises(DataError, match="day contains '2021-02-29', which is not a date"):
+        load_data(frame, target="y", chronological=True)
+
+
 def test_a_table_with_several_or_missing_dates() -> None:
     frame = pd.DataFrame(
         {
@@ -185,7 +201,7 @@ def test_day_and_month() -> None:
         "2020-02-01 2020-02-02": "2020-02-01",
     }
     for words, first in read.items():
-        assert parse_dates(pd.Series(words.split()), "day")[0] == pd.Timestamp(first)
+        assert parse_dates(pd.Series(words.split()), "day")[0] == pd.Timestamp(first, tz="UTC")
     with pytest.raises(DataError, match="are not all written in one way"):
         parse_dates(pd.Series(["2020-02-01", "1/2/2020"]), "day")
     with pytest.raises(DataError, match=r"can be day/month or month/day, e\.g\. '3/4/2020'"):
