@@ -102,6 +102,8 @@ def _prepared_like_training(model: Any, dataset: Any) -> Any:
     theirs, own = (getattr(data, "preparation", None) for data in (dataset, trained_on))
     if own is None or theirs is None or trained_on is dataset:
         return x
+    if own.encoding is not None and theirs.encoding is None:
+        return trained_on.prepare(x.tolist())
     if own.encoding is not None and theirs.encoding is not None:
         if own.encoding.vocabulary != theirs.encoding.vocabulary:
             problem = f" was trained with another vocabulary than that of {dataset.name}."

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -624,3 +627,23 @@ def test_patterns_of_text_files_leave_hidden_ones_out(tmp_path) -> None:
             kmagic.predict(model, f"{tmp_path}/{missing}")
     for sentence in ("Is it good?", "What a *good* film [sic]", "5/5 *"):
         assert kmagic.predict(model, sentence).shape == (1, 1)
+
+
+def test_texts_of_a_dataset_with_another_vocabulary() -> None:
+    model = kmagic.build("input 4 int32 / embedding 10 4 / gap1d / dense 1 sigmoid")
+    encoding = TextEncoding(("", "[UNK]", "good", "bad", "film"), maxlen=4)
+    own = Preparation("films", ("bad", "good"), encoding=encoding, sample_shape=(4,))
+    set_dataset(model, own)
+    texts = np.array(["good film", "bad film"], dtype=object)
+    x, y = own.prepare(texts.tolist()), np.array([1, 0])
+
+    def predictions(x_test: Any, preparation: Preparation) -> Any:
+        fields = {"x_test": x_test, "y_test": y, "preparation": preparation, "name": "reviews"}
+        return kmagic.predict(model, SimpleNamespace(**fields))
+
+    expected = predictions(x, own)
+    np.testing.assert_array_equal(predictions(x, replace(own, name="reviews")), expected)
+    np.testing.assert_array_equal(predictions(texts, Preparation(sample_shape=())), expected)
+    other = replace(own, encoding=TextEncoding(("", "[UNK]", "film", "good"), maxlen=4))
+    with pytest.raises(EvaluationError, match="another vocabulary than that of reviews"):
+        predictions(x, other)
