@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from kmagic.data.inspection import Inspection
+from kmagic.models.keras_history import flat_layers
 from kmagic.models.lint.advice import Advice
 from kmagic.models.lint.model_advice import (
     BINARY,
@@ -142,6 +143,9 @@ def _targets(
         if len(ends) > 1 and not indices:
             continue
         shape = ends[index].shape if part.tensor is None else part.tensor.shape
+        layers = flat_layers(model) if len(outputs) == 1 else ()
+        if any(isinstance(layer, keras.layers.TextVectorization) for layer in layers):
+            shape = _computed_shape(model, data.x, shape)
         if isinstance(shape, tuple):
             sample = array[:MAX_LABELS]
             sample = sample[:: max(1, sample.size // MAX_VALUES)]
@@ -150,6 +154,18 @@ def _targets(
             yield OutputLabels(
                 part.label, where, sample, losses[index], end, shape, data, is_trained, metrics_of
             )
+
+
+def _computed_shape(model: Any, x: Any, shape: Any) -> Any:
+    """The shape of an output, computed for one sample.
+
+    For samples of shape (1,), Keras gives the counts of a TextVectorization a further axis of size
+    one that they do not have.
+    """
+    with suppress(Exception):  # the data does not fit, which is reported elsewhere
+        sample = keras.tree.map_structure(lambda array: array[:1], x)
+        return (None, *model(sample, training=False).shape[1:])
+    return shape
 
 
 def _ends(graph: ModelGraph, x: Any) -> list[LayerCall]:

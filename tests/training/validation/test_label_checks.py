@@ -75,6 +75,22 @@ def test_shapes_that_suit_the_loss_are_accepted(text, loss, x, shape):
     assert problems(model(text, loss), x, np.zeros((ROWS, *shape), "int64")) == []
 
 
+@pytest.mark.parametrize("mode", ["multi_hot", "tf_idf", "count", "int"])
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_counts_of_words_have_no_further_axis(shape, mode):
+    texts = np.array(["a b", "b c", "a", "c"], dtype=object)
+    length = {"output_sequence_length": 3} if mode == "int" else {}
+    words = keras.layers.TextVectorization(9, output_mode=mode, **length)
+    words.adapt(texts)
+    last = [keras.layers.Embedding(9, 2), keras.layers.Flatten()] if mode == "int" else []
+    start = [keras.Input(shape, dtype="string"), words]
+    net = keras.Sequential([*start, *last, keras.layers.Dense(1)])
+    net.compile("sgd", "binary_crossentropy")
+    assert problems(net, texts, np.array([0, 1, 0, 1])) == []
+    (problem,) = problems(net, texts, np.eye(2)[[0, 1, 0, 1]])
+    assert problem.code == "target-shape"
+
+
 def test_a_loss_of_the_user_may_repeat_labels():
     net = model("input 4\ndense 3", lambda y, p: keras.ops.mean(keras.ops.square(y - p), -1))
     assert problems(net, X, np.zeros((ROWS, 1))) == []
