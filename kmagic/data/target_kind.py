@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kmagic.data.load_options import LoadOptions
 from kmagic.data.preparation.cell_format import category_name, check_encodable, split_unit
+from kmagic.models.model_arrays import as_array, is_missing
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_shape, list_names
 from kmagic.support.messages import Option, Text
@@ -79,6 +80,8 @@ def decide_target(y: Any, options: LoadOptions, name: str = "y", *, images: bool
 
 def _to_target_array(y: Any, name: str) -> NDArray[Any]:
     """Values as one array, a single column as one axis."""
+    if np.ma.is_masked(y):
+        raise DataError(f"{name} is a masked array with masked values.", "Leave these rows out.")
     try:
         values = np.asarray(y)
     except ValueError as error:
@@ -96,8 +99,10 @@ def _to_target_array(y: Any, name: str) -> NDArray[Any]:
 
 def _convert_objects(values: NDArray[Any], name: str) -> NDArray[Any]:
     """Python objects as numbers, or checked to be words."""
+    if (numbers := as_array(values)).dtype.kind != "O":
+        return np.asarray(numbers)
     cells = values.reshape(-1).tolist()
-    empty = sum(cell is None or cell != cell for cell in cells)  # noqa: PLR0124 - nan is not itself
+    empty = sum(is_missing(cell) or cell != cell for cell in cells)  # noqa: PLR0124 - nan is not itself
     if empty:
         raise DataError(
             f"{name} has no value in {empty:,} of {len(values):,} rows.",
@@ -107,8 +112,6 @@ def _convert_objects(values: NDArray[Any], name: str) -> NDArray[Any]:
                 " does that.",
             ),
         )
-    if all(isinstance(cell, int | float | np.number | np.bool_) for cell in cells):
-        return np.array(cells).reshape(values.shape)
     if not all(isinstance(cell, str | bytes | int | float | np.generic) for cell in cells):
         raise _type_error(name, ", ".join(sorted({type(cell).__name__ for cell in cells})))
     return values

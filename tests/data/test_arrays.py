@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 from sklearn.datasets import load_iris
@@ -471,6 +472,20 @@ def test_values_that_are_not_there() -> None:
     missing = np.where(np.eye(4) > 0, np.nan, 1)
     with pytest.raises(DataError, match=r"no value \(nan\), or infinity, in"):
         load_data((missing, [0, 1] * 2), scale="standard", split=0.5)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (pd.Series([1, None] * 2, dtype="Int64"), "y has no value, or infinity, in 2 of 4 rows"),
+        (pd.Series(["a", None] * 2, dtype="string"), "y has no value in 2 of 4 rows"),
+        (np.array(["a", np.nan] * 2, dtype=object), "y has no value in 2 of 4 rows"),
+        (np.ma.masked_less([1, 2, 3, 4], 2), "y is a masked array"),
+    ],
+)
+def test_targets_that_are_not_there(y: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_data((np.eye(4), y))
 
 
 def test_a_dataset_of_scikit_learn() -> None:
