@@ -305,30 +305,60 @@ def _text_of(model: Any, *, is_required: bool) -> tuple[str, dict[str, str]]:
 
 
 def _check_savable(model: Any, save_format: SaveFormat, metadata: ModelMetadata) -> None:
-    name = ModelName(model.name)
     if save_format.format == "text" and not metadata.text:
-        raise PersistenceError(
-            Text(name, " cannot be written as text."),
-            "Save the whole model, in a file that ends in .keras.",
-        )
+        remedy = "Save the whole model, in a file that ends in .keras."
+        raise PersistenceError(Text(ModelName(model.name), " cannot be written as text."), remedy)
     if save_format.format == "weights" and not model.built:
         raise PersistenceError(
-            Text(name, " has no weights yet: the shape of its input is unknown."),
+            Text(ModelName(model.name), " has no weights yet: the shape of its input is unknown."),
             "Start it with the shape of its input, such as `input 28x28x1`, or call it once.",
         )
     if save_format.format == "h5":
-        _reject_operations(model, name)
+        for operation in _operations(model):
+            reason = (
+                f": its step {operation} is an operation of keras.ops, which Keras cannot read "
+                "from an .h5."
+            )
+            raise _not_written(model, save_format, reason, "Save it as .keras.")
     if save_format.format in ("keras", "h5", "json"):
         for function in ambiguous_names(model)[0]:
-            raise PersistenceError(
-                Text(
-                    name,
-                    f" cannot be written as {save_format.suffix}: a layer uses your function "
-                    f"{function}, and Keras would load its own function of that name.",
-                ),
-                f"{UNCHANGED} Rename your function, or register it with "
-                "keras.saving.register_keras_serializable, and build the model again.",
+            reason = (
+                f": a layer uses your function {function}, and Keras would load its own function "
+                "of that name."
             )
+            remedy = (
+                "Rename your function, or register it with "
+                "keras.saving.register_keras_serializable, and build the model again."
+            )
+            raise _not_written(model, save_format, reason, remedy)
+
+
+def _operations(model: Any) -> Iterator[str]:
+    """The names of a model's steps that are not layers."""
+    for operation in getattr(model, "operations", ()):
+        if not isinstance(operation, keras.layers.Layer):
+            yield operation.name
+        yield from _operations(operation)
+
+
+def _not_written(
+    model: Any, save_format: SaveFormat, reason: str, remedy: str = ""
+) -> PersistenceError:
+    message = Text(ModelName(model.name), f" cannot be written as {save_format.suffix}{reason}")
+    return PersistenceError(message, f"{UNCHANGED} {remedy}".strip())
+
+
+def _not_serialized(error: Exception, model: Any, save_format: SaveFormat) -> PersistenceError:
+    report = f"Keras reports: {first_line(error)}"
+    if isinstance(error, NotImplementedError) or "get_config" in str(error):
+        reason = f": a class in it has no `get_config`. {report}"
+        remedy = (
+            "Add a `get_config` to the class, or save the weights alone in a file that ends in "
+            ".weights.h5."
+        )
+        return _not_written(model, save_format, reason, remedy)
+    remedy = "Save it as .keras." if save_format.format == "h5" else ""
+    return _not_written(model, save_format, f". {report}", remedy)
 
 
 def _write(model: Any, part: Path, save_format: SaveFormat, metadata: ModelMetadata) -> None:
@@ -349,21 +379,6 @@ def _write(model: Any, part: Path, save_format: SaveFormat, metadata: ModelMetad
         add(part, metadata)
 
 
-def _reject_operations(model: Any, name: ModelName) -> None:
-    """Reject what Keras writes to an ``.h5`` but cannot read from it."""
-    for operation in getattr(model, "operations", ()):
-        if not isinstance(operation, keras.layers.Layer):
-            raise PersistenceError(
-                Text(
-                    name,
-                    f" cannot be written as .h5: its step {operation.name} is an operation of "
-                    "keras.ops, which Keras cannot read from an .h5.",
-                ),
-                f"{UNCHANGED} Save it as .keras.",
-            )
-        _reject_operations(operation, name)
-
-
 @contextmanager
 def _compile_config_kept(model: Any) -> Iterator[None]:
     """Write the optimizer that a model has, and keep how it was compiled.
@@ -382,24 +397,6 @@ def _compile_config_kept(model: Any) -> Iterator[None]:
         yield
     finally:
         config.update(before)
-
-
-def _not_serialized(error: Exception, model: Any, save_format: SaveFormat) -> PersistenceError:
-    name, reason = ModelName(model.name), first_line(error)
-    if isinstance(error, NotImplementedError) or "get_config" in str(error):
-        return PersistenceError(
-            Text(
-                name,
-                f" cannot be written as {save_format.suffix}: a class in it has no `get_config`. "
-                f"Keras reports: {reason}",
-            ),
-            f"{UNCHANGED} Add a `get_config` to the class, or save the weights alone in a file "
-            "that ends in .weights.h5.",
-        )
-    return PersistenceError(
-        Text(name, f" cannot be written as {save_format.suffix}. Keras reports: {reason}"),
-        f"{UNCHANGED} Save it as .keras." if save_format.format == "h5" else UNCHANGED,
-    )
 
 
 def _notes(model: Any, save_format: SaveFormat) -> list[str]:
@@ -495,8 +492,8 @@ def _with_own_text(
             pairs = zip(layer_vocabularies(built), layer_vocabularies(model), strict=False)
             restore_vocabularies(built, [[] if own else learned for own, learned in pairs])
             is_same = to_dsl(built, compiled=False) == to_dsl(model, compiled=False)
-    except (KmagicError, ValueError, AttributeError):
-        is_same = False
+    except (KmagicError, ValueError, AttributeError):  # it may need data of the notebook
+        return replace(metadata, text="")
     if not is_same:
         loaded.add_notes("The text in the file was left out: it does not build this model.")
         return replace(metadata, text="")
