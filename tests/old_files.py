@@ -7,6 +7,7 @@ The weights are those of a model of today; names, attributes and configurations 
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -137,4 +138,18 @@ def write(
             state = file.create_group("optimizer_weights")
             state.attrs["weight_names"] = [b"Adam/iter:0"]
             state["Adam/iter:0"] = np.int64(40)
+    return path
+
+
+def zip_members(path: Path) -> dict[str, bytes]:
+    """The contents of a ``.keras`` file."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write_zip(path: Path, members: Mapping[str, bytes]) -> Path:
+    """Write a ``.keras`` file."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
     return path

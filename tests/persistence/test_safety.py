@@ -131,14 +131,10 @@ def test_layers_that_read_other_files_are_rejected(
 def test_modules_named_in_the_file_are_not_imported(tmp_path: Path) -> None:
     path = tmp_path / "net.keras"
     kmagic.save(stack(layers.Dense(2, name="evil")), path)
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = old.zip_members(path)
     config = json.loads(members["config.json"])
     config["config"]["layers"][-1] |= {"module": "antigravity", "class_name": "fly"}
-    members["config.json"] = json.dumps(config).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+    old.write_zip(path, members | {"config.json": json.dumps(config).encode()})
     with pytest.raises(PersistenceError, match="its layer evil needs the class fly"):
         kmagic.load(path)
 
@@ -264,21 +260,15 @@ def test_a_pickle_is_rejected_without_opening_it(tmp_path: Path) -> None:
 def crafted(path: Path, layer: dict[str, Any] | None = None, text: str = "") -> Path:
     """A file of a model with another last layer, and another text in its metadata."""
     kmagic.save(stack(layers.Dense(2, name="dense")), path, force=True)
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = old.zip_members(path)
     config, metadata = (json.loads(members[name]) for name in ("config.json", "metadata.json"))
     if layer is not None:
         config["config"]["layers"][-1] = layer
     if text:
         metadata["kmagic"] |= {"text": text, "steps": []}
-    members |= {
-        "config.json": json.dumps(config).encode(),
-        "metadata.json": json.dumps(metadata).encode(),
-    }
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return path
+    changed = {"config.json": config, "metadata.json": metadata}
+    members |= {name: json.dumps(content).encode() for name, content in changed.items()}
+    return old.write_zip(path, members)
 
 
 def crafted_layer(module: str, name: str, /, **config: Any) -> dict[str, Any]:

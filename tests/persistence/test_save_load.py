@@ -32,6 +32,8 @@ from kmagic.support.errors import PersistenceError
 from kmagic.support.model_registry import dataset_for, record_for, set_dataset
 from kmagic.training.run.training_run import Epoch, TrainingRun
 
+from .. import old_files as old
+
 TEXT = """\
 # my own net
 input 28x28x1
@@ -385,15 +387,10 @@ def test_values_are_read_as_literals_only(tmp_path: Path) -> None:
 
 def with_text(path: Path, text: str) -> Path:
     """A file with another text for the same model."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = old.zip_members(path)
     content = json.loads(members["metadata.json"])
     content["kmagic"]["text"] = text
-    members["metadata.json"] = json.dumps(content).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, member in members.items():
-            archive.writestr(name, member)
-    return path
+    return old.write_zip(path, members | {"metadata.json": json.dumps(content).encode()})
 
 
 @pytest.mark.parametrize(
@@ -474,8 +471,8 @@ def test_weights_that_do_not_fit_do_not_change_the_model(
         kmagic.load(path, model=model)
     assert caught.value.message == f"The weights in {path} do not fit 'net': {words}."
     assert caught.value.remedy.startswith("'net' is unchanged.")
-    for old, new in zip(before, weights(model), strict=True):
-        np.testing.assert_array_equal(old, new)
+    for previous, new in zip(before, weights(model), strict=True):
+        np.testing.assert_array_equal(previous, new)
 
 
 def test_weights_are_loaded_from_whole_models(tmp_path: Path) -> None:
@@ -484,8 +481,8 @@ def test_weights_are_loaded_from_whole_models(tmp_path: Path) -> None:
         kmagic.save(source, tmp_path / f"w{suffix}")
         model = stack(3, 2)
         assert kmagic.load(tmp_path / f"w{suffix}", model=model) is model
-        for old, new in zip(weights(source), weights(model), strict=True):
-            np.testing.assert_array_equal(old, new)
+        for previous, new in zip(weights(source), weights(model), strict=True):
+            np.testing.assert_array_equal(previous, new)
         other = stack(3, 5)
         with pytest.raises(
             PersistenceError, match=r"layer dense_1 has shapes \(3, 5\) and \(5\) in the model"
