@@ -304,23 +304,23 @@ class _ConfusionCard(_MatrixCard):
 
     def _build_popups(self) -> dict[Cell, str]:
         """What opens within the cells of the worst pairs."""
-        if self.matrix.x is None:
-            return {}
         limit = POPUPS if len(self.shown) <= MANY else POPUPS_OF_MANY
         opening = {(pair.true, pair.predicted): pair for pair in self.inside[:limit]}
-        return _build_popups(list(opening), lambda cell: _pair_samples(self.matrix, opening[cell]))
+        samples = self.matrix.x
+        return _build_popups(samples, opening, lambda cell: self._pair_samples(opening[cell]))
 
-
-def _pair_samples(matrix: ConfusionMatrix, pair: ConfusedPair) -> str:
-    true, predicted = matrix.labels[pair.true], matrix.labels[pair.predicted]
-    indices = matrix.indices(true=true, pred=predicted)
-    more = ""
-    if len(indices) > SAMPLES_SHOWN:
-        call = escape_html(f".indices(true={_argument(true)}, pred={_argument(predicted)})")
-        more = f'<div class="km-muted km-more">{len(indices) - SAMPLES_SHOWN:,} more: {call}</div>'
-    title = f"{full_name_html(pair.true_name)} taken for {full_name_html(pair.predicted_name)}"
-    samples = confusion_samples(matrix, indices[:SAMPLES_SHOWN].tolist())
-    return _samples_html(title, samples) + more
+    def _pair_samples(self, pair: ConfusedPair) -> str:
+        matrix = self.matrix
+        true, predicted = matrix.labels[pair.true], matrix.labels[pair.predicted]
+        indices = matrix.indices(true=true, pred=predicted)
+        more = ""
+        if len(indices) > SAMPLES_SHOWN:
+            hidden = f"{len(indices) - SAMPLES_SHOWN:,} more"
+            call = escape_html(f".indices(true={_argument(true)}, pred={_argument(predicted)})")
+            more = f'<div class="km-muted km-more">{hidden}: {call}</div>'
+        title = f"{full_name_html(pair.true_name)} taken for {full_name_html(pair.predicted_name)}"
+        samples = confusion_samples(matrix, indices[:SAMPLES_SHOWN].tolist())
+        return _samples_html(title, samples) + more
 
 
 def _argument(label: int | str) -> str:
@@ -432,12 +432,10 @@ class _ComparisonCard(_MatrixCard):
 
     def _build_popups(self) -> dict[Cell, str]:
         """What opens within the cells that changed most, and within the diagonal."""
-        if self.matrix.x is None:
-            return {}
         shown, changed = set(self.shown), self.comparison.changed_cells(CHANGED_POPUPS)
         diagonal = [(k, k) for k in sorted(shown) if self.comparison.difference[k, k]]
         cells = [cell for cell in (*changed, *diagonal) if set(cell) <= shown]
-        return _build_popups(cells, self._cell_samples)
+        return _build_popups(self.matrix.x, cells, self._cell_samples)
 
     def _cell_samples(self, cell: Cell) -> str:
         true, predicted = (full_name_html(self.matrix.classes[k]) for k in cell)
@@ -587,11 +585,9 @@ class _MultilabelCard:
 
     def _build_popups(self) -> dict[tuple[int, int, int], str]:
         """The samples of the largest cells of mistakes, by label, row and column."""
-        if self.confusion.x is None:
-            return {}
         cells = [(k, *cell) for k in self.shown for cell in MISTAKES if self.counts[k][cell]]
         cells.sort(key=lambda cell: -self.counts[cell])
-        return _build_popups(cells[: 2 * MAX_LABELS], self._cell_samples)
+        return _build_popups(self.confusion.x, cells[: 2 * MAX_LABELS], self._cell_samples)
 
     def _cell_samples(self, cell: tuple[int, int, int]) -> str:
         k, row, column = cell
@@ -634,12 +630,12 @@ def _choose_classes(order: Sequence[int], pairs: Iterable[Cell], *, fill: bool) 
     return [k for k in order if k in chosen]
 
 
-def _build_popups(cells: Sequence[C], samples: Callable[[C], str]) -> dict[C, str]:
+def _build_popups(x: Any, cells: Iterable[C], samples: Callable[[C], str]) -> dict[C, str]:
     """What cells show when they open, as far as the size of a card allows."""
     size = 0
     popups: dict[C, str] = {}
     for cell in cells:
-        if size > MAX_SAMPLE_BYTES:
+        if x is None or size > MAX_SAMPLE_BYTES:
             break
         popups[cell] = samples(cell)
         size += len(popups[cell])
