@@ -279,7 +279,7 @@ def label_indices(
     are_names = values.dtype.kind == "U"
     wanted = names if are_names else ids
     in_range = not are_names and (not len(values) or 0 <= values.min() <= values.max() < len(ids))
-    if in_range and ids == tuple(range(len(ids))):
+    if in_range and tuple(ids) == tuple(range(len(ids))):
         return np.array(values, dtype=np.intp)  # a copy: the user's array may change
     known = np.array(wanted)
     order = np.argsort(known)

@@ -12,7 +12,12 @@ from warnings import catch_warnings, filterwarnings
 import numpy as np
 
 from kmagic.data.inspection import Inspection, inspect_data, split_batch, stream_kind
-from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
+from kmagic.evaluation.confusion.label_arrays import (
+    ClassNames,
+    as_label_array,
+    label_indices,
+    parse_class_names,
+)
 from kmagic.evaluation.prediction.batch_prediction import (
     StreamPreparation,
     check_sample_shape,
@@ -30,7 +35,7 @@ from kmagic.models.fixed_batches import batch_size_error, fixed_batch_size
 from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
 from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import format_metric, isolate_direction, list_names
+from kmagic.support.formatting import format_metric, isolate_direction
 from kmagic.support.messages import Function, Option, Text
 from kmagic.support.progress import Progress
 from kmagic.support.rendering import Renderable
@@ -211,12 +216,7 @@ def _encode_targets(y: Any, names: Any) -> Any:
     first = y[0] if isinstance(y, list | tuple | np.ndarray) and len(y) else None
     if names is None or not isinstance(first, str):
         return y
-    ids = {name: index for index, name in enumerate(names)}
-    unknown = sorted({str(label) for label in y} - set(ids))
-    if unknown:
-        message = f"contains {list_names(unknown, 5)}; the classes are {list_names(names)}."
-        raise option_error("y", message)
-    return np.array([ids[str(label)] for label in y])
+    return label_indices(as_label_array(y, "y"), range(len(names)), names, "y")
 
 
 def _count(arrays: Any) -> int:

@@ -384,7 +384,7 @@ def test_class_names_are_evaluated_as_their_ids(net) -> None:
     words = [NAMES[n] for n in numbers]
     assert kmagic.evaluate(net, X, words) == kmagic.evaluate(net, X, numbers)
     assert kmagic.evaluate(net, X, pd.Series(words)) == kmagic.evaluate(net, X, numbers)
-    with pytest.raises(EvaluationError, match="y= contains dog"):
+    with pytest.raises(EvaluationError, match="y= contains 'dog'"):
         kmagic.evaluate(net, X, ["dog"] * 40)
 
 
