@@ -68,7 +68,7 @@ def test_several_inputs_are_checked(pair, x, y, words):
         ([A, B[:, :3]], "its input b expects shape 4 per sample, but x[1] has shape 3"),
         (
             {"b": B, "a": A[:, 0]},
-            "its input a expects shape 4 per sample, but x['a'] has a single number",
+            "its input a expects shape 4 per sample, but x['a'] has one value",
         ),
     ],
 )
