@@ -331,12 +331,15 @@ def replace_part(part: Any, old: Positioned, new: Any) -> Any:
         >>> word = Word("rleu", span=Span(1, 9, 4))
         >>> replace_part((Arg(word),), word, Word("relu"))
         (Arg(value=Word(text='relu'), name=None),)
+        >>> replace_part(MappingValue(((Word("box"), word),)), word, Word("relu")).entries
+        ((Word(text='box'), Word(text='relu')),)
     """
     if isinstance(part, tuple):
         items: list[Any] = []
         for item in part:
             changed = replace_part(item, old, new)
-            items += changed if isinstance(changed, tuple) and item is not changed else [changed]
+            is_spliced = isinstance(changed, tuple) and not isinstance(item, tuple)
+            items += changed if is_spliced else [changed]
         return tuple(items)
     if not is_dataclass(part) or isinstance(part, type | Span):
         return part

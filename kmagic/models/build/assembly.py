@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import numbers
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -188,7 +188,12 @@ class ValueResolver:
 
     def key(self, key: Any, context: BuildContext) -> Any:
         """Convert a key of a dictionary; a bare word is a string."""
-        return key.text if isinstance(key, Word) else self.resolve(key, "any", context)
+        if isinstance(key, Word):
+            return key.text
+        resolved = self.resolve(key, "any", context)
+        if isinstance(resolved, Hashable):
+            return resolved
+        return context.report("is not a key; keys are words, texts and numbers", key.span)
 
     def _object(self, value: Object | InnerLayer, role: Role, context: BuildContext) -> Any:
         function, word = find_callable(value, role, context)
@@ -507,6 +512,8 @@ class Assembly:
             try:
                 args, kwargs = self._with_constants(layer, args, kwargs)
             except StepError as error:
+                if not error.message:
+                    return UNRESOLVED
                 constants = (a for a in node.inputs if not isinstance(a.value, NodeOutput))
                 span = next((arg.value.span for arg in constants), node.span)
                 return self.context.report_rejection(error.message, span, error.remedy)
@@ -597,6 +604,8 @@ class Assembly:
         """The input whose batch a constant is repeated for: the model's first one above."""
         pairs = zip(self.graph.nodes, self.outputs, strict=False)
         first = next((out for node, out in pairs if node.is_input), None)
+        if first is UNRESOLVED:
+            raise StepError("", "")  # the mistake in the input's line is reported
         if first is None:
             remedy = "Move this line below the `input` line."
             raise StepError("no input above has the samples it is repeated for", remedy)

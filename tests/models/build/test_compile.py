@@ -186,3 +186,17 @@ def test_a_learning_rate_of_another_type_is_refused_in_a_whole_sentence():
 def test_data_is_neither_a_loss_nor_a_metric(argument, x):
     with pytest.raises(DSLError, match="must be words, functions or objects; got"):
         compiled(f"sgd {argument}", x=x)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("{[1]: mse}", "is not a key"),
+        ("{[(1, [2])]: mse}", "is not a key"),
+        ("{a: msee}", "is not a loss"),
+        ("{a: mse, b: [mae, msee]}", "is not a loss"),
+    ],
+)
+def test_mistakes_in_a_loss_for_each_output(loss, message):
+    with pytest.raises(DSLError, match=message):
+        compiled(f"adam loss={loss}")

@@ -156,3 +156,9 @@ def test_a_list_of_arrays_is_not_one_constant():
     assert is_constant([[0, 1], [1, 0]])
     assert not is_constant([POSITIONS, POSITIONS])
     assert not is_constant([])
+
+
+def test_only_the_input_is_reported_if_its_shape_is_missing():
+    with pytest.raises(DSLError, match="input needs a shape") as caught:
+        kmagic.build("input\nadd <- 1, _\nadd <- 1")
+    assert str(caught.value).count("^") == len("input")
