@@ -33,9 +33,12 @@ importlib's ``_find_and_load``,   other threads wait while Keras is imported  af
 handler of SIGINT                 an interrupt while Keras creates weights    after the first batch
                                   leaves a model that cannot be trained
 control handlers of the kernel    Stop reaches the kernel while a cell runs   never
+receiver of the shell channel     a reloaded page gets the state of the       never
+                                  widgets while a cell runs
 ================================  ==========================================  ===================
 
-The functions of importlib are replaced by :mod:`kmagic.support.background_import`.
+The functions of importlib are replaced by :mod:`kmagic.support.background_import`, the receiver of
+the shell channel by :mod:`kmagic.support.busy_kernel`.
 
 The train and test functions that the fast pipeline sets belong to one model, not to the process
 (:mod:`kmagic.training.pipeline.executions`).

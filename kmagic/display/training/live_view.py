@@ -15,6 +15,7 @@ from typing import Any
 from kmagic.display.kit.assets import js_module, read_static
 from kmagic.display.training.training_card import training_bundle
 from kmagic.display.training.widget_feed import WidgetFeed
+from kmagic.support.busy_kernel import answer_pages
 from kmagic.support.display_mode import running_kernel
 from kmagic.support.process_patches import handle_control_message
 from kmagic.support.rendering import display_in_cell, mark_displayed
@@ -56,7 +57,9 @@ class LiveView(Display):
         self.widget = dashboard_class()(
             state=self._feed.snapshot(), previous_runs=self._feed.previous_runs()
         )
+        self.widget.view_id = self.widget.model_id
         _running[run.id] = self
+        answer_pages(running_kernel())
         self._handle = display_in_cell(self.widget, display_id=True)
 
     def update(self, run: TrainingRun) -> None:
@@ -74,8 +77,10 @@ class LiveView(Display):
     def end(self, run: TrainingRun) -> None:
         """Replace the widget by the card."""
         _running.pop(run.id, None)
+        card = training_bundle(run)
         self.widget.state = self._feed.snapshot()
-        self._handle.update(training_bundle(run), raw=True)
+        self.widget.card = card
+        self._handle.update(card, raw=True)
         mark_displayed(run)
         _ended.append(self.widget)
         while len(_ended) > MAX_OPEN_WIDGETS:
@@ -89,7 +94,11 @@ def dashboard_class() -> Any:
     import traitlets  # noqa: PLC0415 - see above
 
     class Dashboard(anywidget.AnyWidget):
-        """A run's view; ``state`` is made by :class:`~.widget_feed.WidgetFeed`."""
+        """A run's view.
+
+        ``state`` is made by :class:`~.widget_feed.WidgetFeed`; ``card`` is the MIME bundle that
+        replaces the widget, and empty while the run continues.
+        """
 
         _esm = js_module("training/live_view.js")
         _css = "\n".join(
@@ -97,6 +106,8 @@ def dashboard_class() -> Any:
         )
         state = traitlets.Dict().tag(sync=True)
         previous_runs: Any = traitlets.List().tag(sync=True)
+        card = traitlets.Dict().tag(sync=True)
+        view_id = traitlets.Unicode().tag(sync=True)  # the model's, which pages cannot read
 
         def __repr__(self) -> str:
             return "Live view of a kmagic training (needs its kernel)"

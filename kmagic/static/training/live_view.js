@@ -32,10 +32,13 @@ import { button, element, setText } from "../kit/elements.js";
 import { formatDuration, formatRemaining } from "../kit/formatting.js";
 import { LiveChart } from "./live_chart.js";
 import { LiveMatrix } from "./live_matrix.js";
+import { replaceOutput, saveNotebook } from "./notebook_output.js";
 import { StopControl } from "./stop_control.js";
 
 const MAX_EPOCH_MARKS = 60;
 const MAX_MESSAGES = 4;
+/** Milliseconds in which the kernel's message with the card arrives. */
+const REPLACE_AFTER = 1000;
 /** With more columns than this, rows may wrap where the page is narrow. */
 const MAX_COLUMNS = 6;
 
@@ -66,6 +69,8 @@ class LiveView {
     this.build(host);
     this.listen();
     this.render();
+    if (this.isRunning()) saveNotebook(model);
+    else this.replaceByCard();
   }
 
   isRunning() {
@@ -143,8 +148,10 @@ class LiveView {
   /** Listen to the model, to the size of the cell and to the kernel's status. */
   listen() {
     const onState = () => this.setState(structuredClone(this.model.get("state")));
+    const onCard = () => this.replaceByCard();
     const onMessage = (/** @type {RunUpdate} */ message) => this.onMessage(message);
     this.model.on("change:state", onState);
+    this.model.on("change:card", onCard);
     this.model.on("msg:custom", onMessage);
     const size = new ResizeObserver(() => this.schedule());
     size.observe(/** @type {Element} */ (this.figures));
@@ -159,13 +166,21 @@ class LiveView {
     signal?.connect?.(onKernelStatus);
     this.dispose = () => {
       this.model.off("change:state", onState);
+      this.model.off("change:card", onCard);
       this.model.off("msg:custom", onMessage);
       size.disconnect();
       clearInterval(clock);
+      clearTimeout(this.timer);
       signal?.disconnect?.(onKernelStatus);
       this.stopControl.cancelTimer();
       cancelAnimationFrame(this.frame);
     };
+  }
+
+  /** Show the static card in place of this widget, unless the kernel's own message has done so. */
+  replaceByCard() {
+    const card = this.model.get("card");
+    if (card) this.timer = setTimeout(() => replaceOutput(this.model, card), REPLACE_AFTER);
   }
 
   /** @param {RunState} state */
