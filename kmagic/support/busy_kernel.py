@@ -66,8 +66,7 @@ class _Router:
             return None
         self._subshell = self._subshell or self._manager._create_subshell()  # noqa: SLF001 - the public request is a message to the kernel
         header["subshell_id"] = self._subshell
-        routed: list[bytes] = session.serialize(message, identities)
-        return routed + message["buffers"]
+        return [*session.serialize(message, identities), *message["buffers"]]
 
     def _is_of_connection(self, message: dict[str, Any]) -> bool:
         kind = message["header"]["msg_type"]

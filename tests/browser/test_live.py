@@ -119,3 +119,31 @@ def test_reopened_without_a_kernel_it_shows_the_card(notebook: NotebookPage, lab
     notebook.wait_until("/(stopped|interrupted) (in|after|during) /.test(node(arg).innerText)", fit)
     seen = "[...node(arg).querySelectorAll('img, svg')].filter(each => each.clientWidth > 100)"
     notebook.wait_until(f"{seen}.length >= 2", fit, what="the curves")
+
+
+def test_a_finished_run_stays_interactive(notebook: NotebookPage, lab: Lab) -> None:
+    fit = start(notebook, lab)
+    stop(notebook, fit)
+    chart = notebook.output(fit).locator(".km-chart[role=slider]").first
+    chart.focus()
+    notebook.page.keyboard.press("Home")
+    notebook.wait_until("/epoch 1: training [\\d.]+/.test(node(arg).innerText)", fit)
+    for name in ("log", "smooth"):
+        notebook.output(fit).get_by_role("button", name=name, exact=True).click()
+    last = "node(arg).querySelectorAll('.km-chart text[text-anchor=middle]')"
+    box = chart.bounding_box()
+    assert box is not None
+    notebook.page.mouse.move(box["x"] + 60, box["y"] + 60)
+    notebook.page.mouse.down()
+    notebook.page.mouse.move(box["x"] + 230, box["y"] + 60, steps=3)
+    notebook.page.mouse.up()
+    zoomed = notebook.output(fit).get_by_role("button", name="all epochs")
+    zoomed.wait_for()
+    assert notebook.js(f"[...{last}].length", fit) > 1
+    zoomed.click()
+    zoomed.wait_for(state="hidden")
+    # What is shown needs no kernel, and does not return to the images when it stops.
+    notebook.lab.end_kernels()
+    chart.focus()
+    notebook.page.keyboard.press("End")
+    notebook.wait_until("/epoch \\d+: training [\\d.]+/.test(node(arg).innerText)", fit)

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from kmagic.display.confusion.matrix_cards import cell_title, format_percent
-from kmagic.display.kit.chart import axis_ticks, epoch_ticks, format_tick, spread_labels
+from kmagic.display.kit.chart import (
+    axis_ticks,
+    epoch_ticks,
+    format_tick,
+    shown_range,
+    spread_labels,
+)
 from kmagic.display.training.training_card import previous_scale_values
 from kmagic.evaluation.confusion.confusion import confusion
 from kmagic.support.colour_scale import colour_values, difference_values
@@ -75,6 +81,21 @@ def test_scales(run_js: RunJs) -> None:
     assert found["axes"] == [epoch_ticks(*axis) for axis in axes]  # type: ignore[arg-type]
     for labels, other in zip(heights, found["heights"], strict=True):
         assert other == pytest.approx(spread_labels(labels, found["gap"], 20, 150))
+
+
+def test_shown_ranges(run_js: RunJs) -> None:
+    outlier = [500.0, 2.0, 1.4, 1.1, 1.0, 0.9]
+    cases = [
+        [outlier],
+        [[-value for value in outlier], [0.5]],
+        [[2.3, 0.6, 0.4, 0.3, 0.3, 0.2]],
+        [[-900.0, *np.linspace(0, 1, 60), 800.0]],
+        [[], [1.0, 2.0]],
+        [[]],
+    ]
+    given = [[list(curve) for curve in case] for case in cases]
+    found = run_js("given.map(c => m.shownRange(...c))", "kit/scales.js", given=given)
+    assert found == [pytest.approx(shown_range(*case)) for case in cases]
 
 
 def test_values_of_previous_runs(run_js: RunJs) -> None:

@@ -155,18 +155,20 @@ def drawing_html(inline: str, standalone: str, *, alt: str, width: int, height: 
     )
 
 
-def with_drawings(body: str, css: str, *, kind: str = "", style: str = "") -> str:
+def with_drawings(body: str, css: str, *, kind: str = "", style: str = "", key: str = "") -> str:
     """An element whose drawings are inline where the notebook is trusted, and else images.
 
-    The body contains drawings of :func:`drawing_html`; ``kind`` is a class of the element.
+    The body contains drawings of :func:`drawing_html`; ``kind`` is a class of the element, ``key``
+    that of the widget that makes it interactive.
     """
     # The rules that replace image by drawing apply to this element alone: the same page may show
     # another card that is not trusted.
-    key = "km-" + hashlib.sha256(body.encode()).hexdigest()[:10]
-    classes = f"{kind} {key}".strip()
-    styled = f' style="{style}"' if style else ""
+    own = "km-" + hashlib.sha256(body.encode()).hexdigest()[:10]
+    attributes = f'class="{f"{kind} {own}".strip()}"'
+    attributes += f' style="{style}"' if style else ""
+    attributes += f' data-km="{key}"' if key else ""
     return (
-        f"<style>{css}.{key} .km-fallback{{display:none}}"
-        f".{key} .km-inline{{display:block!important}}</style>"
-        f'<div class="{classes}"{styled}>{body}</div>'
+        f"<style>{css}.{own} .km-fallback{{display:none}}"
+        f".{own} .km-inline{{display:block!important}}</style>"
+        f"<div {attributes}>{body}</div>"
     )

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import Literal, TypeAlias
 
 from kmagic.display.kit.assets import minified_css
@@ -30,6 +31,8 @@ MAX_DOTS = 40  # with more epochs than this, only the last one gets a dot
 TOLERANCE = 0.4  # pixels that a curve may be off where points are left out
 MAX_DECIMALS = 4
 PASSES = 40
+MIN_CLIPPED, CLIPPED_RATIO = 5, 10
+"""Values of a curve of which one may be cut off, and the part of the range that it must take."""
 STEPS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
 
@@ -73,7 +76,7 @@ def chart_svg(chart: Chart, *, width: int = WIDTH, style: str = "") -> str:
         f'aria-label="{escape_html(chart_to_text(chart))}">'
         f"{f'<style>{style}</style>' if style else ''}"
         f'<text class="km-chart-title" x="0" y="13">{escape_html(chart.title)}</text>'
-        f"{plot.axes()}{plot.notes()}{plot.mark()}{plot.curves()}{plot.labels()}</svg>"
+        f"{plot.axes()}{plot.notes()}{plot.mark()}{plot.curves()}{plot.clipped()}{plot.labels()}</svg>"
     )
 
 
@@ -133,6 +136,40 @@ def _clean(value: float) -> float:
     return float(f"{value:.12g}")
 
 
+def unclipped_range(values: Iterable[float]) -> tuple[float, float]:
+    """Lowest and highest of a curve's values, without a few that would flatten all others.
+
+    A twentieth of the values, at least one, is ignored at an end if the others take less than a
+    tenth of the range.
+
+    Example:
+        >>> unclipped_range([500.0, 2.0, 1.4, 1.1, 1.0, 0.9])
+        (0.9, 2.0)
+        >>> unclipped_range([2.3, 0.6, 0.4, 0.3, 0.3, 0.2])
+        (0.2, 2.3)
+    """
+    ordered = sorted(value for value in values if math.isfinite(value))
+    if len(ordered) < MIN_CLIPPED:
+        return (ordered[0], ordered[-1]) if ordered else (math.inf, -math.inf)
+    few = max(1, len(ordered) // 20)
+    low, high = ordered[0], ordered[-1]
+    for start, stop in ((0, -few), (few, len(ordered)), (few, -few)):
+        rest = ordered[start:stop]
+        if 0 < CLIPPED_RATIO * (rest[-1] - rest[0]) < high - low:
+            return rest[0], rest[-1]
+    return low, high
+
+
+def shown_range(*curves: Iterable[float]) -> list[float]:
+    """Lowest and highest value that the axis of some curves includes; empty without values."""
+    ranges = [unclipped_range(values) for values in curves]
+    low, high = (
+        min((low for low, _ in ranges), default=0),
+        max((high for _, high in ranges), default=0),
+    )
+    return [low, high] if low <= high and ranges else []
+
+
 def format_tick(value: float, step: float) -> str:
     """A tick's value with just the decimals that distinguish it from its neighbours.
 
@@ -164,19 +201,6 @@ def epoch_ticks(start: float, end: float, limit: float) -> list[int]:
         step = _next_step(step)
     first = math.ceil(max(start, 1) / step) * step
     return list(range(first, math.floor(end) + 1, step))
-
-
-def axis_end(done: float, epochs: int, start: int = 0) -> float:
-    """Where the axis of a running training ends: at its last epoch, or well after the current one.
-
-    Example:
-        >>> axis_end(3, 8), axis_end(3, 1000), axis_end(90, 1000)
-        (8.0, 10.0, 200.0)
-    """
-    length = 10
-    while length < 1.25 * (done - start):
-        length = _next_step(length)
-    return float(min(epochs, start + length))
 
 
 def _next_step(step: int) -> int:
@@ -225,7 +249,8 @@ class _Plot:
 
     def __init__(self, chart: Chart, width: int) -> None:
         self.chart, self.width, self.right = chart, width, width - RIGHT
-        self.ticks = axis_ticks(chart.scale or [y for line in chart.lines for _, y in line.points])
+        curves = [[y for _, y in line.points] for line in chart.lines]
+        self.ticks = axis_ticks(chart.scale or shown_range(*curves))
 
     def x(self, epoch: float) -> float:
         span = max(self.chart.end - self.chart.start, EPSILON)
@@ -258,6 +283,21 @@ class _Plot:
         ticks = [max(self.x(epoch), LEFT) for epoch in self.chart.notes]
         path = "".join(f"M{x:.1f},{self.bottom}v-7" for x in ticks)
         return f'<path class="km-event" d="{path}"/>' if path else ""
+
+    def clipped(self) -> str:
+        """The extreme values above and below the axis, at their epochs."""
+        low, _, high = self.ticks
+        lines = [line for line in self.chart.lines if line.kind not in ("batches", "previous")]
+        points = [point for line in lines for point in line.visible]
+        parts = ""
+        for extreme, sign, y in ((max, "\u2191", TOP + 9), (min, "\u2193", self.bottom - 4)):
+            x, value = extreme(points, key=itemgetter(1), default=(0.0, low))
+            if not low <= value <= high:
+                parts += (
+                    f'<text x="{self.x(x) + 4:.1f}" y="{y}">{sign} {format_metric(value)}'
+                    f"<title>outside the axis: {format_metric(value)} at epoch {x:g}</title></text>"
+                )
+        return parts
 
     def mark(self) -> str:
         if not self.chart.mark:

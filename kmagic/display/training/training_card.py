@@ -26,9 +26,9 @@ from kmagic.display.kit.chart import (
     HEIGHT,
     Chart,
     Curve,
-    axis_end,
     chart_svg,
     chart_to_text,
+    shown_range,
     standalone_chart_svg,
 )
 from kmagic.support.display_mode import is_static
@@ -40,6 +40,7 @@ from kmagic.support.formatting import (
     format_seconds,
     pluralize,
 )
+from kmagic.support.rendering import running_shell
 from kmagic.training.run.run_history import metrics_at_best
 from kmagic.training.run.training_run import Epoch, TrainingRun
 
@@ -65,7 +66,8 @@ def training_bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
     """
     times = times and not is_static()
     is_running = run.status == "running"
-    body = charts_html(run_charts(run), epoch_confusion_html(run.confusion))
+    key = f"run-{run.id}" if times and not is_running else ""
+    body = charts_html(run_charts(run), epoch_confusion_html(run.confusion), key=key)
     body += messages_html(run) + table_html(run, times=times)
     if is_running:
         body = bar_html(run.progress, label=f"{100 * run.progress:.0f} % trained") + body
@@ -138,6 +140,8 @@ def clock_text(run: TrainingRun) -> str:
 def foot_text(run: TrainingRun, *, times: bool = True) -> str:
     """What changes rarely: the number of samples, the learning rate, the speed, why plain Keras."""
     parts = []
+    if run.status in ("stopped", "interrupted") and run.log:
+        parts.append(f"to continue: `{_resuming_code(run)}`")
     if run.samples:
         batch = f", batch size {run.batch_size:,}" if run.batch_size else ""
         parts.append(pluralize(run.samples, "sample") + batch)
@@ -161,6 +165,15 @@ def foot_text(run: TrainingRun, *, times: bool = True) -> str:
         previous = "previous run" if len(run.earlier) == 1 else f"{len(run.earlier)} previous runs"
         parts.append(f"grey: {previous}")
     return " · ".join(parts)
+
+
+def _resuming_code(run: TrainingRun) -> str:
+    """What continues a run, as a magic if these are loaded."""
+    name = run.model_name if run.model_name.isidentifier() else "MODEL"
+    shell = running_shell()
+    if shell is not None and shell.find_line_magic("keras_fit"):
+        return f"%keras_fit {name} --resume"
+    return f"kmagic.fit({name}, resume=True)"
 
 
 def message_lines(run: TrainingRun) -> list[str]:
@@ -258,12 +271,12 @@ def epoch_axis(run: TrainingRun) -> tuple[int, float]:
     # One finished epoch is a point, not a curve: its inner curve deserves the room.
     start = run.initial_epoch + (1 if len(run.log) > 1 else 0)
     if run.status == "running":
-        return start, axis_end(run.now.epoch, run.epochs, run.initial_epoch)
+        return start, run.epochs
     if run.log:
         end: float = run.log[-1].number
     else:
         end = max((points[-1][0] for points in _inner_curves(run).values() if points), default=0.0)
-    return start, axis_end(end, math.ceil(end), run.initial_epoch)
+    return start, math.ceil(end)
 
 
 def _inner_curves(run: TrainingRun) -> dict[str, list[Point]]:
@@ -280,8 +293,8 @@ def _metric_chart(run: TrainingRun, name: str) -> Chart:
         current = current or inner
     if is_static() and training:  # the measured positions differ between repeated runs
         first, current = [], []
-    scale = [y for x, y in (*first, *current) if x % 1 > UNSCALED_PART]
-    scale += [y for _, y in (*training, *validation)]
+    inner_values = [y for x, y in (*first, *current) if x % 1 > UNSCALED_PART]
+    scale = shown_range(inner_values, *((y for _, y in curve) for curve in (training, validation)))
     notes = sorted({epoch for epoch, _ in run.messages[-MAX_MARKED_MESSAGES:]})
     previous = previous_metric_curves(run, name)
     scale += previous_scale_values(scale, previous, end)
@@ -342,8 +355,11 @@ def best_mark(run: TrainingRun, name: str) -> tuple[float, str] | None:
     return best.epoch, prefix + format_metric(value)
 
 
-def charts_html(charts: Sequence[Chart], beside: str = "") -> str:
-    """Up to four charts in a row, each as inline SVG and as an image."""
+def charts_html(charts: Sequence[Chart], beside: str = "", *, key: str = "") -> str:
+    """Up to four charts in a row, each as inline SVG and as an image.
+
+    A widget with this key makes them interactive (``static/training/finished_charts.js``).
+    """
     if not charts:
         return ""
     width = CHART_WIDTHS[len(charts)]
@@ -352,6 +368,8 @@ def charts_html(charts: Sequence[Chart], beside: str = "") -> str:
         inline, standalone = chart_svg(chart, width=width), standalone_chart_svg(chart, width=width)
         alt = chart_to_text(chart)
         drawing = drawing_html(inline, standalone, alt=alt, width=width, height=HEIGHT)
-        figures.append(f'<div style="flex:1 1 280px;max-width:{width}px">{drawing}</div>')
+        style = f"flex:1 1 280px;max-width:{width}px"
+        figures.append(f'<div class="km-figure" style="{style}">{drawing}</div>')
     row = "display:flex;flex-wrap:wrap;gap:6px 18px;margin:6px 0"
-    return with_drawings("".join(figures) + beside, minified_css("kit/chart.css"), style=row)
+    css = minified_css("kit/chart.css")
+    return with_drawings("".join(figures) + beside, css, style=row, key=key)

@@ -14,9 +14,10 @@
  * @typedef {import("./matrix_client.js").WidgetModel} WidgetModel
  */
 
+import { cardRegistry } from "../kit/card_registry.js";
 import { checkbox, dropdown, element } from "../kit/elements.js";
 import { openLargeMatrix } from "./large_matrix.js";
-import { MatrixClient, clientRegistry } from "./matrix_client.js";
+import { MatrixClient } from "./matrix_client.js";
 import { MatrixTable } from "./matrix_table.js";
 import { SamplePanel } from "./sample_panel.js";
 import { ThresholdSlider } from "./threshold_slider.js";
@@ -208,7 +209,7 @@ export class MatrixView {
 export default {
   /** @param {{model: WidgetModel, signal?: AbortSignal}} context */
   initialize({ model, signal }) {
-    const registry = clientRegistry();
+    const registry = cardRegistry();
     const client = new MatrixClient(model, (other, card) => new MatrixView(other, card));
     registry.add(client);
     // Jupyter keeps a widget whose kernel was restarted, but nothing answers it any more.

@@ -34,6 +34,7 @@ export class MatrixClient {
     this.openView = openView;
     /** @type {MatrixState} */
     this.state = model.get("state");
+    this.key = this.state.key;
     this.lastRequest = 0;
     /** @type {Map<number, {resolve: Function, reject: Function}>} */
     this.pending = new Map();
@@ -86,49 +87,4 @@ export class MatrixClient {
     for (const view of this.views.values()) view.dispose();
     this.views.clear();
   }
-}
-
-// Each widget loads its own copy of this module, but the page has one registry.
-const REGISTRY = Symbol.for("kmagic.cards");
-
-/** All clients of the page, and one observer that notices new cards. */
-class ClientRegistry {
-  constructor() {
-    /** @type {Map<string, MatrixClient>} */
-    this.clients = new Map();
-    this.observer = new MutationObserver((changes) => {
-      for (const { addedNodes } of changes) {
-        for (const node of addedNodes) if (node instanceof HTMLElement) this.attachCards(node);
-      }
-    });
-  }
-
-  /** @param {HTMLElement} root */
-  attachCards(root) {
-    const cards = root.matches("[data-km]") ? [root] : root.querySelectorAll("[data-km]");
-    for (const card of cards) {
-      if (card instanceof HTMLElement) this.clients.get(card.dataset.km ?? "")?.attach(card);
-    }
-  }
-
-  /** @param {MatrixClient} client */
-  add(client) {
-    if (!this.clients.size) this.observer.observe(document.body, { childList: true, subtree: true });
-    this.clients.set(client.state.key, client);
-    this.attachCards(document.body);
-  }
-
-  /** @param {MatrixClient} client */
-  remove(client) {
-    this.clients.delete(client.state.key);
-    if (!this.clients.size) this.observer.disconnect();
-    client.dispose();
-  }
-}
-
-/** @returns {ClientRegistry} */
-export function clientRegistry() {
-  const page = /** @type {any} */ (window);
-  page[REGISTRY] ??= new ClientRegistry();
-  return page[REGISTRY];
 }

@@ -6,6 +6,8 @@ const PASSES = 40;
 const MAX_DECIMALS = 4;
 /** The least ratio of the highest to the lowest value for a logarithmic axis. */
 const MIN_LOG_RATIO = 3;
+/** Values of a curve of which one may be cut off, and the part of the range that it must take. */
+const [MIN_CLIPPED, CLIPPED_RATIO] = [5, 10];
 const STEPS = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
 
 /** Three round values whose range holds all of `values`. @param {number[]} values @returns {[number, number, number]} */
@@ -30,6 +32,31 @@ export function axisTicks(values) {
     }
   }
   return [low, (low + high) / 2, high];
+}
+
+/**
+ * Lowest and highest of a curve's values, without a few that would flatten all others.
+ *
+ * @param {number[]} values @returns {[number, number]}
+ */
+function unclippedRange(values) {
+  const ordered = values.filter(Number.isFinite).sort((a, b) => a - b);
+  const n = ordered.length;
+  if (n < MIN_CLIPPED) return n ? [ordered[0], ordered[n - 1]] : [Infinity, -Infinity];
+  const few = Math.max(1, Math.floor(n / 20));
+  const [low, high] = [ordered[0], ordered[n - 1]];
+  for (const [first, last] of [[0, n - few - 1], [few, n - 1], [few, n - few - 1]]) {
+    const range = ordered[last] - ordered[first];
+    if (range > 0 && CLIPPED_RATIO * range < high - low) return [ordered[first], ordered[last]];
+  }
+  return [low, high];
+}
+
+/** Lowest and highest value that the axis of some curves includes. @param {number[][]} curves @returns {number[]} */
+export function shownRange(...curves) {
+  const ranges = curves.map(unclippedRange);
+  const [low, high] = [Math.min(...ranges.map(([value]) => value)), Math.max(...ranges.map(([, value]) => value))];
+  return low <= high ? [low, high] : [];
 }
 
 /**

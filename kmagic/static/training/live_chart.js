@@ -5,13 +5,14 @@
  * @typedef {import("./live_view.js").RunState} RunState
  * @typedef {import("./live_view.js").Curves} Curves
  * @typedef {[number, number][]} Points
- * @typedef {{log: boolean, smooth: boolean}} ChartOptions
+ * @typedef {[number, number] | null} Zoom  the epochs that are shown, or all
+ * @typedef {{log: boolean, smooth: boolean, zoom: Zoom}} ChartOptions
  */
 
 import { SVG, appendSvg, element, setText } from "../kit/elements.js";
 import { formatNumber } from "../kit/formatting.js";
 import {
-  axisTicks, epochTicks, formatTick, logTicks, previousScaleValues, smooth, spreadLabels,
+  axisTicks, epochTicks, formatTick, logTicks, previousScaleValues, shownRange, smooth, spreadLabels,
 } from "../kit/scales.js";
 
 const HEIGHT = 158;
@@ -49,8 +50,11 @@ function groupByEpoch(messages) {
 }
 
 export class LiveChart {
-  /** @param {string} name @param {(epoch: number | null) => void} onHover */
-  constructor(name, onHover) {
+  /**
+   * @param {string} name @param {(epoch: number | null) => void} onHover
+   * @param {(zoom: Zoom) => void} onZoom
+   */
+  constructor(name, onHover, onZoom) {
     this.name = name;
     /** @type {Points} */
     this.training = [];
@@ -77,10 +81,25 @@ export class LiveChart {
       this.hover = epoch; // immediately: the next key may come before the next frame
       onHover(epoch);
     };
+    const epochAt = (/** @type {PointerEvent} */ event) =>
+      this.epochAt(event.clientX - this.svg.getBoundingClientRect().left);
     this.svg.addEventListener("pointermove", (event) => {
-      const box = this.svg.getBoundingClientRect();
-      show(this.nearestEpoch(this.epochAt(event.clientX - box.left)));
+      if (this.dragged) this.dragged[1] = epochAt(event);
+      show(this.nearestEpoch(epochAt(event)));
     });
+    this.svg.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      this.svg.setPointerCapture(event.pointerId);
+      this.dragged = [epochAt(event), epochAt(event)];
+    });
+    this.svg.addEventListener("pointerup", () => {
+      const dragged = this.dragged?.sort((a, b) => a - b);
+      this.dragged = null;
+      const shown = dragged ? this.epochs().filter((x) => x >= dragged[0] && x <= dragged[1]) : [];
+      if (shown.length > 1) onZoom([shown[0], shown[shown.length - 1]]);
+    });
+    this.svg.addEventListener("pointercancel", () => { this.dragged = null; });
+    this.svg.addEventListener("dblclick", () => onZoom(null));
     this.svg.addEventListener("pointerleave", () => show(null));
     this.svg.addEventListener("blur", () => show(null));
     this.svg.addEventListener("keydown", (event) => {
@@ -90,6 +109,8 @@ export class LiveChart {
       const current = this.hover === null ? epochs.length : epochs.indexOf(this.nearestEpoch(this.hover) ?? 0);
       const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
       if (event.key === "Escape") show(null);
+      if (event.key === "0") onZoom(null);
+      if (event.key === "+" || event.key === "-") onZoom(this.zoomed(event.key === "+" ? 0.5 : 2));
       if (!steps || !epochs.length) return;
       event.preventDefault();
       show(epochs[Math.min(Math.max(current + steps, 0), epochs.length - 1)]);
@@ -100,6 +121,17 @@ export class LiveChart {
   epochs() {
     const numbers = [...this.training, ...this.validation].map(([x]) => x);
     return [...new Set(numbers)].sort((a, b) => a - b);
+  }
+
+  /** The shown epochs scaled around the hovered or the last one; null for all. @param {number} factor @returns {Zoom} */
+  zoomed(factor) {
+    const epochs = this.epochs();
+    if (epochs.length < 3) return null;
+    const [first, last] = [epochs[0], epochs[epochs.length - 1]];
+    const half = Math.max(1, ((Math.min(this.end, last) - this.start) * factor) / 2);
+    const centre = Math.min(Math.max(this.hover ?? last, first + half), last - half);
+    const [from, to] = [Math.max(first, Math.round(centre - half)), Math.min(last, Math.round(centre + half))];
+    return from <= first && to >= last ? null : [from, to];
   }
 
   /** @param {number} x */
@@ -119,6 +151,8 @@ export class LiveChart {
 
   start = 0;
   end = 1;
+  /** The epochs between which the pointer is dragged. @type {number[] | null} */
+  dragged = null;
   /** Whether a logarithmic axis would help. */
   allowsLog = false;
 
@@ -129,8 +163,10 @@ export class LiveChart {
   draw(state, previousRuns, options, width, hover) {
     this.width = width;
     this.hover = hover;
-    const { start, end, best } = state.axis;
+    const { best } = state.axis;
+    const [start, end] = options.zoom ?? [state.axis.start, state.axis.end];
     [this.start, this.end] = [start, Math.max(end, start + 1e-9)];
+    const inside = (/** @type {Points} */ points) => points.filter(([x]) => x >= start && x <= end);
     const [right, bottom] = [width - PLOT.right, HEIGHT - PLOT.bottom];
     this.training = toPoints(state.curves[this.name]);
     this.validation = toPoints(state.curves[`val_${this.name}`]);
@@ -138,11 +174,10 @@ export class LiveChart {
     const all = toPoints(state.current_epoch[this.name]);
     const calm = withoutNoisyStart(all);
     const currentEpoch = this.training.length || calm.length ? calm : all;
-    const scaled = finite([
-      ...this.training, ...this.validation,
-      ...[...firstEpoch, ...currentEpoch].filter(([x]) => epochShare(x) > UNSCALED_SHARE),
-    ]);
-    const values = (scaled.length ? scaled : finite(currentEpoch)).map(([, y]) => y);
+    const inner = [...firstEpoch, ...currentEpoch].filter(([x]) => epochShare(x) > UNSCALED_SHARE);
+    const scaled = [inner, this.training, this.validation].map((points) => finite(inside(points)).map(([, y]) => y));
+    const range = shownRange(...scaled);
+    const values = range.length ? range : finite(currentEpoch).map(([, y]) => y);
     const validated = this.validation.length || !this.training.length;
     const keys = validated ? [`val_${this.name}`, this.name] : [this.name];
     const previous = previousRuns.map((run) => toPoints(keys.map((key) => run[key]).find(Boolean)));
@@ -175,12 +210,13 @@ export class LiveChart {
       appendSvg(svg, "text", { x: toX(epoch), y: bottom + 17, "text-anchor": "middle" }, String(epoch));
     }
     for (const [epoch, texts] of groupByEpoch(state.messages)) {
+      if (options.zoom && (epoch < start || epoch > end)) continue;
       const x = Math.max(toX(epoch), PLOT.left);
       const tick = appendSvg(svg, "path", { class: "km-event", d: `M${x.toFixed(1)},${bottom}v-7` });
       appendSvg(tick, "title", {}, texts.join("\n"));
     }
     const bestLabel = best?.labels[this.name];
-    if (best && bestLabel) {
+    if (best && bestLabel && best.epoch >= start && best.epoch <= end) {
       const x = toX(best.epoch);
       const half = (bestLabel.length * CHARACTER_WIDTH) / 2;
       appendSvg(svg, "line", { class: "km-dashed", x1: x, x2: x, y1: PLOT.top - 3, y2: bottom });
@@ -213,7 +249,7 @@ export class LiveChart {
         command = Number.isFinite(y) ? "L" : "M";
       }
       appendSvg(plot, "path", { class: `km-${kind}`, d: path });
-      const visible = finite(points);
+      const visible = finite(inside(points));
       let dots = kind === "val" || (kind !== "batches" && visible.length === 1) ? visible : [];
       if (kind.startsWith("raw")) dots = [];
       if (dots.length > MAX_DOTS) dots = dots.slice(-1);
@@ -224,6 +260,14 @@ export class LiveChart {
         labels.push({ kind, text, x: toX(x), y: toY(y) });
       }
     }
+    const points = finite(inside([...this.training, ...this.validation])).sort((a, b) => a[1] - b[1]);
+    for (const [point, sign, y] of /** @type {[[number, number], string, number][]} */ ([
+      [points[0], "\u2193", bottom - 4], [points[points.length - 1], "\u2191", PLOT.top + 9],
+    ])) {
+      if (!point || (point[1] >= low && point[1] <= high)) continue;
+      const text = appendSvg(svg, "text", { x: toX(point[0]) + 4, y }, `${sign} ${formatNumber(point[1])}`);
+      appendSvg(text, "title", {}, `outside the axis: ${formatNumber(point[1])} at epoch ${point[0]}`);
+    }
     const heights = spreadLabels(labels.map(({ y }) => y), PLOT.top, bottom);
     labels.forEach(({ kind, text, x }, index) => {
       const left = Math.min(x + 7, width - text.length * CHARACTER_WIDTH);
@@ -232,6 +276,10 @@ export class LiveChart {
     if (hover !== null && hover >= start) {
       const x = toX(hover);
       appendSvg(svg, "line", { class: "km-cursor", x1: x, x2: x, y1: PLOT.top, y2: bottom });
+    }
+    if (this.dragged) {
+      const [from, to] = this.dragged.map(toX).sort((a, b) => a - b);
+      appendSvg(svg, "rect", { class: "km-zoom", x: from, y: PLOT.top, width: to - from, height: bottom - PLOT.top });
     }
     this.describe(hover);
   }

@@ -30,7 +30,8 @@
 
 import { button, element, setText } from "../kit/elements.js";
 import { formatDuration, formatRemaining } from "../kit/formatting.js";
-import { LiveChart } from "./live_chart.js";
+import { ChartGroup } from "./chart_group.js";
+import { attachFinishedRun } from "./finished_charts.js";
 import { LiveMatrix } from "./live_matrix.js";
 import { replaceOutput, saveNotebook } from "./notebook_output.js";
 import { StopControl } from "./stop_control.js";
@@ -54,12 +55,8 @@ class LiveView {
     /** When Stop was clicked, or 0. */
     this.stopRequestedAt = 0;
     this.kernelLost = false;
-    /** @type {number | null} */
-    this.hover = null;
-    /** @type {LiveChart[]} */
-    this.charts = [];
+    this.group = new ChartGroup(() => this.schedule());
     this.matrix = new LiveMatrix();
-    this.options = { log: false, smooth: false };
     this.frame = 0;
     /** The table as it is shown, to leave it alone until it changes. */
     this.shownTable = "";
@@ -112,37 +109,13 @@ class LiveView {
     this.messages.setAttribute("role", "log");
     this.messages.setAttribute("aria-label", "messages");
     this.footerText = element("span", "");
-    this.optionButtons = element("span", "km-live-options");
-    this.optionButtons.setAttribute("role", "group");
-    this.optionButtons.setAttribute("aria-label", "chart options");
-    this.logButton = this.toggle("log", "logarithmic scale, if values are positive and span a wide range");
-    this.optionButtons.append(
-      this.logButton,
-      this.toggle("smooth", "smooth the curves; the original ones stay visible, faintly"),
-    );
     const footer = element("div", "km-footer km-live-footer");
-    footer.append(this.footerText, this.optionButtons);
+    footer.append(this.footerText, this.group.buttons);
     this.announcement = element("div", "km-live-hidden");
     this.announcement.setAttribute("role", "status");
     root.append(header, this.bar, this.figures, this.messages, scroll, footer, this.announcement);
     host.append(root);
     this.root = root;
-  }
-
-  /**
-   * A button that stays pressed until it is pressed again.
-   *
-   * @param {"log" | "smooth"} option @param {string} title
-   */
-  toggle(option, title) {
-    const node = button(option, () => {
-      this.options[option] = !this.options[option];
-      node.setAttribute("aria-pressed", String(this.options[option]));
-      this.schedule();
-    });
-    node.title = title;
-    node.setAttribute("aria-pressed", "false");
-    return node;
   }
 
   /** Listen to the model, to the size of the cell and to the kernel's status. */
@@ -247,21 +220,11 @@ class LiveView {
     if (this.fill) this.fill.style.width = `${100 * header.progress}%`;
     this.updateTimes();
     this.renderStopButton(running);
-    const names = this.charts.map(({ name }) => name).join("\n");
-    if (names !== axis.metrics.join("\n")) {
-      this.charts = axis.metrics.map((name) => new LiveChart(name, (epoch) => {
-        this.hover = epoch;
-        this.schedule();
-      }));
-      this.figures?.replaceChildren(...this.charts.map((chart) => chart.element), this.matrix.element);
+    if (this.group.setNames(axis.metrics)) {
+      this.figures?.replaceChildren(...this.group.charts.map((chart) => chart.element), this.matrix.element);
     }
-    for (const chart of this.charts) {
-      const width = Math.max(chart.element.clientWidth, 240);
-      chart.draw(this.state, this.previousRuns, this.options, width, this.hover);
-    }
+    this.group.draw(this.state, this.previousRuns);
     this.matrix.draw(this.state.confusion);
-    if (this.logButton) this.logButton.disabled = !this.options.log && !this.charts.some(({ allowsLog }) => allowsLog);
-    if (this.optionButtons) this.optionButtons.hidden = !this.charts.length;
     this.renderMessages();
     this.renderTable();
     setText(/** @type {Element} */ (this.footerText), header.footer);
@@ -336,6 +299,10 @@ class LiveView {
 }
 
 export default {
+  /** @param {{model: WidgetModel}} context */
+  initialize({ model }) {
+    return attachFinishedRun(model);
+  },
   /** @param {{model: WidgetModel, el: HTMLElement}} context */
   render({ model, el }) {
     const view = new LiveView(model, el);

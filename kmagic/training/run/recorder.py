@@ -186,9 +186,10 @@ class _View:
 class EtaEstimator:
     """Measures the time per batch, per validation and per epoch overhead.
 
-    All times are in seconds. The very first batch does not count, because it includes tracing. The
-    longer an epoch, the more it counts: about the last ten seconds matter. ``validation`` is the
-    number of validation batches per training batch, if known; 0 without validation.
+    All times are in seconds. The first batch does not count, and the first validation only until
+    there is a second, because both include tracing. The longer an epoch, the more it counts: about
+    the last ten seconds matter. ``validation`` is the number of validation batches per training
+    batch, if known; 0 without validation.
     """
 
     def __init__(self, epochs: int, steps: int | None, validation: float | None) -> None:
@@ -241,7 +242,8 @@ class EtaEstimator:
         if batch is not None:
             self._batch_mean = self._mix(self._batch_mean, batch)
         if self._validated:
-            self._validation_mean = self._mix(self._validation_mean, self._validated)
+            known = self._validation_mean if self._epochs_done > 1 else None
+            self._validation_mean = self._mix(known, self._validated)
         self._work_end = self._last_batch + self._validated
         self._epochs_done += 1
         self._first = None

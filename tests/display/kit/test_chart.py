@@ -22,7 +22,6 @@ from kmagic.display.kit.chart import (
     Curve,
     CurveKind,
     _Plot,
-    axis_end,
     axis_ticks,
     chart_svg,
     chart_to_text,
@@ -30,6 +29,7 @@ from kmagic.display.kit.chart import (
     format_tick,
     spread_labels,
     standalone_chart_svg,
+    unclipped_range,
 )
 
 NS = "{http://www.w3.org/2000/svg}"
@@ -191,19 +191,34 @@ def test_the_number_of_epoch_ticks_is_limited(start: int, length: int, room: flo
     assert 0 not in found
 
 
-@given(st.integers(1, 20_000), st.integers(1, 20_000), st.integers(0, 100))
-def test_the_axis_includes_finished_epochs(asked: int, done: int, before: int) -> None:
-    done = min(done, asked)
-    end = axis_end(before + done, before + asked, before)
-    assert before + done <= end <= before + asked
-
-
 @given(st.lists(st.floats(0, 100), max_size=6))
 def test_spread_labels_keep_order_and_distance(heights: list[float]) -> None:
     placed = spread_labels(heights, 10, 0, 100)
     order = sorted(range(len(heights)), key=lambda index: heights[index])
     gaps = [placed[b] - placed[a] for a, b in itertools.pairwise(order)]
     assert all(gap >= 9 for gap in gaps)
+
+
+def test_a_first_epoch_far_away_does_not_flatten_the_rest() -> None:
+    steps = [500.0, 2.0, 1.6, 1.3, 1.1, 1.0]
+    curve = [(float(k), value) for k, value in enumerate(steps, 1)]
+    other = [(x, y * 0.9) for x, y in curve]
+    lines = [Curve("train", curve, "training"), Curve("val", other, "validation")]
+    picture = chart_svg(chart(lines=lines, end=6, mark=None))
+    assert "2.1" in texts(picture)
+    assert "\u2191 500.00" in texts(picture)
+    assert "outside the axis: 500.00 at epoch 1" in picture
+    # Curves whose first value is only somewhat higher are shown whole.
+    usual = [Curve("train", [(x, min(y, 3.0)) for x, y in curve], "training")]
+    assert not any("\u2191" in text for text in texts(chart_svg(chart(lines=usual, end=6))))
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
+def test_at_most_a_twentieth_of_the_values_is_cut_off_at_an_end(values: list[float]) -> None:
+    low, high = unclipped_range(values)
+    few = max(1, len(values) // 20)
+    assert sum(value > high for value in values) <= few
+    assert sum(value < low for value in values) <= few
 
 
 # --- what is drawn of many epochs -----------------------------------------------------------------

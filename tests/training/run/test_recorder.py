@@ -102,6 +102,19 @@ def test_time_left_covers_the_whole_run_with_validation() -> None:
     assert now.left is None
 
 
+def test_the_first_validation_counts_only_until_the_second() -> None:
+    eta = EtaEstimator(10, 1, 1.0)
+    at = 0.0
+    for validation in (9.0, 1.0):  # the first one includes tracing
+        eta.begin_epoch(at)
+        eta.end_batches(1, at + 1.0)
+        eta.begin_validation(at + 1.0)
+        eta.end_validation(at + 1.0 + validation)
+        at += 1.0 + validation
+        eta.end_epoch(at)
+    assert eta.left(at) == pytest.approx(8 * 2.0, abs=1.0)
+
+
 def test_time_left_is_unknown_at_first() -> None:
     eta = EtaEstimator(3, 10, 0.5)
     assert eta.left(0.0) is None
