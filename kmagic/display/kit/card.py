@@ -13,6 +13,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
+from urllib.parse import quote
 
 from kmagic.display.kit.assets import minified_css
 from kmagic.support.formatting import (
@@ -29,6 +30,7 @@ BAR_CLASSES = {BLUE: "km-is-blue", ORANGE: "km-is-orange", GREEN: "km-is-green"}
 MIDTONES = "--km-blue:#1f83c6;--km-orange:#d9660f;--km-muted:#7b828a;--km-fg:#7b828a;"
 """Colours that are legible on white and on black, for images that no theme reaches."""
 TOOLTIP_LENGTH = 200
+SAFE_IN_ADDRESS = " !$()*+,-./:;=@[]_{}'"
 
 
 def mime_bundle(text: str, markup: str) -> Bundle:
@@ -136,7 +138,10 @@ def image_html(
     data: bytes, mime: str, *, alt: str, width: int, height: int, style: str = ""
 ) -> str:
     """An image that is saved within the notebook."""
-    address = f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+    if mime == "image/svg+xml":  # shorter than base64
+        address = f"data:{mime},{quote(data, safe=SAFE_IN_ADDRESS)}"
+    else:
+        address = f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
     return (
         f'<img src="{address}" alt="{escape_html(alt)}" width="{width}" height="{height}" '
         f'style="max-width:100%;height:auto;{style}">'

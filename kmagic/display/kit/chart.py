@@ -14,6 +14,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from kmagic.display.kit.assets import minified_css
 from kmagic.display.kit.card import MIDTONES, escape_html
 from kmagic.support.downsampling import Point, drop_collinear, limit_per_column
@@ -28,6 +30,7 @@ CHARACTER_WIDTH = 6.2
 PADDING = 4
 EPSILON, TINY = 1e-9, 1e-300
 MAX_DOTS = 40  # with more epochs than this, only the last one gets a dot
+UNITS = 4  # coordinates of a curve per pixel, which are integers
 TOLERANCE = 0.4  # pixels that a curve may be off where points are left out
 MAX_DECIMALS = 4
 PASSES = 40
@@ -242,6 +245,24 @@ def visible_points(pixels: Sequence[Point]) -> list[Point]:
     return drop_collinear(limit_per_column(pixels, max(1, columns)), TOLERANCE)
 
 
+def curve_path(pixels: Sequence[Point], *, dots: bool = False) -> str:
+    """A curve as the data of an SVG path, in quarters of a pixel; or its points, as dots.
+
+    Each point is relative to the one before it, so that a saved chart takes little room.
+
+    Example:
+        >>> curve_path([(1.0, 2.0), (2.5, 0.0), (3.0, 0.5)])
+        'M4 8l6-8 2 2'
+        >>> curve_path([(1.0, 2.0), (2.5, 0.0)], dots=True)
+        'M4 8h0m6-8h0'
+    """
+    steps = np.diff(np.rint(np.array(pixels) * UNITS).astype(int), axis=0, prepend=0).tolist()
+    first, *rest = [f"{x} {y}".replace(" -", "-") for x, y in steps]
+    if dots:
+        return f"M{first}h0" + "".join(f"m{step}h0" for step in rest)
+    return f"M{first}" + (f"l{' '.join(rest).replace(' -', '-')}" if rest else "")
+
+
 class _Plot:
     """A chart's scales, and its parts drawn by them."""
 
@@ -315,23 +336,22 @@ class _Plot:
         """The curves within a nested ``<svg>``, which clips what leaves the plot."""
         x, y = LEFT - PADDING, TOP - PADDING
         width, height = self.right - LEFT + 2 * PADDING, self.bottom - TOP + 2 * PADDING
+        view = " ".join(str(UNITS * length) for length in (x, y, width, height))
         box = f'x="{x}" y="{y}" width="{width}" height="{height}"'
-        parts = [f'<svg {box} viewBox="{x} {y} {width} {height}">']
+        parts = [f'<svg class="km-curves" {box} viewBox="{view}">']
         for line in self.chart.lines:
             # Between gaps, stretches of two and more points are drawn.
             for is_drawn, group in groupby(line.points, lambda point: math.isfinite(point[1])):
                 if is_drawn and len(points := list(group)) > 1:
                     pixels = visible_points([(self.x(x), self.y(y)) for x, y in points])
-                    places = 0 if len(pixels) > self.right - LEFT else 1
-                    path = " ".join(f"{x:.1f},{y:.{places}f}" for x, y in pixels)
-                    parts.append(f'<polyline class="km-{line.kind}" points="{path}"/>')
+                    parts.append(f'<path class="km-{line.kind}" d="{curve_path(pixels)}"/>')
             dots = line.visible
             if line.kind != "val" and (len(dots) > 1 or line.kind == "batches"):
                 dots = []
             elif len(dots) > MAX_DOTS:
                 dots = dots[-1:]
             if dots:
-                path = "".join(f"M{self.x(x):.1f},{self.y(y):.1f}h0" for x, y in dots)
+                path = curve_path([(self.x(x), self.y(y)) for x, y in dots], dots=True)
                 parts.append(f'<path class="km-{line.kind}-dot" d="{path}"/>')
         return "".join(parts) + "</svg>"
 

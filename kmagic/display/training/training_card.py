@@ -58,8 +58,8 @@ CHART_WIDTHS = {1: 600, 2: 400, 3: 300, 4: 400}
 def training_bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
     """The current state of a run as text and as a card.
 
-    The size of the card does not depend on the number of epochs: about 40 KB if the curves are
-    smooth, up to 250 KB for noise and three previous runs in four charts.
+    The size of the card does not depend on the number of epochs: about 20 KB for two metrics, and
+    50 KB for noise and three previous runs in four charts.
 
     ``times=False`` omits durations, which differ between repeated runs; ``KMAGIC_DISPLAY=static``
     always omits them.

@@ -19,11 +19,12 @@ class FinishedCharts {
     this.frame = 0;
     this.group = new ChartGroup(() => this.schedule());
     this.group.setNames(this.state.axis.metrics);
-    const figures = element("div", "km-live km-live-figures");
+    const figures = element("div", "km-live-figures");
     figures.append(...this.group.charts.map((chart) => chart.element));
     for (const drawing of card.querySelectorAll(":scope > .km-figure")) drawing.remove();
     figures.append(...card.children);
     card.replaceChildren(figures);
+    card.classList.add("km-live");
     card.style.display = "block";
     const buttons = element("div", "km-live");
     buttons.append(this.group.buttons);
