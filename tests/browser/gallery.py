@@ -1,0 +1,93 @@
+"""One card of each kind, from fixed data: for the tests of accessibility and of appearance.
+
+The cells need no network and no training except for two short ones, whose figures depend on the
+machine (see ``VARYING``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .lab import Lab
+    from .notebook import NotebookPage
+
+SETUP = '''%load_ext kmagic
+import numpy as np, pandas as pd, kmagic, keras
+from kmagic.training.run.run_history import RunHistory
+from kmagic.training.run.training_run import Epoch, TrainingRun
+rng = np.random.default_rng(0)
+squares = rng.integers(0, 255, (600, 16, 16), dtype="uint8")
+
+def matrix(classes, samples=600, strength=1.2, **options):
+    true = rng.integers(0, classes, samples)
+    odds = rng.dirichlet(np.ones(classes), samples)
+    odds += strength * np.eye(classes)[true] * rng.random((samples, 1))
+    return kmagic.confusion(true, odds / odds.sum(axis=1, keepdims=True), name="net", **options)
+
+def training_run(name, epochs, metrics, scale=1.0):
+    run = TrainingRun(name, epochs=epochs, steps=100, samples=6400, batch_size=64)
+    for epoch in range(1, epochs + 1):
+        logs = {}
+        for number, metric in enumerate(metrics):
+            value = scale * np.exp(-epoch / (5 + number)) + 0.1
+            logs[metric], logs["val_" + metric] = value, value * 1.2 + 0.01 * np.sin(epoch)
+        run.add(Epoch(epoch, {key: float(value) for key, value in logs.items()}, seconds=2.0))
+    run.status = "done"
+    return run
+'''
+ANIMALS = (
+    '["ant", "bumblebee with a long name", "\\u732b\\u3068\\u72ac", "\\u0642\\u0637\\u0629", '
+    '"caf\\u00e9 \\U0001f600", "f_g_h"]'
+)
+CARDS = {
+    "model": "%%keras_model cnn\ninput 28x28x1\nconv2d 32 3x3 relu / maxpool 2x2\nflatten\n"
+    "dense 128 relu\ndropout 0.5\ndense 10 softmax\ncompile adam metrics=accuracy",
+    "mobile": 'keras.applications.MobileNetV2(weights=None)',
+    "code": "%keras_code cnn",
+    "diagram": '%%keras_model res\ninput 16x16x8\nx = conv2d 8 3x3 same relu\n'
+    "conv2d 8 3x3 same\nadd <- _, x\nrelu / gap2d / dense 4 softmax",
+    "drawing": "%keras_plot res",
+    "data": 'table = pd.DataFrame({"age": rng.integers(18, 80, 200), '
+    '"city": rng.choice(["Paris", "Rome", "Oslo"], 200), "income": rng.normal(4e4, 9e3, 200), '
+    '"bought": rng.choice(["yes", "no"], 200)})\nkmagic.load_data(table, target="bought")',
+    "training": 'training_run("cnn", 12, ["loss", "accuracy"])',
+    "many_metrics": 'training_run("cnn", 30, ["loss", "accuracy", "auc", "precision", "recall", '
+    '"top_k_categorical_accuracy"], scale=40)',
+    "history": 'RunHistory({f"run{k}": training_run("cnn", 5 + k, ["loss", "accuracy"], k) '
+    "for k in range(1, 9)})",
+    "confusion": f"matrix(6, x=squares, class_names={ANIMALS})",
+    "two_classes": 'matrix(2, x=squares, class_names=["no", "yes"], top_losses=3)',
+    "fifty": 'matrix(50, 5000, class_names=[f"kind_of_animal_{k}" for k in range(50)])',
+    "thousand": "matrix(1000, 20_000, 9.0)",
+    "comparison": "odds = rng.dirichlet(np.ones(4), 400)\ntrue = rng.integers(0, 4, 400)\n"
+    "better = odds + np.eye(4)[true]\nbetter /= better.sum(axis=1, keepdims=True)\n"
+    "kmagic.confusion(true, better, name='new').versus("
+    "kmagic.confusion(true, odds, name='old'))",
+    "labels": "truth = rng.integers(0, 2, (300, 4))\nkmagic.confusion(truth, np.clip("
+    "0.6 * truth + 0.5 * rng.random((300, 4)), 0, 1), class_names=['sea', 'sky', 'sun', 'tree'])",
+    "mistake": "%%keras_model oops\ninput 28x28x1\nflatten\ndense 128 rleu\ndense 10 softmax",
+    "layers": "%keras_layers conv2d",
+    "fit": 'x = rng.normal(size=(640, 8)).astype("float32")\ny = (x.sum(axis=1) > 0).astype(int)\n'
+    'tiny = kmagic.build("input 8 / dense 8 relu / dense 1 sigmoid\\n'
+    'compile adam loss=binary_crossentropy metrics=accuracy")\n'
+    "%keras_fit tiny x y -e 8 -b 64 --val 0.2 -o run",
+    "classification": 'images = np.zeros((6, 28, 28, 1), "uint8")\nimages[:, 4:20, 6:22, 0] = '
+    "squares[:6]\nkmagic.classify(images, cnn)",
+    "predictions": "%keras_predict tiny {x[:5]}",
+}
+"""Name -> code of the cell whose last output is the card."""
+VARYING = ("fit", "classification", "predictions")
+"""Cards whose figures depend on the machine."""
+ERRORS = ("mistake",)
+
+
+def open_gallery(notebook: NotebookPage, lab: Lab) -> dict[str, int]:
+    """Run all cells; returns the cell of each card."""
+    lab.write("gallery.ipynb", [SETUP, *CARDS.values()])
+    notebook.open("gallery.ipynb")
+    notebook.run_cell(0, timeout=120)
+    cells = {name: number for number, name in enumerate(CARDS, 1)}
+    for name, number in cells.items():
+        notebook.run_cell(number, allow_errors=name in ERRORS, timeout=120)
+    return cells
