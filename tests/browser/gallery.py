@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .lab import Lab
     from .notebook import NotebookPage
 
-SETUP = '''%load_ext kmagic
+SETUP = """%load_ext kmagic
 import numpy as np, pandas as pd, kmagic, keras
 from kmagic.training.run.run_history import RunHistory
 from kmagic.training.run.training_run import Epoch, TrainingRun
@@ -35,7 +35,7 @@ def training_run(name, epochs, metrics, scale=1.0):
         run.add(Epoch(epoch, {key: float(value) for key, value in logs.items()}, seconds=2.0))
     run.status = "done"
     return run
-'''
+"""
 ANIMALS = (
     '["ant", "bumblebee with a long name", "\\u732b\\u3068\\u72ac", "\\u0642\\u0637\\u0629", '
     '"caf\\u00e9 \\U0001f600", "f_g_h"]'
@@ -43,9 +43,9 @@ ANIMALS = (
 CARDS = {
     "model": "%%keras_model cnn\ninput 28x28x1\nconv2d 32 3x3 relu / maxpool 2x2\nflatten\n"
     "dense 128 relu\ndropout 0.5\ndense 10 softmax\ncompile adam metrics=accuracy",
-    "mobile": 'keras.applications.MobileNetV2(weights=None)',
+    "mobile": "keras.applications.MobileNetV2(weights=None)",
     "code": "%keras_code cnn",
-    "diagram": '%%keras_model res\ninput 16x16x8\nx = conv2d 8 3x3 same relu\n'
+    "diagram": "%%keras_model res\ninput 16x16x8\nx = conv2d 8 3x3 same relu\n"
     "conv2d 8 3x3 same\nadd <- _, x\nrelu / gap2d / dense 4 softmax",
     "drawing": "%keras_plot res",
     "data": 'table = pd.DataFrame({"age": rng.integers(18, 80, 200), '
