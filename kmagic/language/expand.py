@@ -57,7 +57,7 @@ from kmagic.language.spec import (
 )
 from kmagic.language.tokens import MAX_NESTING
 from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
-from kmagic.support.formatting import pluralize
+from kmagic.support.formatting import pluralize, safe_repr
 from kmagic.support.suggestions import did_you_mean
 
 
@@ -412,7 +412,10 @@ class _Expander(NameResolver):
             if isinstance(spec, ForSpec):
                 self.scope.names = names
                 value = names[spec.name]
-                text += f", {spec.name} = {value}" * isinstance(value, int | float | str | tuple)
+                if isinstance(value, int | float | str):
+                    text += f", {spec.name} = {value}"
+                elif isinstance(value, tuple):
+                    text += f", {spec.name} = {safe_repr(value)}"
             self.scope.iterations = (*outer[1], (len(self.scope.trail), text))
             self._all(spec.body)
             if self.failures > before:

@@ -58,7 +58,7 @@ def keras_save(session: Session, line: ParsedLine) -> Any:
         line.fail("unexpected argument", words[1], "Expected: [MODEL] PATH.")
     name, model = session.take_model(line, words)
     only: Any = contents[0] if contents else None
-    saved = save(model, str(line.text_or_value(path)), force=line.force, only=only, name=name)
+    saved = save(model, line.text_or_value(path), force=line.force, only=only, name=name)
     return session.deliver(saved, out=line.out, quiet=line.quiet)
 
 

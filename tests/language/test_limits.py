@@ -170,3 +170,12 @@ def test_large_models_are_expanded():
     assert len(expand(parse(f"input 4\nrepeat {MAX_LAYERS - 1}: relu"), {}).nodes) == MAX_LAYERS
     frozen = expand(parse("input 4\nrepeat 3000:\n  relu\n  freeze"), {}).frozen
     assert len(frozen) == 3001
+
+
+def test_a_value_that_cannot_be_shown_may_be_a_loop_variable():
+    class Silent:
+        def __repr__(self):
+            raise AttributeError
+
+    graph = expand(parse("input 4\nfor k in {items}:\n  relu"), {"items": [(1, Silent()), 2]})
+    assert len(graph.nodes) == 3

@@ -82,6 +82,13 @@ def test_paths_may_be_quoted_or_expressions(here: InteractiveShell, tmp_path: Pa
     assert Path("mine/net.keras").exists()
 
 
+def test_an_object_is_not_a_path(here: InteractiveShell, tmp_path: Path) -> None:
+    here.user_ns["table"] = np.zeros(2)
+    before = {*tmp_path.iterdir()}
+    assert "must be the path of a file" in rejected(here, "keras_save", "cnn {table}")
+    assert {*tmp_path.iterdir()} == before
+
+
 def test_files_are_not_replaced_without_force(here: InteractiveShell) -> None:
     run(here, "%keras_save cnn net.keras -q")
     before = Path("net.keras").read_bytes()
