@@ -17,7 +17,7 @@ MAX_SHOWN = 200
 """Characters of a line in a message."""
 MAX_PROBLEMS = 50
 """Problems in a message; the others are counted."""
-BOLD, ORANGE, MUTED, RESET = "\x1b[1m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
+BOLD, RESET = "\x1b[1m", "\x1b[0m"  # no colour is legible on the error background of both themes
 
 
 class KmagicError(Exception):
@@ -154,7 +154,7 @@ class MarkedError(KmagicError):
         blank = " " * (len(gutter) - 2) + "| "
         caret = "^" * max(1, len(marked))
         if colour:
-            caret = f"{ORANGE}{caret}{RESET}"
+            caret = f"{BOLD}{caret}{RESET}"
         indent = "\n" + blank + " " * (len(before) + 1)
         message = escape_control_characters(problem.message).replace("\n", indent)
         shown = [

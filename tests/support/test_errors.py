@@ -92,7 +92,7 @@ def test_a_message_of_several_lines_stays_under_its_caret():
 
 def test_colour_marks_the_caret_only_where_it_is_asked_for():
     error = marked(Problem("is wrong", 2, 9, 4))
-    assert f"{errors.ORANGE}^^^^{errors.RESET}" in error.render(colour=True)
+    assert f"{errors.BOLD}^^^^{errors.RESET}" in error.render(colour=True)
     assert "\x1b" not in str(error)
 
 
