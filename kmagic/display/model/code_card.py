@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kmagic.display.kit.card import Bundle, card_html, escape_html, mime_bundle
+from kmagic.display.kit.card import Bundle, card_html, escape_html, mime_bundle, scroll_html
+from kmagic.display.kit.highlighting import code_html
 from kmagic.support.formatting import pluralize
 
 if TYPE_CHECKING:
     from kmagic.from_r.translation import Remark, Translation
     from kmagic.models.export import Code
 
-_PANE = "margin:0;overflow-x:auto;word-break:normal;background:none"
 _ROW = "display:flex;flex-wrap:wrap;gap:0 16px"
 _CELL = "flex:1 1 240px;min-width:0;overflow-wrap:anywhere"
 _SIDE = "flex:1 1 270px;min-width:0"
@@ -24,7 +24,9 @@ def code_bundle(code: Code) -> Bundle:
     """The code as plain text and as a card."""
     text = str(code)
     facts = f"{code.language} \u00b7 {pluralize(len(text.splitlines()), 'line')}"
-    return mime_bundle(text, card_html(code.name, facts, _code_html(text)))
+    return mime_bundle(
+        text, card_html(code.name, facts, code_html(text, code.language, f"Code of {code.name}"))
+    )
 
 
 def translation_bundle(translation: Translation) -> Bundle:
@@ -42,15 +44,15 @@ def translation_bundle(translation: Translation) -> Bundle:
             plain.append("\n".join([f"{title}:", *lines]))
             markup += _remarks_html(title, remarks)
     panes = "".join(
-        f'<div style="{_SIDE}"><div class="km-muted">{title}</div>{_code_html(code)}</div>'
-        for title, code in (("Layer language", text), ("Python", program))
+        f'<div style="{_SIDE}"><div class="km-muted">{title}</div>'
+        f"{code_html(code, language, f'{title} of {translation.name}')}</div>"
+        for title, code, language in (
+            ("Layer language", text, "dsl"),
+            ("Python", program, "python"),
+        )
     )
     body = f'<div style="display:flex;flex-wrap:wrap;gap:8px 24px">{panes}</div>{markup}'
     return mime_bundle("\n\n".join(plain), card_html(translation.name, facts, body))
-
-
-def _code_html(code: str) -> str:
-    return f'<pre class="km-code" style="{_PANE}">{escape_html(code)}</pre>'
 
 
 def _remarks_html(title: str, remarks: Sequence[Remark]) -> str:
@@ -63,7 +65,7 @@ def _remarks_html(title: str, remarks: Sequence[Remark]) -> str:
     )
     head = f'<div class="km-muted" style="margin-top:10px">{title}</div>'
     table = f'<table class="km-table"><tbody>{rows}</tbody></table>'
-    return f'{head}<div class="km-table-scroll">{table}</div>'
+    return head + scroll_html(table, title)
 
 
 def _short(code: str) -> str:
