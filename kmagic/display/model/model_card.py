@@ -5,7 +5,6 @@ A file that a model was saved in or loaded from is shown here too.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,11 @@ from kmagic.display.kit.card import (
     escape_html,
     message_html,
     mime_bundle,
+    scroll_html,
 )
+from kmagic.display.kit.highlighting import model_text_html
+from kmagic.display.model.diagram_graph import count_parameters, read_graph
+from kmagic.display.model.diagram_rows import DiagramRow, Item, Parallel, plan_rows
 from kmagic.language import format_statement
 from kmagic.models.catalogue import word_for
 from kmagic.models.global_settings import settings_note
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from kmagic.persistence.model_reading import LoadResult
     from kmagic.persistence.save_load import SaveResult
 
+MAX_ROWS = 60
+"""With more rows, repeated parts are folded as in the diagram."""
 DTYPE_BYTES = {"64": 8, "32": 4, "16": 2, "t8": 1}
 
 
@@ -63,10 +68,12 @@ def model_bundle(model: Any, name: str, built: Any, notes: Sequence[str] = ()) -
     """
     rows = _step_rows(built.steps, 0, _Counted(model)) if built else _layer_rows(model)
     facts = model_summary(model)
+    if len(rows) > MAX_ROWS:
+        rows = list(_folded_rows(plan_rows(read_graph(model, built))))
     if built and (note := settings_note(built.settings)):
         notes = [*notes, note]
     footers = "".join(f'<div class="km-footer">{message_html(note)}</div>' for note in notes)
-    markup = card_html(name, facts, _table(rows) + footers)
+    markup = card_html(name, facts, _table(rows, name) + footers)
     return mime_bundle("\n".join([f"{name}: {facts}", *_text_lines(rows), *notes]), markup)
 
 
@@ -95,20 +102,6 @@ def model_summary(model: Any) -> str:
         if frozen := sum(math.prod(weight.shape) for weight in model.non_trainable_weights):
             facts.insert(1, f"{frozen:,} not trainable")
     return " · ".join([*facts, _compiled(model)])
-
-
-def count_parameters(layer: Any, seen: set[int]) -> tuple[int, bool]:
-    """A layer's parameters that were not counted before, and whether they were.
-
-    Args:
-        layer: A layer; before it is built, it has no parameters.
-        seen: The ids of the layers that were counted; this one is added.
-    """
-    method = getattr(layer, "count_params", None)
-    count = int(method()) if getattr(layer, "built", False) and inspect.ismethod(method) else 0
-    is_known = id(layer) in seen
-    seen.add(id(layer))
-    return (0, count > 0) if is_known else (count, False)
 
 
 def _compiled(model: Any) -> str:
@@ -186,6 +179,18 @@ def _layer_rows(model: Any) -> list[ModelRow]:
     return rows
 
 
+def _folded_rows(items: Sequence[Item], branch: str = "") -> Iterator[ModelRow]:
+    """The rows of a diagram; those of parallel branches follow each other."""
+    for item in items:
+        if isinstance(item, Parallel):
+            for number, rows in enumerate(item.branches, 1):
+                yield from _folded_rows(rows, f"{branch}branch {number}: ")
+        elif isinstance(item, DiagramRow):
+            node, text = item.node, branch + item.title
+            inside = [ModelRow(label, "") for label in node.inside]
+            yield ModelRow(text, node.shape, node.parameters, node.shared, inside)
+
+
 # --- text and HTML --------------------------------------------------------------------------------
 
 
@@ -196,22 +201,22 @@ def _text_lines(rows: Sequence[ModelRow]) -> Iterator[str]:
         yield f"  {row.text:<{texts}}  {row.shape:>{shapes}}  {row.parameter_text:>12}".rstrip()
 
 
-def _table(rows: Sequence[ModelRow]) -> str:
+def _table(rows: Sequence[ModelRow], name: str) -> str:
     largest = max((row.parameters for row in rows), default=0)
     body = "".join(_table_row(row, largest) for row in rows)
-    return (
-        '<div class="km-table-scroll"><table class="km-table km-layers"><thead><tr>'
+    table = (
+        '<table class="km-table km-layers"><thead><tr>'
         '<th scope="col" class="km-left" style="text-align:left">layer</th>'
-        '<th scope="col">shape</th><th scope="col">parameters</th>'
-        '<th aria-hidden="true"></th></tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        '<th scope="col">shape</th><th scope="col">parameters</th><td></td></tr></thead>'
+        f"<tbody>{body}</tbody></table>"
     )
+    return scroll_html(table, f"Layers of {name}")
 
 
 def _table_row(row: ModelRow, largest: int) -> str:
-    text = f'<span class="km-code">{escape_html(row.text)}</span>'
+    text = f'<span class="km-code">{model_text_html(row.text)}</span>'
     if row.inside:
-        lines = "".join(f'<div class="km-code">{escape_html(line)}</div>' for line in _inside(row))
+        lines = "".join(f'<div class="km-code">{line}</div>' for line in _inside(row))
         text = f"<details><summary>{text}</summary>{lines}</details>"
     shape = escape_html(row.shape).replace(" x ", "\u00a0x\u00a0")  # never wrapped
     bar = bar_html(row.parameters / largest if largest else 0.0)
@@ -223,8 +228,9 @@ def _table_row(row: ModelRow, largest: int) -> str:
 
 
 def _inside(row: ModelRow, depth: int = 1) -> Iterator[str]:
+    """The lines of a block as HTML."""
     for inner in row.inside:
         parameters = f"  {inner.parameters:,}" if inner.parameters else ""
-        indent = "\u00a0\u00a0" * depth
-        yield f"{indent}{inner.text}  \u2192 {inner.shape}{parameters}"
+        shape = f"  \u2192 {escape_html(inner.shape)}{parameters}" if inner.shape else ""
+        yield "\u00a0\u00a0" * depth + model_text_html(inner.text) + shape
         yield from _inside(inner, depth + 1)

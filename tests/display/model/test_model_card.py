@@ -4,7 +4,9 @@ import keras
 import pytest
 
 import kmagic
-from kmagic.display.model.model_card import _Counted, _step_rows, model_bundle
+from kmagic.display.model.diagram_graph import read_graph
+from kmagic.display.model.diagram_rows import plan_rows
+from kmagic.display.model.model_card import _Counted, _folded_rows, _step_rows, model_bundle
 from kmagic.models.build import origin_of
 from kmagic.support.formatting import format_bytes, format_output_shape
 
@@ -45,7 +47,16 @@ def test_a_block_is_one_row_that_opens():
     (line,) = (row for row in bundle["text/plain"].splitlines() if "pair" in row)
     assert line.split() == ["pair", "4", "*", "2", "8", "x", "8", "x", "4", "556"]
     assert bundle["text/html"].count("<details>") == 1
-    assert "conv2d {f} 3x3 same relu" in bundle["text/html"]
+    assert '<span class="km-word">conv2d</span> {f} 3x3 same relu' in bundle["text/html"]
+
+
+def test_a_large_model_is_folded_as_in_its_diagram():
+    model = keras.applications.MobileNetV2(weights=None)
+    bundle = model_bundle(model, "mobile", None)
+    assert 20 < bundle["text/html"].count("<tr>") < 40
+    assert len(bundle["text/html"]) < 30_000
+    rows = list(_folded_rows(plan_rows(read_graph(model))))
+    assert sum(row.parameters for row in rows) == model.count_params()
 
 
 def test_the_parameters_of_the_rows_are_those_of_the_model():
