@@ -18,6 +18,7 @@ from kmagic.display.kit.card import (
     escape_html,
     image_html,
     mime_bundle,
+    scroll_html,
 )
 from kmagic.display.kit.samples import pixel_range
 from kmagic.support.formatting import format_value
@@ -79,7 +80,7 @@ def _class_table(data: Dataset) -> str:
     order = np.arange(len(names))
     if len(names) > MAX_CLASSES:
         order = np.argsort(-train, kind="stable")[:MAX_CLASSES]
-    rows = [_row(["class", "", "train", "test"], "th")]
+    rows = [_row(["class", "samples", "train", "test"], "th")]
     for label in order.tolist():
         name, count = names[label], int(train[label])
         examples = _samples(data, np.flatnonzero(labels == label)[:MAX_EXAMPLES], name)
@@ -87,7 +88,7 @@ def _class_table(data: Dataset) -> str:
         bar = bar_html(share, label=f"{count:,} training samples of {name}")
         middle = f'<div style="{_FLEX}">{examples}<div style="flex:1 1 90px">{bar}</div></div>'
         rows.append(_row([escape_html(name), middle, f"{count:,}", f"{int(test[label]):,}"]))
-    table = _table(rows, "Samples of each class")
+    table = _table(rows, f"Classes of {data.name}")
     rest = np.delete(train, order)
     if rest.size:
         sizes = f"{rest.min():,} to {rest.max():,} training samples each"
@@ -176,9 +177,11 @@ def _save(image: Any, form: str) -> tuple[bytes, str]:
 
 
 def _column_table(data: Dataset) -> str:
-    """One row per column with the distribution of its raw values; the target last."""
+    """One row per column with the distribution of its raw values; the target first."""
     raw = data.scaling.inverse(data.x_train)
-    rows = [_row(["column", "", "min", "median", "max"], "th")]
+    rows = [_row(["column", "distribution", "min", "median", "max"], "th")]
+    if data.classes is None:
+        rows += _target_rows(data)
     columns = _columns_of(data).split(raw)
     limit = MAX_UNNAMED_COLUMNS if data.columns is None else MAX_COLUMNS
     for column, values in columns[:limit]:
@@ -186,14 +189,13 @@ def _column_table(data: Dataset) -> str:
             rows.append(_category_row(column, values))
         else:
             rows.append(_number_row(column.name, values[:, 0]))
-    if data.classes is None:
-        rows += _target_rows(data)
     rest = len(columns) - limit
     more = f" And {rest:,} more columns." if rest > 0 else ""
     is_standard = data.scaling.kind == "standard"
     scaled = " The model sees (value - mean) / standard deviation." if is_standard else ""
+    label = f"Columns of {data.name}"
     gap = "10px" if data.classes is not None else "0"
-    table = f'<div style="margin-top:{gap}">{_table(rows, DISTRIBUTION)}</div>'
+    table = f'<div style="margin-top:{gap}">{_table(rows, label)}</div>'
     return table + _caption(f"{DISTRIBUTION}.{scaled}{more}")
 
 
@@ -206,29 +208,31 @@ def _first_rows(data: Dataset) -> str:
         return ""
     dots = ["..."] if len(columns.columns) > len(shown) else []
     names = [escape_html(column.name) for column, _ in shown]
-    header = _cells([*names, *dots, f"<b>{escape_html(_target_name(data))}</b>"], "th")
+    header = _cells([f"<b>{escape_html(_target_name(data))}</b>", *names, *dots], "th")
     rows = []
     for row in range(len(raw)):
         cells = [_raw_cell(column, values[row]) for column, values in shown]
-        rows.append(_cells([*cells, *dots, f"<b>{_target_cell(data, row)}</b>"]))
+        rows.append(_cells([f"<b>{_target_cell(data, row)}</b>", *cells, *dots]))
     caption = "The first training rows."
     if data.scaling.kind != "none" or any(column.kind == "category" for column, _ in shown):
         first = columns.split(data.x_train[:1])[:MAX_PREVIEW_COLUMNS]
         prepared = [_prepared_cell(values[0]) for _, values in first]
         target = _prepared_cell(np.ravel(data.y_train[0]))
-        rows.append(_cells([*prepared, *dots, target], mute=True))
+        rows.append(_cells([target, *prepared, *dots], mute=True))
         caption = "The first training rows; below, the first of them as the model sees it."
-    style = ' style="overflow-x:auto;margin-top:10px"'
-    return _table([header, *rows], "The first training rows", style) + _caption(caption)
+    label = f"The first training rows of {data.name}"
+    return _table([header, *rows], label, "margin-top:10px") + _caption(caption)
 
 
 def _value_table(data: Dataset) -> str:
     """Distribution of the target, and of inputs that are neither a table nor images."""
-    rows = [_row(["values", "", "min", "median", "max"], "th")]
+    rows = [_row(["values", "distribution", "min", "median", "max"], "th")]
     is_numeric = data.x_train.dtype.kind in "biuf" and data.encoding is None
     if is_numeric and data.image_shape is None:
         rows.append(_number_row("x", data.scaling.inverse(data.x_train[:1000])))
-    return _table([*rows, *_target_rows(data)], DISTRIBUTION) + _caption(f"{DISTRIBUTION}.")
+    return _table([*rows, *_target_rows(data)], f"Values of {data.name}") + _caption(
+        f"{DISTRIBUTION}."
+    )
 
 
 def _columns_of(data: Dataset) -> Columns:
@@ -322,11 +326,8 @@ def _target_cell(data: Dataset, row: int) -> str:
 def _table(rows: list[str], label: str, style: str = "") -> str:
     """A table whose first row is its header."""
     header, *body = rows
-    return (
-        f'<div class="km-table-scroll"{style}>'
-        f'<table class="km-table" aria-label="{escape_html(label)}">'
-        f"<thead>{header}</thead><tbody>{''.join(body)}</tbody></table></div>"
-    )
+    table = f'<table class="km-table"><thead>{header}</thead><tbody>{"".join(body)}</tbody></table>'
+    return scroll_html(table, label, style)
 
 
 def _row(cells: list[str], tag: str = "td", *, span: int = 1) -> str:

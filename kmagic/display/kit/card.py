@@ -113,8 +113,7 @@ def table_html(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A table whose rows begin with their name; all cells are HTML."""
     left = 'class="km-left" style="text-align:left"'
     first, *others = heads
-    head = f'<th scope="col" {left}>{first}</th>'
-    head += "".join(f'<th scope="col">{text}</th>' for text in others)
+    head = head_cell(first, left) + "".join(map(head_cell, others))
     body = "".join(
         f'<tr><th scope="row" {left}>{name}</th>'
         f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
@@ -123,6 +122,22 @@ def table_html(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return (
         '<table class="km-table" style="width:auto">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def head_cell(text: str, attributes: str = "") -> str:
+    """A cell of a header; one without text heads nothing."""
+    return f'<th scope="col" {attributes}>{text}</th>' if text else f"<td {attributes}></td>"
+
+
+def scroll_html(table: str, label: str, style: str = "") -> str:
+    """A table that scrolls where it is wider than its card; its first column stays in view.
+
+    The label says what the table contains, for screen readers.
+    """
+    return (
+        f'<div class="km-table-scroll" tabindex="0" role="region" aria-label="{escape_html(label)}"'
+        f' style="overflow-x:auto;{style}">{table}</div>'
     )
 
 

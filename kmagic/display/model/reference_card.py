@@ -5,7 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from kmagic.display.kit.card import Bundle, card_html, escape_html, message_html, mime_bundle
+from kmagic.display.kit.card import (
+    Bundle,
+    card_html,
+    escape_html,
+    head_cell,
+    message_html,
+    mime_bundle,
+)
 from kmagic.models.catalogue import plural_of
 from kmagic.models.reference.docstring import split_sentences
 from kmagic.models.reference.language_words import LanguageWord
@@ -37,9 +44,8 @@ def _row(title: str, content: str, *, width: int, style: str = "") -> str:
 
 
 def _header(*titles: str) -> str:
-    style = ' class="km-left" style="text-align:left"'
-    cells = (f'<th scope="col"{style if title else ""}>{title}</th>' for title in titles)
-    return f"<thead><tr>{''.join(cells)}</tr></thead>"
+    style = 'class="km-left" style="text-align:left"'
+    return f"<thead><tr>{''.join(head_cell(title, style) for title in titles)}</tr></thead>"
 
 
 def _code(text: str, tooltip: str = "") -> str:
@@ -118,7 +124,7 @@ def word_help_bundle(word: WordHelp) -> Bundle:
     body += _example(word)
     for title, arguments in _argument_groups(word):
         rows = "".join(map(_argument_row, arguments))
-        head = _header(title, "default", "")
+        head = _header(_parts(_parts(title, "default"), "", wide=True))
         body += _table(rows, head=head, style="margin-top:8px")
     markup = card_html(word.word, word.name or "a word of the language", body)
     return mime_bundle(_word_help_text(word), markup)
@@ -155,30 +161,33 @@ def _example(word: WordHelp) -> str:
     lines += [(line.text, line.shape, "km-left") for line in word.example]
     rows = "".join(
         f"<tr>{_cell(_code(text), f'{_LEFT};white-space:pre-wrap', classes)}"
-        f'<td class="km-muted">{escape_html(shape)}</td></tr>'
+        f'<td class="km-left km-muted" style="text-align:left">{escape_html(shape)}</td></tr>'
         for text, shape, classes in lines
     )
-    head = (
-        '<thead><tr><th scope="col" class="km-left" style="text-align:left">example</th>'
-        '<th scope="col">shape</th></tr></thead>'
-    )
-    return _table(rows, head=head, style="margin-top:8px")
+    return _table(rows, head=_header("example", "shape"), style="margin-top:8px")
 
 
 def _argument_row(argument: ArgumentHelp) -> str:
     default = '<span class="km-muted">required</span>'
     if argument.default is not None:
         default = _code(argument.default)
+    name = _parts(_code(argument.name), default)
     first, rest = _split(argument.description)
     shown = message_html(first) + _muted(_role_hint(argument))
     if rest:
         shown = f"<details><summary>{shown}</summary>{message_html(rest)}</details>"
-    cells = (
-        _cell(_code(argument.name), _LEFT),
-        _cell(default),
-        _cell(shown, f"{_WRAPPED};width:70%"),
+    return f"<tr>{_cell(_parts(name, shown, wide=True))}</tr>"
+
+
+def _parts(first: str, second: str, *, wide: bool = False) -> str:
+    """Two parts of a cell: side by side, or below each other where there is no room."""
+    sizes = ("1 1 220px", "3 1 250px") if wide else ("0 1 auto", "0 1 auto")
+    parts = "".join(
+        f'<div style="flex:{size};min-width:0">{part}</div>'
+        for size, part in zip(sizes, (first, second), strict=True)
     )
-    return f"<tr>{''.join(cells)}</tr>"
+    style = "display:flex;flex-wrap:wrap;justify-content:space-between;gap:2px 16px"
+    return f'<div style="{style}">{parts}</div>'
 
 
 def _role_hint(argument: ArgumentHelp) -> str:

@@ -19,6 +19,7 @@ from kmagic.display.kit.card import (
     mime_bundle,
     name_html,
     names_html,
+    scroll_html,
     tooltip_text,
 )
 from kmagic.display.kit.samples import are_images, encode_image, pixel_range, sample_to_text
@@ -70,7 +71,7 @@ def predictions_bundle(predictions: Predictions, note: str = "") -> Bundle:
     thumbnails, named = _thumbnails(info.samples, len(rows)), len(info.sample_names) > 0
     body = "".join(_row_html(row, thumbnails, named=named) for row in rows)
     table = f'<table class="km-table"><tbody>{body}</tbody></table>'
-    markup = card_html(title, facts, f'<div class="km-table-scroll">{table}</div>', foot=foot)
+    markup = card_html(title, facts, scroll_html(table, f"Predictions of {title}"), foot=foot)
     return mime_bundle("\n".join(lines), markup)
 
 

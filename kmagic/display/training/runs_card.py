@@ -12,6 +12,7 @@ from kmagic.display.kit.card import (
     escape_html,
     image_html,
     mime_bundle,
+    scroll_html,
     table_html,
 )
 from kmagic.display.kit.chart import Chart, Curve, CurveKind, chart_to_text, visible_points
@@ -75,10 +76,11 @@ def history_bundle(history: RunHistory) -> Bundle:
         hidden = pluralize(len(history.runs) - len(newest), "earlier run")
         foot.append(f"{hidden} in to_frame()")
     table = (
-        '<div style="overflow-x:auto"><table class="km-table">'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<table class="km-table"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
     )
-    card = card_html("Runs", pluralize(len(history.runs), "run"), table, foot=" · ".join(foot))
+    body = scroll_html(table, "Training runs")
+    card = card_html("Runs", pluralize(len(history.runs), "run"), body, foot=" · ".join(foot))
     return mime_bundle(repr(history), card)
 
 
@@ -211,4 +213,4 @@ def _differences_html(comparison: RunComparison) -> str:
 
 def _texts_html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     table = table_html(map(escape_html, heads), (map(escape_html, row) for row in rows))
-    return f'<div style="overflow-x:auto">{table}</div>'
+    return scroll_html(table, f"{heads[0]}: {' and '.join(heads[1:3])}")

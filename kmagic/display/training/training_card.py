@@ -20,6 +20,7 @@ from kmagic.display.kit.card import (
     drawing_html,
     escape_html,
     mime_bundle,
+    scroll_html,
     with_drawings,
 )
 from kmagic.display.kit.chart import (
@@ -47,8 +48,6 @@ from kmagic.training.run.training_run import Epoch, TrainingRun
 MAX_METRICS = 6
 MAX_MESSAGES = 6
 MAX_MARKED_MESSAGES = 8
-MAX_NARROW_COLUMNS = 6
-"""With more columns a table's rows may wrap on a narrow page."""
 FIRST_ROWS, LAST_ROWS = 2, 5
 NOISY_PART, UNSCALED_PART = 0.03, 0.1
 """The first part of an epoch's curve, whose means are of few batches: not drawn, not scaled by."""
@@ -241,12 +240,9 @@ def table_html(run: TrainingRun, *, times: bool = True) -> str:
         style = ' style="font-weight:600"' if epoch.number == best else ""
         cells = epoch_cells(epoch, columns)[: len(heads)]
         body += f"<tr>{''.join(f'<td{style}>{cell}</td>' for cell in cells)}</tr>"
-    is_wide = len(heads) > MAX_NARROW_COLUMNS
-    css_class = "km-table km-many-columns" if is_wide else "km-table"
-    return (
-        f'<div class="km-table-scroll" style="overflow-x:auto"><table class="{css_class}">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    table = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    label = f"Epochs of {run.model_name}"
+    return scroll_html(f'<table class="km-table">{table}</table>', label)
 
 
 def epoch_cells(epoch: Epoch, columns: Sequence[str]) -> list[str]:

@@ -40,8 +40,6 @@ const MAX_EPOCH_MARKS = 60;
 const MAX_MESSAGES = 4;
 /** Milliseconds in which the kernel's message with the card arrives. */
 const REPLACE_AFTER = 1000;
-/** With more columns than this, rows may wrap where the page is narrow. */
-const MAX_COLUMNS = 6;
 
 class LiveView {
   /** @param {WidgetModel} model @param {HTMLElement} host */
@@ -104,6 +102,9 @@ class LiveView {
     this.figures = element("div", "km-live-figures");
     this.table = element("table", "km-table");
     const scroll = element("div", "km-table-scroll");
+    scroll.tabIndex = 0;
+    scroll.setAttribute("role", "region");
+    scroll.setAttribute("aria-label", `Epochs of ${this.state.name}`);
     scroll.append(this.table);
     this.messages = element("ul", "km-live-messages");
     this.messages.setAttribute("role", "log");
@@ -288,7 +289,6 @@ class LiveView {
       bodyRow.append(...cells.map((text) => element("td", "", text)));
       body.append(bodyRow);
     }
-    this.table?.classList.toggle("km-many-columns", columns.length > MAX_COLUMNS);
     this.table?.replaceChildren(...(rows.length ? [head, body] : []));
     const last = rows[rows.length - 1];
     if (last && this.announcement && Date.now() - this.announcedAt > 3000) {

@@ -78,7 +78,7 @@ def test_the_plain_text_is_the_repr(digits: Dataset) -> None:
 
 def test_one_row_per_class_with_its_counts(digits: Dataset) -> None:
     card = Reader(dataset_bundle(digits)["text/html"])
-    assert card.rows[0] == ["class", "", "train", "test"]
+    assert card.rows[0] == ["class", "samples", "train", "test"]
     assert [row[0] for row in card.rows[1:]] == list("0123456789")
     assert sum(int(row[2]) for row in card.rows[1:]) == 5_000
     assert sum(int(row[3]) for row in card.rows[1:]) == 1_000
@@ -139,20 +139,20 @@ def test_a_table_shows_raw_values_by_column() -> None:
     houses = load_data("boston_housing", scale="standard")
     card = Reader(dataset_bundle(houses)["text/html"])
     raw = load_data("boston_housing").x_train
-    assert [row[0] for row in card.rows[1:15]] == [*(houses.columns or ()), "y"]
-    rooms = card.rows[6]
+    assert [row[0] for row in card.rows[1:15]] == ["y", *(houses.columns or ())]
+    rooms = card.rows[7]
     assert rooms[0] == "RM"
     assert [float(each) for each in rooms[2:]] == pytest.approx(
         [raw[:, 5].min(), np.median(raw[:, 5]), raw[:, 5].max()], rel=1e-3
     )
-    assert (card.pictures[5]["alt"] or "").startswith("RM: most often ")
+    assert (card.pictures[6]["alt"] or "").startswith("RM: most often ")
     assert 'Column "B"' in card.words
 
 
 def test_a_histogram_is_as_high_as_its_counts() -> None:
     x = np.repeat([0.0, 1.0, 3.0], [90, 45, 1])[:, np.newaxis]
     card = Reader(dataset_bundle(Dataset("few", x, x[:, 0], x, x[:, 0]))["text/html"])
-    columns = (np.asarray(decoded(card.pictures[0]))[..., 3] > 0).sum(axis=0)
+    columns = (np.asarray(decoded(card.pictures[1]))[..., 3] > 0).sum(axis=0)
     heights = columns[::6]
     assert heights[0] == 18
     assert heights[8] == 9
@@ -216,8 +216,8 @@ def test_categories_are_listed_with_their_proportions(houses: pd.DataFrame) -> N
     data = load_data(houses, target="price", scale="standard", drop="sold")
     made = dataset_bundle(data)["text/html"]
     card = Reader(made)
-    assert [row[0] for row in card.rows[:4]] == ["column", "size", "town", "price"]
-    assert re.fullmatch(r"Ulm \d+%, Bonn \d+%, Kiel \d+%, 1 more", card.rows[2][1])
+    assert [row[0] for row in card.rows[:4]] == ["column", "price", "size", "town"]
+    assert re.fullmatch(r"Ulm \d+%, Bonn \d+%, Kiel \d+%, 1 more", card.rows[3][1])
     assert "The model sees (value - mean) / standard deviation." in card.words
     assert "<b>Rom" not in made
 
@@ -226,37 +226,37 @@ def test_the_first_rows_are_raw_and_one_is_prepared(houses: pd.DataFrame) -> Non
     data = load_data(houses, target="price", scale="standard", drop="sold")
     card = Reader(dataset_bundle(data)["text/html"])
     head, *rows, seen = card.rows[4:]
-    assert head == ["size", "town", "price"]
+    assert head == ["price", "size", "town"]
     for row, y in zip(rows, data.y_train, strict=False):
-        size = float(row[0])
-        assert row[1] == houses["town"][round(size)]
-        assert float(row[2].replace(",", "")) == pytest.approx(1000.5 + 3 * size, abs=0.5)
+        size = float(row[1])
+        assert row[2] == houses["town"][round(size)]
+        assert float(row[0].replace(",", "")) == pytest.approx(1000.5 + 3 * size, abs=0.5)
         assert y == pytest.approx(1000.5 + 3 * size)
-    assert float(seen[0]) == pytest.approx(float(data.x_train[0, 0]), rel=1e-3)
-    assert seen[1] == "4 numbers"
+    assert float(seen[1]) == pytest.approx(float(data.x_train[0, 0]), rel=1e-3)
+    assert seen[2] == "4 numbers"
 
 
 def test_a_table_of_classes_shows_both_classes_and_columns(houses: pd.DataFrame) -> None:
     data = load_data(houses, target="sold", drop="price,town")
     card = Reader(dataset_bundle(data)["text/html"])
     assert [row[0] for row in card.rows[:5]] == ["class", "False", "True", "column", "size"]
-    assert card.rows[5] == ["size", "sold"]
-    assert {row[1] for row in card.rows[6:9]} <= {"False", "True"}
+    assert card.rows[5] == ["sold", "size"]
+    assert {row[0] for row in card.rows[6:9]} <= {"False", "True"}
 
 
 def test_a_wide_table_is_cut(houses: pd.DataFrame) -> None:
     wide = np.random.default_rng(0).random((30, 100))
     card = Reader(dataset_bundle(load_data((wide, wide[:, 0])))["text/html"])
-    assert [row[0] for row in card.rows[1:10]] == [*(f"column {each}" for each in range(8)), "y"]
+    assert [row[0] for row in card.rows[1:10]] == ["y", *(f"column {each}" for each in range(8))]
     assert "And 92 more columns." in card.words
-    assert card.rows[10][-2:] == ["...", "y"]
+    assert (card.rows[10][0], card.rows[10][-1]) == ("y", "...")
 
 
 def test_values_that_are_missing_do_not_break_the_card() -> None:
     x = np.array([[1.0, np.nan], [np.inf, np.nan], [3.0, np.nan]])
     card = Reader(dataset_bundle(Dataset("few", x, x[:, 0], x, x[:, 0]))["text/html"])
-    assert card.rows[1][2:] == ["1", "2", "3"]
-    assert card.rows[2] == ["column 1", "", "", "", ""]
+    assert card.rows[2][2:] == ["1", "2", "3"]
+    assert card.rows[3] == ["column 1", "", "", "", ""]
 
 
 def test_a_class_of_texts_shows_one_of_them() -> None:
@@ -277,9 +277,9 @@ def test_series_and_several_targets() -> None:
     flat = Reader(dataset_bundle(load_data((x[:, 0], x[:, 1, :2])))["text/html"])
     assert [row[0] for row in flat.rows] == [
         "column",
-        *(f"column {n}" for n in range(3)),
         "y 0",
         "y 1",
+        *(f"column {n}" for n in range(3)),
     ]
 
 
