@@ -46,6 +46,7 @@ class Dataset(Renderable):
         features: How the columns of a table became numbers.
         encoding_problem: Why the words of word indices are unknown, and what to do; else "".
         interpolation: How images of another size were resized; "" where none was.
+        empty_cells: Which cells of the two parts of a table were empty and have been filled.
         spelling: How options are written in ``note``; a magic sets its own.
     """
 
@@ -69,6 +70,7 @@ class Dataset(Renderable):
     features: Columns | None = None
     encoding_problem: str | Text = ""
     interpolation: str = ""
+    empty_cells: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
     spelling: Spelling = PYTHON
 
     def __post_init__(self) -> None:
@@ -198,6 +200,17 @@ class Dataset(Renderable):
         labels = [self._label_by_digest.get(digest, -1) for digest in self._digests(x)]
         found = np.array(labels, dtype=np.intp)
         return found if (found >= 0).any() else None
+
+    def empty_cells_of(self, x: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Which cells were empty in the rows of a part, or of a slice of it; None if unknown."""
+        if self.empty_cells is None:
+            return None
+        for part, empty in zip((self.x_train, self.x_test), self.empty_cells, strict=True):
+            if x.strides == part.strides and np.may_share_memory(x, part):
+                offset = x.__array_interface__["data"][0] - part.__array_interface__["data"][0]
+                first = offset // part.strides[0]
+                return empty[first : first + len(x)]
+        return None
 
     def images(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
         """Restore prepared inputs as images to be displayed.

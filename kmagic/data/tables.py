@@ -208,11 +208,13 @@ def _load(
         take=lambda frame, rows: frame.iloc[rows],
         order=order,
     )
-    columns, unknown_notes = None, []
+    columns, unknown_notes, empty_cells = None, [], None
     if is_text:
         split = split.convert(lambda part: to_text_array(part[features[0]]))
     else:
         fill = options.missing == "mean"
+        if fill:
+            empty_cells = tuple(part.isna().to_numpy() for part in (split.x_train, split.x_test))
         columns = learn_columns(split.x_train, fill=fill, formats=table.formats)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UnknownCategoryWarning)
@@ -239,6 +241,7 @@ def _load(
         reading="; ".join(filter(None, [file.layout, cells_read])),
         columns=None if columns is None else columns.names,
         features=columns,
+        empty_cells=empty_cells,
     )
     return apply_options(data, options)
 

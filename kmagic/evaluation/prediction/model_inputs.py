@@ -17,6 +17,7 @@ from kmagic.data.images.image_reader import is_image_file, is_pillow_image, is_u
 from kmagic.data.paths import is_table_name, local_path
 from kmagic.data.preparation.raw_detection import prepare_frame, prepare_if_raw, prepare_table_rows
 from kmagic.data.preparation.scale_drift import warn_of_scale_drift
+from kmagic.data.preparation.table_rows import FrameRows, restore_rows
 from kmagic.data.preparation.text_encoding import DecodedTexts
 from kmagic.data.table_file import read_rows
 from kmagic.evaluation.prediction.batch_prediction import model_phrase, to_arrays
@@ -59,17 +60,15 @@ def model_inputs_for(model: Any, x: Any) -> ModelInputs:
         return ModelInputs(samples, samples=shown, y_true=x.y_test, data=x)
     data, x = dataset_for(model), sparse_rows(x)
     inputs = replace(_convert(model, data, x), data=data)
-    if _has_several_inputs(model) or inputs.x is x or inputs.x is inputs.samples:
+    if _has_several_inputs(model) or inputs.x is x:
         warn_of_scale_drift(model, inputs.x)  # else it was prepared like the training data
     return inputs
 
 
 def _convert(model: Any, data: Any, x: Any) -> ModelInputs:
-    if _are_table_rows(model, data, x):
-        return ModelInputs(data.prepare(x))
-    rows = prepare_table_rows(data, x)
+    rows = data.prepare(x) if _are_table_rows(model, data, x) else prepare_table_rows(data, x)
     if rows is not x:
-        return ModelInputs(rows)
+        return ModelInputs(rows, samples=restore_rows(data, rows))
     if (columns := _table_columns(data)) is not None and (file := _table_file(x)) is not None:
         return _convert_frame(model, data, read_rows(file, columns.wanted))
     if isinstance(x, dict) or _has_several_inputs(model):
@@ -92,8 +91,13 @@ def _convert(model: Any, data: Any, x: Any) -> ModelInputs:
         samples = np.asarray(samples) if hasattr(samples, "__array__") else samples
     if data is not None and _are_image_bytes(data, samples):
         return ModelInputs(data.prepare(samples), samples=samples)
-    shown = decode_samples(data, samples) if hasattr(samples, "shape") else None
-    return ModelInputs(prepare_if_raw(data, samples), samples=shown)
+    prepared = prepare_if_raw(data, samples)
+    if prepared is samples and samples is not x:
+        warn_of_scale_drift(model, samples)
+    shown: Any = restore_rows(data, prepared)
+    if shown is None and hasattr(samples, "shape"):
+        shown = decode_samples(data, samples)
+    return ModelInputs(prepared, samples=shown)
 
 
 def _prepared_like_training(model: Any, dataset: Any) -> Any:
@@ -140,11 +144,14 @@ def reject_images(
 def decode_samples(data: Any, x: Any) -> Any:
     """A dataset's samples as they are shown: flat images in two dimensions, without a copy.
 
-    Word ids are decoded to sentences when they are shown.
+    Word ids are decoded to sentences, and rows of a table restored, when they are shown.
     """
     encoding = getattr(data, "encoding", None)
     if encoding is not None and encoding.could_be_rows(x):
         return DecodedTexts(x, encoding)
+    rows = restore_rows(data, x)
+    if rows is not None:
+        return rows
     shape = getattr(data, "image_shape", None)
     if shape is None or not hasattr(x, "reshape") or math.prod(x.shape[1:]) != math.prod(shape):
         return x
@@ -182,7 +189,9 @@ def _convert_frame(model: Any, data: Any, frame: Any) -> ModelInputs:
     columns = getattr(data, "columns", None)
     is_known = isinstance(columns, tuple) and set(columns) <= set(frame.columns)
     raw = frame[list(columns)] if is_known else frame  # type: ignore[arg-type]  # a tuple then
-    return ModelInputs(prepare_frame(data, raw), samples=frame, sample_names=names)
+    known = _table_columns(data)
+    shown = frame if known is None else FrameRows(frame, known)
+    return ModelInputs(prepare_frame(data, raw), samples=shown, sample_names=names)
 
 
 def _convert_sentences(model: Any, data: Any, sentences: list[str]) -> ModelInputs:
