@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kmagic.display.kit.card import (
     MIDTONES,
@@ -44,13 +44,14 @@ LEFT = ' class="km-left" style="text-align:left"'
 def history_bundle(history: RunHistory) -> Bundle:
     """All runs as a table: a small curve, the metrics at the best epoch, the outcome."""
     newest = dict(list(history.runs.items())[-MAX_ROWS:])
-    keys = list(dict.fromkeys(key for run in newest.values() for key in metrics_at_best(run)))
-    keys = keys[:MAX_METRICS]
+    keys, with_others = _metric_columns(list(newest.values()))
+    others = ["other metrics"] if with_others else []
     best = history.best()
     times = [] if is_static() else ["time"]
     variables = dict(list(RunHistory(newest).variable_heads().items())[:MAX_VARIABLES])
-    heads = ["run", "model", *variables.values(), "loss curve", "epochs", *keys, *times, "outcome"]
-    left = {"run", "model", "loss curve", "outcome"}
+    heads = ["run", "model", *variables.values(), "loss curve", "epochs", *keys, *others]
+    heads += [*times, "outcome"]
+    left = {"run", "model", "loss curve", "outcome", *others}
     head = "".join(
         f'<th scope="col"{LEFT if name in left else ""}>{escape_html(name)}</th>' for name in heads
     )
@@ -64,7 +65,8 @@ def history_bundle(history: RunHistory) -> Bundle:
             *(f"<td>{_variable_html(run, variable)}</td>" for variable in variables),
             f"<td{LEFT}>{_sparkline(run)}</td>",
             f"<td>{len(run.log):,}</td>",
-            *(f"<td{bold}>{_cell(metrics.get(key))}</td>" for key in keys),
+            *(f"<td{bold}>{_cell(metrics.pop(key, None))}</td>" for key in keys),
+            *(f"<td{LEFT}>{_metrics_text(metrics)}</td>" for _ in others),
             *(f"<td>{format_duration(run.seconds)}</td>" for _ in times),
             f"<td{LEFT}>{escape_html(outcome_text(run))}</td>",
         ]
@@ -82,6 +84,25 @@ def history_bundle(history: RunHistory) -> Bundle:
     body = scroll_html(table, "Training runs")
     card = card_html("Runs", pluralize(len(history.runs), "run"), body, foot=" · ".join(foot))
     return mime_bundle(repr(history), card)
+
+
+def _metric_columns(runs: Sequence[TrainingRun]) -> tuple[list[str], bool]:
+    """The metrics with a column of their own, and whether a run has others.
+
+    These are metrics of the newest run that at least half of the runs have, so no column is empty
+    because of a few runs.
+    """
+    metrics = [found for run in runs if (found := metrics_at_best(run))]
+    newest = metrics[-1] if metrics else {}
+    keys = [key for key in newest if 2 * sum(key in found for found in metrics) >= len(metrics)]
+    keys = keys[:MAX_METRICS]
+    return keys, any(set(found) - set(keys) for found in metrics)
+
+
+def _metrics_text(metrics: Mapping[str, float]) -> str:
+    shown = [f"{key} {metric_text(value)}" for key, value in metrics.items()]
+    more = ["..."] if len(shown) > MAX_METRICS else []
+    return escape_html(" \u00b7 ".join([*shown[:MAX_METRICS], *more]))
 
 
 def _variable_html(run: TrainingRun, name: str) -> str:
