@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,41 +47,88 @@ FEW = 4  # images for which there is room for large thumbnails
 MAX_SHORT_NAME = 8  # characters of class names that fit into a narrow column
 MAX_NAME = 40  # characters of a class name
 MAX_NOTE, MAX_LEGEND = 300, 120  # characters
+MAX_PAGES_SIZE = 1_000_000  # characters of HTML after which no page of images is added
 _UNDERSCORE = re.compile(r"_(?=[^<>]*(?:<|$))")  # outside of tags
 
 
 def classification_bundle(classification: Classification) -> Bundle:
     """The card of a classification, and its text."""
-    shown = classification.images[:MAX_THUMBNAILS]
-    arrays = [image.thumbnail for image in shown if image.thumbnail is not None]
+    images = _in_order(classification)
+    pages: list[str] = []
+    for start in range(0, len(images), MAX_THUMBNAILS):
+        # Explanations take time, and are computed for the first images only.
+        if start and (classification.legend or sum(map(len, pages)) > MAX_PAGES_SIZE):
+            break
+        page = [image.with_thumbnail() for image in images[start : start + MAX_THUMBNAILS]]
+        pages.append(_page_html(page, explained=bool(classification.legend)))
+    first, *others = pages or [""]
+    body = f"<style>{minified_css('prediction/classification.css')}</style>{first}"
+    if others:
+        body += _more_pages_html(others, len(images))
+    title = _clean(classification.name) or "classification"
+    foot = _foot_sentences(classification, MAX_THUMBNAILS * len(pages))
+    markup = card_html(title, classification.facts(), body, foot=" ".join(foot))
+    shown = replace(classification, images=tuple(images[:MAX_THUMBNAILS]))
+    lines = [classification.describe().partition("\n")[0], *shown.describe().splitlines()[1:]]
+    return mime_bundle("\n".join([*lines, *foot]), markup)
+
+
+def _in_order(classification: Classification) -> Sequence[ImagePrediction]:
+    """The images as given; of many, the mistakes come first, the most confident at the top."""
+    images = classification.images
+    if len(images) <= MAX_THUMBNAILS or not classification.wrong:
+        return images
+    return [
+        *classification.mistakes_in_order(),
+        *(each for each in images if each.right is not False),
+    ]
+
+
+def _page_html(images: Sequence[ImagePrediction], *, explained: bool) -> str:
+    """Images side by side, as many in a row as fit."""
+    arrays = [image.thumbnail for image in images if image.thumbnail is not None]
     floats = [array for array in arrays if array.dtype != np.uint8]
     common_range = pixel_range(floats) if floats else None
-    labels = [top.label for image in shown for top in image.top_classes]
+    labels = [top.label for image in images for top in image.top_classes]
     narrow = max(map(len, labels), default=0) <= MAX_SHORT_NAME
-    few = len(shown) <= FEW and any(max(array.shape[:2]) > MAX_PIXELATED for array in arrays)
-    box = LARGE_BOX if few or classification.legend else SMALL_BOX
-    width = (134 if narrow else 195) + (box + 6) * (2 if classification.legend else 1)
-    items = "".join(_image_html(image, common_range, box, narrow=narrow) for image in shown)
-    body = (
-        f"<style>{minified_css('prediction/classification.css')}</style>"
+    few = len(images) <= FEW and any(max(array.shape[:2]) > MAX_PIXELATED for array in arrays)
+    box = LARGE_BOX if few or explained else SMALL_BOX
+    width = (134 if narrow else 195) + (box + 6) * (2 if explained else 1)
+    items = "".join(_image_html(image, common_range, box, narrow=narrow) for image in images)
+    return (
         '<div class="km-pics" role="list" style="display:grid;gap:14px 18px;'
         f'grid-template-columns:repeat(auto-fill, minmax(min({width}px, 100%), 1fr))">{items}</div>'
     )
-    title = _clean(classification.name) or "classification"
-    foot = _foot_sentences(classification)
-    markup = card_html(title, classification.facts(), body, foot=" ".join(foot))
-    lines = classification.describe().splitlines()
-    return mime_bundle("\n".join([*lines[: 1 + MAX_THUMBNAILS], *foot]), markup)
 
 
-def _foot_sentences(classification: Classification) -> list[str]:
+def _more_pages_html(pages: Sequence[str], count: int) -> str:
+    """Pages that open on a click; only their numbers are in a row."""
+    folds = ""
+    for number, page in enumerate(pages, 1):
+        start = number * MAX_THUMBNAILS
+        end = min(start + MAX_THUMBNAILS, count)
+        folds += (
+            '<details style="max-width:100%"><summary style="cursor:pointer">'
+            f"{start + 1:,} to {end:,}</summary>{page}</details>"
+        )
+    style = "display:flex;flex-wrap:wrap;gap:4px 14px;margin-top:12px"
+    return (
+        f'<div class="km-pages" style="{style}"><span class="km-muted">Images</span>{folds}</div>'
+    )
+
+
+def _foot_sentences(classification: Classification, shown: int) -> list[str]:
     sentences = []
-    hidden = len(classification.images) - MAX_THUMBNAILS
-    if hidden > 0:
-        sentences += [
-            classification.summary(),
-            f"{hidden:,} more images: [{MAX_THUMBNAILS}:] shows the next, .to_frame() has all.",
-        ]
+    count = len(classification.images)
+    if count > MAX_THUMBNAILS:
+        sentences.append(classification.summary())
+        if classification.wrong:
+            sentences.append("Mistakes come first, the most confident ones at the top.")
+    if count > shown:
+        next_ones = (
+            ".mistakes() has the mistakes" if classification.wrong else f"[{shown}:] shows the next"
+        )
+        sentences.append(f"{count - shown:,} more images: {next_ones}, .to_frame() has all.")
     if classification.legend:
         legend = isolate_direction(shorten_name(classification.legend, MAX_LEGEND))
         sentences.append(f"Orange regions support {legend}; the outline marks half of the maximum.")

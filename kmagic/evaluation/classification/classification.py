@@ -170,7 +170,7 @@ class Classification(Renderable):
         Raises:
             EvaluationError: There are none, or no true classes are known.
         """
-        wrong = [image for image in self.images if image.right is False]
+        wrong = self.mistakes_in_order()
         if not wrong and self._known:
             raise EvaluationError("There are no mistakes: all images are classified correctly.")
         if not wrong:
@@ -178,7 +178,12 @@ class Classification(Renderable):
                 "Mistakes cannot be found: the true classes are not known.",
                 Text("Pass them as ", Option("y_true"), "."),
             )
-        return self._subset(sorted(wrong, key=lambda image: -image.top_classes[0].probability))
+        return self._subset(wrong)
+
+    def mistakes_in_order(self) -> list[ImagePrediction]:
+        """The misclassified images, the most confident first, without thumbnails; maybe none."""
+        wrong = [image for image in self.images if image.right is False]
+        return sorted(wrong, key=lambda image: -image.top_classes[0].probability)
 
     def unsure(self) -> Classification:
         """All images that could be read, the least confident first."""

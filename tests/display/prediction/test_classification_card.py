@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from kmagic.display.kit.samples import PixelRange, are_images, encode_image, pixel_range
+from kmagic.display.prediction import classification_card
 from kmagic.display.prediction.classification_card import overlay_heatmap
 from kmagic.evaluation.classification.classification import (
     ClassProbability,
@@ -66,13 +68,24 @@ def test_the_card_as_text():
     ]
 
 
-def test_of_many_images_the_first_are_shown_and_the_others_counted():
-    result = shown(*[RIGHT] * 1024)
-    assert html(result).count("✓ right") == 24
-    assert text(result).count("(right)") == 24
-    assert "1,000 more images: [24:] shows the next, .to_frame() has all." in html(result)
-    assert "1,000 more images: [24:] shows the next, .to_frame() has all." in text(result)
-    assert "more images" not in html(shown(*[RIGHT] * 24)) + text(shown(*[RIGHT] * 24))
+def test_many_images_are_on_pages_with_confident_mistakes_first(monkeypatch):
+    wrong = replace(WRONG, name="unsure")
+    sure = replace(WRONG, name="sure", top_classes=guesses(("2", 0.99), ("4", 0.01)))
+    result = shown(*[RIGHT] * 98, wrong, sure)
+    markup = html(result)
+    assert markup.count("✓ right") == 98
+    pages = ["25 to 48", "49 to 72", "73 to 96", "97 to 100"]
+    assert re.findall(r"<summary[^>]*>([^<]*)<", markup) == pages
+    assert markup.index("sure") < markup.index("unsure") < markup.index("✓ right")
+    lines = text(result).splitlines()
+    assert [line.partition(":")[0] for line in lines[1:3]] == ["sure", "unsure"]
+    assert sum("(right)" in line for line in lines) == 22
+    assert "Mistakes come first" in markup
+    assert "more images" not in markup
+    assert "<summary" not in html(shown(*[RIGHT] * 24))
+    monkeypatch.setattr(classification_card, "MAX_PAGES_SIZE", 30_000)
+    assert "52 more images: .mistakes() has the mistakes, .to_frame() has all." in html(result)
+    assert "52 more images: [48:] shows the next" in html(shown(*[RIGHT] * 100))
 
 
 def test_an_unreadable_file_is_reported():
