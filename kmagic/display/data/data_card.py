@@ -85,7 +85,7 @@ def _class_table(data: Dataset) -> str:
         name, count = names[label], int(train[label])
         examples = _samples(data, np.flatnonzero(labels == label)[:MAX_EXAMPLES], name)
         share = count / max(int(train.max()), 1)
-        bar = bar_html(share, label=f"{count:,} training samples of {name}")
+        bar = bar_html(share)
         middle = f'<div style="{_FLEX}">{examples}<div style="flex:1 1 90px">{bar}</div></div>'
         rows.append(_row([escape_html(name), middle, f"{count:,}", f"{int(test[label]):,}"]))
     table = _table(rows, f"Classes of {data.name}")

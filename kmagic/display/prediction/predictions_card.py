@@ -222,16 +222,17 @@ def _prediction_html(row: _Row, bar_width: str) -> str:
             names_html([name for name, _ in row.best], MAX_NAME),
             [p for _, p in row.best],
         )
-        colour, sign = BLUE, ""
+        colour, sign, outcome = BLUE, "", ""
         if row.right is not None:
             colour = GREEN if row.right else ORANGE
             sign = " ✓" if row.right else f" ✗ {escape_html(row.true)}"
+            outcome = f"km-prediction-{'correct' if row.right else 'wrong'}"
         first, *others = (f"{share:.1%}" for share in shares)
         second = "".join(f"{name} {share}" for name, share in zip(names[1:], others, strict=True))
-        bar = bar_html(shares[0], colour=colour, label=first)
+        bar = bar_html(shares[0], colour=colour)
         return (
             f'<td class="km-left" style="{_LEFT}"><b>{names[0]}</b>'
-            f'<span style="color:{colour}">{sign}</span></td>'
+            f'<span class="{outcome}" style="color:{colour}">{sign}</span></td>'
             f'<td style="min-width:70px;width:{bar_width}">{bar}</td>'
             f'<td class="km-number">{first}</td>'
             f'<td class="km-left km-muted" style="{_LEFT}">{second}</td>'
