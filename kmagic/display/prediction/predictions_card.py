@@ -43,7 +43,7 @@ MAX_TOOLTIP, MAX_CELL, MAX_TEXT = 160, 90, 48  # characters of a sample
 MAX_VALUES = 6  # of one prediction
 MAX_NAME = 24  # characters of a class name
 _LEFT = "text-align:left"  # inline: an untrusted notebook has no classes
-_WRAP = f'style="{_LEFT};white-space:normal;overflow-wrap:anywhere"'
+_SAMPLE = "min-width:150px;white-space:normal;overflow-wrap:anywhere"
 
 
 def evaluation_bundle(evaluation: Evaluation) -> Bundle:
@@ -210,7 +210,8 @@ def _row_html(row: _Row, thumbnails: list[str], *, named: bool) -> str:
         short = to_single_line(row.sample_text(MAX_CELL))
         is_cut = short != to_single_line(sample)
         tooltip = f' title="{tooltip_text(sample)}"' if is_cut else ""
-        cells.append(f'<td class="km-left" {_WRAP}><bdi{tooltip}>{escape_html(short)}</bdi></td>')
+        shown = f'<div style="{_SAMPLE}"><bdi{tooltip}>{escape_html(short)}</bdi></div>'
+        cells.append(f'<td class="km-left" style="{_LEFT}">{shown}</td>')
     # A sample as text needs the room that a thumbnail leaves to the bar.
     cells.append(_prediction_html(row, bar_width="40%" if has_thumbnail else "15%"))
     return f"<tr>{''.join(cells)}</tr>"

@@ -66,7 +66,7 @@ def history_bundle(history: RunHistory) -> Bundle:
             f"<td{LEFT}>{_sparkline(run)}</td>",
             f"<td>{len(run.log):,}</td>",
             *(f"<td{bold}>{_cell(metrics.pop(key, None))}</td>" for key in keys),
-            *(f"<td{LEFT}>{_metrics_text(metrics)}</td>" for _ in others),
+            *(f"<td{LEFT}>{_other_metrics_html(metrics)}</td>" for _ in others),
             *(f"<td>{format_duration(run.seconds)}</td>" for _ in times),
             f"<td{LEFT}>{escape_html(outcome_text(run))}</td>",
         ]
@@ -99,10 +99,11 @@ def _metric_columns(runs: Sequence[TrainingRun]) -> tuple[list[str], bool]:
     return keys, any(set(found) - set(keys) for found in metrics)
 
 
-def _metrics_text(metrics: Mapping[str, float]) -> str:
+def _other_metrics_html(metrics: Mapping[str, float]) -> str:
     shown = [f"{key} {metric_text(value)}" for key, value in metrics.items()]
     more = ["..."] if len(shown) > MAX_METRICS else []
-    return escape_html(" \u00b7 ".join([*shown[:MAX_METRICS], *more]))
+    text = escape_html(" \u00b7 ".join([*shown[:MAX_METRICS], *more])).replace("_", "_<wbr>")
+    return f'<div style="min-width:190px;white-space:normal;line-height:1.25">{text}</div>'
 
 
 def _variable_html(run: TrainingRun, name: str) -> str:
