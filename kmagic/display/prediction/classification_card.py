@@ -47,7 +47,7 @@ FEW = 4  # images for which there is room for large thumbnails
 MAX_SHORT_NAME = 8  # characters of class names that fit into a narrow column
 MAX_NAME = 40  # characters of a class name
 MAX_NOTE, MAX_LEGEND = 300, 120  # characters
-MAX_PAGES_SIZE = 1_000_000  # characters of HTML after which no page of images is added
+MAX_PAGES_SIZE = 1_200_000  # characters of HTML after which no page of images is added
 _UNDERSCORE = re.compile(r"_(?=[^<>]*(?:<|$))")  # outside of tags
 
 
