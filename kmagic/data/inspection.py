@@ -113,12 +113,7 @@ def inspect_data(
     batches = count_batches(x)
     with _random_state_kept():
         first = list(_first_batches(x, kind, batches))
-    may_not_end = batches is None and steps is None and _reads_generator(x)
-    known = {
-        "is_endless": batches == -1,
-        "is_unbounded": may_not_end and not _ends_soon(x),
-        "is_complete": batches == len(first),
-    }
+    known = {"is_endless": batches == -1, "is_complete": batches == len(first)}
     return _inspect_batches(kind, x, first, batches=None if batches == -1 else batches, **known)
 
 
@@ -196,23 +191,6 @@ def count_batches(stream: Any) -> int | None:
     except (NotImplementedError, TypeError):  # a PyDataset or DataLoader without a length
         return None
     return -1 if count is None else int(count)
-
-
-def _reads_generator(stream: Any) -> bool:
-    """Whether a ``tf.data.Dataset`` is made of a Python generator."""
-    if not hasattr(stream, "_functions"):
-        return False
-    graphs = [function.function.graph for function in stream._functions()]  # noqa: SLF001 - not public
-    operations = {operation.type for graph in graphs for operation in graph.get_operations()}
-    return "GeneratorDataset" in operations or any(map(_reads_generator, stream._inputs()))  # noqa: SLF001 - as above
-
-
-def _ends_soon(dataset: Any) -> bool:
-    end = time.monotonic() + MAX_SECONDS_AHEAD
-    for count, _ in enumerate(dataset):
-        if count >= MAX_BATCHES_AHEAD or time.monotonic() > end:
-            return False
-    return True
 
 
 def _first_batches(stream: Any, kind: str, batches: int | None) -> Iterator[Any]:

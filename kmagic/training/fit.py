@@ -13,6 +13,7 @@ import numpy as np
 
 from kmagic.data.inspection import PART_COUNTS, Inspection, inspect_data, sample_count, stream_kind
 from kmagic.data.preparation.scale_drift import input_spreads
+from kmagic.data.stream_length import unknown_length_note
 from kmagic.language import format_spec
 from kmagic.models.build import origin_of
 from kmagic.models.decompile import to_dsl
@@ -104,44 +105,45 @@ def train(
         review.compile_choice.apply(model)
     check_learning_rate(model, options)
     run = _new_run(model, name, arguments, parts, options)
-    run.messages += [Message(0, text) for text in review.messages]
+    notes = [*review.messages, *_length_notes(arguments, parts)]
+    run.messages += [Message(0, text) for text in notes]
     if continuation is not None:
         continuation.check_split(run, parts)
     call = FitCall(run, options, x, y, parts)
     _prepare_weights(model, run, options)
-    checkpoint = open_checkpoint(run, model, options)
     run.earlier = previous_curves(run, earlier)
-    if note := options.monitor_note(run.monitor):
-        run.add_message(note)
-    if run.log:
-        arguments["initial_epoch"] = parts["initial_epoch"] = run.log[-1].number
-    if options.seed is not None:
-        set_seed(model, options.seed + run.resumed)
-    retrace_for(model, "train", [parts["x"], parts["y"], parts.get("sample_weight")])
-    retrace_for(model, "test", parts.get("validation_data"))
-    _report_changes(model, run)
-    pipeline = choose_pipeline(
-        model, arguments, parts, plain=options.plain, repeatable=options.seed is not None
-    )
-    before = [BuiltModelCheck(name, training)] if options.checks and not model.built else []
-    if confusion is not None:
-        before.append(ConfusionCallback(run, confusion, watched, options.budget_seconds))
-    callbacks = CallbackSet(model, run, displays, options, checkpoint, before=before)
-    record = record_for(model)
-    list_run(run)
-    state = traceable_state(model)
-    try:
-        _run_fit(model, pipeline, run, callbacks, arguments["x"])
-    finally:
-        if run.log or run.status != "failed":  # keep what is trained, so that a run can continue it
-            record.run, record.best = run, callbacks.best
-            set_last_call(model, call)
-        count_run(model, run)
-        remember_state(model, state)
-    _report_changes(model, run)  # a callback may have made some
-    if dataset is not None:
-        record.dataset = dataset
-    record.spreads = input_spreads(model, training.x)
+    with open_checkpoint(run, model, options) as checkpoint:
+        if note := options.monitor_note(run.monitor):
+            run.add_message(note)
+        if run.log:
+            arguments["initial_epoch"] = parts["initial_epoch"] = run.log[-1].number
+        if options.seed is not None:
+            set_seed(model, options.seed + run.resumed)
+        retrace_for(model, "train", [parts["x"], parts["y"], parts.get("sample_weight")])
+        retrace_for(model, "test", parts.get("validation_data"))
+        _report_changes(model, run)
+        pipeline = choose_pipeline(
+            model, arguments, parts, plain=options.plain, repeatable=options.seed is not None
+        )
+        before = [BuiltModelCheck(name, training)] if options.checks and not model.built else []
+        if confusion is not None:
+            before.append(ConfusionCallback(run, confusion, watched, options.budget_seconds))
+        callbacks = CallbackSet(model, run, displays, options, checkpoint, before=before)
+        record = record_for(model)
+        list_run(run)
+        state = traceable_state(model)
+        try:
+            _run_fit(model, pipeline, run, callbacks, arguments["x"])
+        finally:
+            if run.log or run.status != "failed":  # what is trained can be continued
+                record.run, record.best = run, callbacks.best
+                set_last_call(model, call)
+            count_run(model, run)
+            remember_state(model, state)
+        _report_changes(model, run)  # a callback may have made some
+        if dataset is not None:
+            record.dataset = dataset
+        record.spreads = input_spreads(model, training.x)
     return run
 
 
@@ -228,7 +230,8 @@ def _run_fit(
     recorder, was_traced = callbacks.recorder, model.train_function is not None
     try:
         with callbacks.interrupts, pipeline, warnings.catch_warnings():
-            if not pipeline.arguments.get("steps_per_epoch"):  # the end of a stream ends the epoch
+            if not (stream_kind(x) and pipeline.arguments.get("steps_per_epoch")):
+                # The end of a stream ends the epoch, or the validation.
                 warnings.filterwarnings("ignore", "Your input ran out of data")
             callbacks.guard.is_exact = pipeline.stops_at_nan
             keras_callbacks = pipeline.callbacks(callbacks.callbacks)
@@ -265,8 +268,17 @@ def _run_fit(
         if clear_error is not None:
             raise clear_error from error
         raise
-    finally:
-        callbacks.release_checkpoint()
+
+
+def _length_notes(arguments: Mapping[str, Any], parts: Mapping[str, Any]) -> list[str]:
+    """Notes on training and validation data of unknown length, unless steps are given."""
+    streams = (("x", "steps_per_epoch"), ("validation_data", "validation_steps"))
+    notes = [
+        unknown_length_note(parts.get(name), name, option)
+        for name, option in streams
+        if arguments.get(option) is None
+    ]
+    return [note for note in notes if note]
 
 
 def _new_run(

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.data.inspection import count_batches, split_batch, stream_kind
+from kmagic.data.inspection import count_batches, inspect_data, split_batch, stream_kind
 from kmagic.data.preparation.raw_detection import detect_raw
+from kmagic.data.stream_length import check_length
 from kmagic.models.fixed_batches import batch_size_error, fixed_batch_size, stream_batch_error
 from kmagic.models.model_arrays import (
     Shape,
@@ -166,8 +167,9 @@ def stream_batches(stream: Any, *, steps: int | None = None) -> Iterator[tuple[A
         raise EvaluationError(
             option="x", expected="samples along the first axis", actual=Text(type(stream).__name__)
         )
-    check_stream_ends(stream, steps)
-    for batch in islice(iter_batches(stream), steps):
+    inspection = inspect_data(stream, steps=steps)
+    check_length(inspection, Option("x"), "steps", steps, EvaluationError)
+    for batch in islice(iter_batches(inspection.data), steps):
         x, *targets = split_batch(batch)
         yield x, targets[0] if targets else None
 
@@ -196,20 +198,6 @@ def reject_beside_stream(stream: Any, values: Any, *, option: str = "y", x: str 
         reason = "which may have another order in each pass."
         remedy = f"Pass {x} alone, or arrays instead of a {kind}."
     raise option_error(option, f"must be left out: {x} is a {kind}, {reason}", remedy)
-
-
-def check_stream_ends(stream: Any, steps: int | None) -> None:
-    """Reject a stream without an end, unless only some ``steps`` of it are read."""
-    kind = stream_kind(stream)
-    if steps is not None or kind not in ("tf.data.Dataset", "PyDataset", "DataLoader"):
-        return
-    count = count_batches(stream)
-    if count is not None and count < 0:
-        remedy = Text("Pass the number of batches to read, for example ", Option("steps", 100), ".")
-        raise option_error("x", f"is a {kind} that never ends.", remedy)
-    if count is None and kind == "PyDataset":
-        message = f"is a {type(stream).__name__} without a length."
-        raise option_error("x", message, "Define its method __len__, the number of batches.")
 
 
 class StreamPreparation:

@@ -12,6 +12,7 @@ from warnings import catch_warnings, filterwarnings
 import numpy as np
 
 from kmagic.data.inspection import Inspection, inspect_data, split_batch, stream_kind
+from kmagic.data.stream_length import check_length
 from kmagic.evaluation.confusion.label_arrays import (
     ClassNames,
     as_label_array,
@@ -21,7 +22,6 @@ from kmagic.evaluation.confusion.label_arrays import (
 from kmagic.evaluation.prediction.batch_prediction import (
     StreamPreparation,
     check_sample_shape,
-    check_stream_ends,
     input_arrays,
     iter_batches,
     model_phrase,
@@ -232,10 +232,8 @@ def _stream(
     """
     reject_beside_stream(stream, y)
     reject_beside_stream(stream, sample_weight, option="sample_weight")
-    check_stream_ends(stream, steps)
     inspection = inspect_data(stream, steps=steps)
-    if inspection.is_stream and not inspection.part_counts:
-        raise option_error("x", "is empty: it yields no batch.")
+    check_length(inspection, Option("x"), "steps", steps, EvaluationError)
     if inspection.is_stream and inspection.y is None and model.loss is not None:
         raise option_error(
             "x",

@@ -60,7 +60,6 @@ class CallbackSet:
         self.interrupts = InterruptGuard()
         self.guard = NanGuard()
         self._model, self._run, self._options = model, run, options
-        self._checkpoint = checkpoint
         others = keras.tree.flatten(options.callbacks) if options.callbacks else []
         if not any(isinstance(callback, keras.callbacks.History) for callback in others):
             others.append(keras.callbacks.History())
@@ -130,11 +129,6 @@ class CallbackSet:
         for callback in self._own:
             if getattr(callback, "best_weights", None) is None:
                 callback.on_train_end()
-
-    def release_checkpoint(self) -> None:
-        """At the end: let others train in the checkpoint folder."""
-        if self._checkpoint is not None:
-            self._checkpoint.release()
 
     def finish(self, *, average: bool = True) -> None:
         """After a stop: do what Keras does at the end of a fit."""

@@ -7,7 +7,8 @@ epochs in its record; only the best epoch's weights have to be kept.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +23,13 @@ from kmagic.training.fit_options import FitOptions
 from kmagic.training.run.training_run import Epoch, TrainingRun
 
 
-def open_checkpoint(run: TrainingRun, model: keras.Model, options: FitOptions) -> Checkpoint | None:
+@contextmanager
+def open_checkpoint(
+    run: TrainingRun, model: keras.Model, options: FitOptions
+) -> Iterator[Checkpoint | None]:
     """Add the epochs of the run to continue to a new record, and open the checkpoint folder.
+
+    The folder is locked until the end of the block.
 
     Raises:
         TrainingError: The run to continue is another model's.
@@ -33,11 +39,10 @@ def open_checkpoint(run: TrainingRun, model: keras.Model, options: FitOptions) -
         checkpoint.lock()
     try:
         _continue(run, model, checkpoint, options.resume)
-    except BaseException:
+        yield checkpoint
+    finally:
         if checkpoint is not None:
             checkpoint.release()
-        raise
-    return checkpoint
 
 
 def _continue(

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from kmagic.data.inspection import PART_COUNTS, Inspection
+from kmagic.data.stream_length import check_length
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.fixed_batches import batch_size_error
 from kmagic.models.model_arrays import as_array, fits_shape, has_custom_step, sample_shape
@@ -54,7 +55,9 @@ def check_fit_arguments(
     split = arguments.get("validation_split") or 0.0 if validation is None else 0.0
     if training.is_stream:
         _check_stream(model, name, training, arguments, split)
-        check_length(training, "x", "steps_per_epoch", arguments.get("steps_per_epoch"))
+        check_length(
+            training, "x", "steps_per_epoch", arguments.get("steps_per_epoch"), TrainingError
+        )
     elif training.samples is None:
         _check_not_arrays(name, x)
     else:
@@ -73,33 +76,6 @@ def check_fit_arguments(
     _check_weights(model, arguments, training)
     has_validation = validation is not None or bool(split)
     _check_callbacks(model, arguments.get("callbacks"), has_validation=has_validation)
-
-
-def check_length(
-    inspection: Inspection, subject: str | Option, option: str, steps: int | None
-) -> None:
-    """Check that a stream ends, or that the number of its ``steps`` is given by ``option``.
-
-    Raises:
-        TrainingError: It never ends, it is unknown whether it does, or it is empty.
-    """
-    if inspection.kind == "PyDataset" and inspection.batches is None and not inspection.is_endless:
-        raise TrainingError(
-            Text(subject, f" is a {type(inspection.data).__name__} without a length."),
-            "Define its method __len__, the number of batches per epoch.",
-        )
-    if steps is None and (inspection.is_endless or inspection.is_unbounded):
-        reason = " never ends, so neither would the epoch."
-        alternative = ", or leave out .repeat()" if inspection.kind == "tf.data.Dataset" else ""
-        if inspection.is_unbounded:
-            of = "a dataset of " if alternative else ""
-            reason = f" is {of}a generator that did not end soon: its number of batches is unknown."
-            how = ", or state it: dataset.apply(tf.data.experimental.assert_cardinality(100))"
-            alternative = how if alternative else ""
-        example = Text("Pass the number of batches, for example ", Option(option, 100))
-        raise TrainingError(Text(subject, reason), example + f"{alternative}.")
-    if not inspection.part_counts:
-        raise TrainingError(Text(subject, " is empty: it yields no batch."), "Pass at least one.")
 
 
 def check_compiled_names(model: keras.Model) -> None:
@@ -260,7 +236,8 @@ def _check_validation(
     option, given = Option("validation_data"), arguments.get("validation_data")
     if inspection.is_stream:
         check_batches(model, inspection, option)
-        check_length(inspection, option, "validation_steps", arguments.get("validation_steps"))
+        steps = arguments.get("validation_steps")
+        check_length(inspection, option, "validation_steps", steps, TrainingError)
         return
     parts = given if isinstance(given, tuple | list) else None
     problem = ""

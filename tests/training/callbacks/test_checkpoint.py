@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import keras
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from kmagic.support import file_system
-from kmagic.support.errors import TrainingError
+from kmagic.support.errors import KmagicError, TrainingError
 from kmagic.training.callbacks.checkpoint import Checkpoint
 
 from ..fitting import fit
@@ -277,3 +278,25 @@ def test_another_thread_of_the_process_is_refused(tmp_path):
     ):
         pool.submit(Checkpoint(tmp_path).lock).result()
     checkpoint.release()
+
+
+def test_a_fit_that_is_refused_leaves_the_folder_unlocked(tmp_path: Path) -> None:
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x)
+
+        def fit(self, x: Any, y: Any) -> None:
+            """Takes none of Keras's options."""
+
+    model = Own()
+    model.compile("sgd", "mse")
+    x = np.ones((8, 2))
+    with pytest.raises(KmagicError):
+        fit(model, x, x[:, 0], checkpoint=tmp_path)
+    plain = keras.Sequential([keras.layers.Dense(1)])
+    plain.compile("sgd", "mse")
+    assert fit(plain, x, x[:, 0], epochs=1, checkpoint=tmp_path).status == "done"
