@@ -143,7 +143,7 @@ def test_keyboard_navigation(notebook: NotebookPage, lab: Lab) -> None:
     # The Tab key stops once, not at every cell.
     assert card.locator("table.km-matrix [tabindex='0']").count() == 1
     # The list of pairs works by keys too.
-    card.locator(".km-pairs li").first.focus()
+    card.locator(".km-pairs li button").first.focus()
     keys.press("Enter")
     worst = python(notebook, "[(p.true, p.predicted) for p in cm.pairs(1)][0]")
     assert shown(card) == python(notebook, f"cm.indices(*{worst}, n=12).tolist()")
@@ -152,7 +152,7 @@ def test_keyboard_navigation(notebook: NotebookPage, lab: Lab) -> None:
 def colours(card: Locator) -> dict[str, str]:
     """The colour of each cell, by what it says."""
     return dict(
-        card.locator("table.km-matrix td[style]").evaluate_all(
+        card.locator("table.km-matrix td[style*=background]").evaluate_all(
             "all => all.map(e => [`${e.parentElement.rowIndex},${e.cellIndex}`,"
             " getComputedStyle(e).backgroundColor])"
         )
@@ -165,13 +165,17 @@ def alpha(colour: str) -> float:
 
 def test_buttons_orders_and_colours(notebook: NotebookPage, lab: Lab) -> None:
     card = start(notebook, lab, MATRIX)
-    seen = card.locator("table.km-matrix tbody td[style] i:visible")
+    percentages = (
+        "all => all.map(e => { const after = getComputedStyle(e, '::after').content;"
+        " return after === '\"%\"' ? e.textContent : after.replace(/[\"% ]/g, ''); })"
+    )
+    seen = card.locator("table.km-matrix tbody td[style] i")
     counts = np.array(python(notebook, "cm.matrix.tolist()"))
     for name, over in (("of column", "pred"), ("of all", "all"), ("of row", "true")):
         card.get_by_role("radio", name=name).check()
         shares = np.array(python(notebook, f"cm.normalized({over!r}).tolist()"))
         expected = [f"{100 * share:.1f}" for share in shares[counts > 0]]
-        assert [text.rstrip("%") for text in seen.all_inner_texts()] == expected
+        assert seen.evaluate_all(percentages) == expected
         wanted = colour_values(counts if over == "all" else shares)
         for cell, colour in colours(card).items():
             row, column = (int(k) - 1 for k in cell.split(","))
@@ -225,7 +229,7 @@ def test_the_threshold_slider(notebook: NotebookPage, lab: Lab) -> None:
     notebook.wait_until(
         f"{CHANGING_TEXTS} === {json.dumps(expected)}", what="the intervals of the threshold"
     )
-    card.locator(".km-pairs li").first.click()
+    card.locator(".km-pairs li button").first.click()
     first = python(notebook, "[(p.true, p.predicted) for p in cm.at(0.7).pairs(1)][0]")
     call = f".at(0.7).indices(true={first[0]}, pred={first[1]})"
     card.locator(".km-samples .km-call", has_text=call).wait_for()
@@ -407,8 +411,8 @@ def check_popups(page: Page, card: Locator) -> None:
         pop.locator("img").first.wait_for()
         assert pop.locator("img").first.evaluate(
             "e => { const b = e.getBoundingClientRect();"
-            " return e.naturalWidth > 0 && document.elementFromPoint("
-            "b.x + b.width / 2, b.y + b.height / 2) === e; }"
+            " const seen = document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2);"
+            " return e.naturalWidth > 0 && e.parentElement.contains(seen); }"
         ), "the image is covered"
         summary.focus()
         page.keyboard.press("Enter")

@@ -22,6 +22,13 @@ from kmagic.display.confusion.interactive_matrix import (
     worst_samples,
 )
 from kmagic.display.confusion.matrix_image import large_matrix_html
+from kmagic.display.confusion.matrix_names import (
+    column_heads,
+    column_width,
+    row_heads,
+    row_width,
+    shown_names,
+)
 from kmagic.display.confusion.metrics_table import (
     UNDEFINED,
     all_metrics_html,
@@ -34,8 +41,9 @@ from kmagic.display.confusion.metrics_table import (
 )
 from kmagic.display.kit.assets import minified_css
 from kmagic.display.kit.card import (
+    BLUE,
+    ORANGE,
     Bundle,
-    bar_html,
     card_html,
     details_html,
     escape_html,
@@ -59,7 +67,6 @@ from kmagic.support.formatting import (
     isolate_direction,
     isolate_names,
     shorten_name,
-    text_width,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +90,7 @@ MAX_BESIDE = 15  # ... samples and pairs are below the table,
 MAX_ROOMY = 12  # ... cells are compact.
 MAX_PAIR_CLASSES = 15
 MAX_LABELS = 30
-HORIZONTAL_NAME = 4  # longer names of columns are written vertically
+SHORT_NAME = 3  # names up to this length need no tooltips
 CAPTION_NAME, COLUMN_NAME, ROW_NAME, LABEL_NAME, CALL_NAME = 10, 18, 22, 24, 30
 """Characters of a class name."""
 SAMPLES_SHOWN = 6
@@ -92,10 +99,7 @@ PAIRS, PAIRS_OF_LARGE = 6, 12
 POPUPS, POPUPS_OF_MANY, MANY = 24, 16, 20
 """Cells that open without a kernel: normally, and of more classes than MANY."""
 CHANGED_POPUPS = 16  # those of a comparison, besides the diagonal
-ORANGE, BLUE = "213,94,0", "0,114,178"
 EMPTY_CELL = '<td class="km-empty">·</td>'
-HIDDEN, HIDDEN_BRIEFLY = " style=display:none", " hidden"
-"""An untrusted notebook keeps only the first; the second keeps the card of many classes small."""
 NORMALIZATIONS = {"counts": "counts", "true": "of row", "pred": "of column", "all": "of all"}
 MISTAKES = {(1, 0): "false negatives", (0, 1): "false positives"}
 
@@ -127,7 +131,10 @@ class _MatrixCard(ABC):
         matrix: The matrix; of two models that of the new one.
         colours: Signed opacity of each cell, negative for blue.
         shown: Positions of the classes in the table, in order.
+        kind: Classes of the table.
     """
+
+    kind = ""
 
     def __init__(
         self, matrix: ConfusionMatrix, colours: NDArray[Any], pairs: Iterable[Cell], *, fill: bool
@@ -137,23 +144,20 @@ class _MatrixCard(ABC):
         self.is_complete = len(self.shown) == len(matrix.classes)
 
     def _table(self, caption: str, heads: Sequence[str], foot: str = "") -> str:
-        names = [self.matrix.classes[k] for k in self.shown]
-        compact, longest = (
-            (" km-compact", COLUMN_NAME) if len(names) > MAX_ROOMY else ("", ROW_NAME)
-        )
-        vertical = "km-vertical-names" if max(map(len, names)) > HORIZONTAL_NAME else ""
-        columns = [
-            f'<th scope="col"><span{_upright(name)}>{html}</span></th>'
-            for name, html in zip(names, names_html(names, COLUMN_NAME), strict=True)
-        ]
+        names = [shown_names(self.matrix.classes)[k] for k in self.shown]
+        width = column_width(len(names))
+        columns = [f'<th scope="col">{name}</th>' for name in column_heads(names, width)]
         columns += [f'<th scope="col" class="km-metric">{head}</th>' for head in heads]
         rows = (
             _row_html(name, [self._cell((row, k)) for k in self.shown], self._row_metrics(row))
-            for name, row in zip(names_html(names, longest), self.shown, strict=True)
+            for name, row in zip(row_heads(names), self.shown, strict=True)
         )
+        compact = " km-compact" if len(names) > MAX_ROOMY else ""
+        kind = self.kind + compact
         return (
-            f'<table class="km-matrix{compact}"><caption>Rows: true class. Columns: predicted '
-            f'class. {caption}</caption><thead class="{vertical}"><tr>'
+            f'<table class="km-matrix{kind}" style="--n:{len(names)};--w:{width}px;'
+            f'--r:{row_width(names)}px"><caption>Rows: true class. Columns: predicted class. '
+            f"{caption}</caption><thead><tr>"
             f'<th class="km-corner">true \\ predicted</th>{"".join(columns)}</tr></thead>'
             f"<tbody>{''.join(rows)}</tbody>{foot}</table>"
         )
@@ -280,25 +284,31 @@ class _ConfusionCard(_MatrixCard):
         classes = ["km-correct"] if cell[0] == cell[1] else []
         classes += ["km-marked"] if cell == self._marked else []
         attributes = f' class="{" ".join(classes)}"' if classes else ""
-        if len(names) <= MAX_TOOLTIPS:
+        if len(names) <= MAX_TOOLTIPS and max(map(len, names)) > SHORT_NAME:
             attributes += f' title="{cell_title(names, cell)}: {format_count(count)}"'
-        by_count, by_row, by_column = (_format_opacity(values[cell]) for values in self._scales)
-        variables = f";--t:{by_row};--p:{by_column}"
-        if _format_opacity(self.colours[cell]) != by_count:
-            variables += f";--c:{by_count}"
-        hidden = HIDDEN if len(names) <= MAX_ROOMY else HIDDEN_BRIEFLY
-        percentages = "".join(
-            f"<i{'' if index == self._visible else hidden}>{format_percent(share[cell])}</i>"
-            for index, share in enumerate(self._shares)
+        visible = _format_opacity(self.colours[cell])
+        opacities = (_format_opacity(values[cell]) for values in self._scales)
+        variables = "".join(
+            f";--{name}:{opacity}"
+            for name, opacity in zip("ctp", opacities, strict=True)
+            if opacity != visible
         )
-        content = f"<b>{_format_cell_count(count)}</b> {percentages}"
-        popup = self._popups.get(cell, "")
+        shares = [format_percent(share[cell]) for share in self._shares]
+        text = shares[self._visible]
+        others = "".join(
+            f" data-{name}={share}"
+            for name, share in zip("tpa", shares, strict=True)
+            if share != text
+        )
+        content = f"<b>{_format_cell_count(count)}</b> <i{others}>{text}</i>"
+        # The samples of the marked cell are shown beside the table.
+        popup = "" if cell == self._marked else self._popups.get(cell, "")
         return _cell_html(content, popup, self.colours[cell], attributes, variables)
 
     def _row_metrics(self, k: int) -> Iterable[str]:
         figures = self.matrix.per_class
         recall = _format_rate(figures.recall[k], figures.support[k])
-        yield f'<div class="km-recall">{bar_html(figures.recall[k])}<span>{recall}</span></div>'
+        yield _rate_bar_html(figures.recall[k], recall)
         yield format_percent(figures.f1[k])
         yield format_count(figures.support[k])
 
@@ -317,7 +327,7 @@ class _ConfusionCard(_MatrixCard):
         if len(indices) > SAMPLES_SHOWN:
             hidden = f"{len(indices) - SAMPLES_SHOWN:,} more"
             call = escape_html(f".indices(true={_argument(true)}, pred={_argument(predicted)})")
-            more = f'<div class="km-muted km-more">{hidden}: {call}</div>'
+            more = f"<small>{hidden}: {call}</small>"
         title = f"{full_name_html(pair.true_name)} taken for {full_name_html(pair.predicted_name)}"
         samples = confusion_samples(matrix, indices[:SAMPLES_SHOWN].tolist())
         return _samples_html(title, samples) + more
@@ -348,8 +358,8 @@ def _normalization_buttons(normalize: str | None) -> str:
         for value, text in NORMALIZATIONS.items()
     )
     return (
-        '<form class="km-normalize" role="radiogroup" aria-label="normalization" '
-        f'style="display:none">{buttons}</form>'
+        '<form class="km-normalize" style="display:none"><div role="radiogroup" '
+        f'aria-label="normalization">{buttons}</div></form>'
     )
 
 
@@ -365,6 +375,8 @@ def _format_cell_count(count: float) -> str:
 
 class _ComparisonCard(_MatrixCard):
     """The comparison of two models: improvements in blue, deteriorations in orange."""
+
+    kind = " km-difference"
 
     def __init__(self, comparison: Comparison) -> None:
         colours = difference_values(comparison.difference)
@@ -394,7 +406,7 @@ class _ComparisonCard(_MatrixCard):
             large_matrix=self._heatmap(is_difference=True),
             pairs=_pairs_html("Changed most", changes),
             above=f'<div class="km-summary"><b>{escape_html(verdict[:1].upper() + verdict[1:])}.'
-            f"</b> {escape_html(comparison.significance())}</div>",
+            f"</b> {escape_html(comparison.significance())}</div>{_legend_html()}",
             below=details_html("All metrics of both", _metrics_of_both(comparison))
             + details_html(
                 "Each class"
@@ -423,7 +435,7 @@ class _ComparisonCard(_MatrixCard):
             before, now = (
                 format_count(each.matrix[cell]) for each in (comparison.old, comparison.new)
             )
-            tooltip = f' title="{cell_title(names, cell)}: {before} -&gt; {now}"'
+            tooltip = f' title="{cell_title(names, cell)}: {now} against {before}"'
         content, popup = f"<b>{_signed(change)}</b>", self._popups.get(cell, "")
         return _cell_html(content, popup, self.colours[cell], tooltip)
 
@@ -468,12 +480,20 @@ class _ComparisonCard(_MatrixCard):
 def _metrics_of_both(comparison: Comparison) -> str:
     new, old = comparison.new.overall, comparison.old.overall
     rows = (
-        [name, format_score(old[name]), format_score(value), _signed(value - old[name], 4)]
+        [name, format_score(value), format_score(old[name]), _signed(value - old[name], 4)]
         for name, value in new.items()
         if name in old
     )
-    names = [name_html(name) for name in reversed(comparison.names)]
-    return table_html(("", *names, "change"), rows)
+    names = map(name_html, comparison.names)
+    return table_html(("", *names, "difference"), rows)
+
+
+def _legend_html() -> str:
+    """The colours of a comparison."""
+    swatch = '<i style="background:{}">\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}</i>{}'
+    better = swatch.format(_colour(-MAX_OPACITY), "better: fewer mistakes, more correct")
+    worse = swatch.format(_colour(MAX_OPACITY), "worse")
+    return f'<div class="km-legend">Differences of counts: {better} {worse}</div>'
 
 
 def _class_metrics_of_both(comparison: Comparison) -> str:
@@ -485,15 +505,15 @@ def _class_metrics_of_both(comparison: Comparison) -> str:
     rows = (
         [
             full_name_html(comparison.classes[k]),
-            f"{row.recall_before:.3f} → {row.recall:.3f}",
-            f"{row.precision_before:.3f} → {row.precision:.3f}",
+            *(f"{value:.3f}" for value in row[:4]),
             f"{row.fixed:,}",
             f"{row.broken:,}",
         ]
-        for k, row in zip(order, frame.iloc[order].itertuples(), strict=True)
+        for k, row in zip(order, frame.iloc[order].itertuples(index=False), strict=True)
     )
     new, old = (name_html(name, COLUMN_NAME) for name in comparison.names)
-    heads = ("", "recall", "precision", f"only {new} correct", f"only {old} correct")
+    rates = (f"{rate} of {name}" for rate in ("recall", "precision") for name in (new, old))
+    heads = ("", *rates, f"only {new} correct", f"only {old} correct")
     return table_html(heads, rows)
 
 
@@ -567,7 +587,7 @@ class _MultilabelCard:
             format_count(self.counts[k][0, 0]),
             _format_rate(figures.precision[k], predicted),
             _format_rate(figures.recall[k], support),
-            f'<div class="km-recall">{bar_html(figures.f1[k])}<span>{f1}</span></div>',
+            _rate_bar_html(figures.f1[k], f1),
             format_count(support),
         )
         cells = [self._cell(k, cell) for cell in ((1, 1), *MISTAKES)]
@@ -669,15 +689,12 @@ def _layout_html(
 
 
 def _row_html(name: str, cells: Iterable[str], metrics: Iterable[str]) -> str:
-    """A row; all parts are HTML."""
-    ends = "".join(f'<td class="km-metric">{metric}</td>' for metric in metrics)
-    return f'<tr><th scope="row">{name}</th>{"".join(cells)}{ends}</tr>'
-
-
-def _upright(name: str) -> str:
-    """The attribute of a vertical name whose characters stand upright, as Chinese ones do."""
-    wide = any(text_width(character) > 1 for character in name)
-    return ' class="km-upright"' if wide else ""
+    """A row; all parts are HTML, metrics also whole cells."""
+    ends = (
+        metric if metric.startswith("<td") else f'<td class="km-metric">{metric}</td>'
+        for metric in metrics
+    )
+    return f'<tr><th scope="row">{name}</th>{"".join((*cells, *ends))}</tr>'
 
 
 def _cell_html(
@@ -689,14 +706,16 @@ def _cell_html(
     """
     if popup:
         content = (
-            '<details class="km-cell" name="km-cell"><summary style="list-style:none;'
-            f'cursor:pointer">{content}</summary><div class="km-popup" '
-            'style="position:absolute;z-index:2;max-width:300px;padding:8px;border:1px solid #999;'
-            'background-color:#fff;color:#222;text-align:left;white-space:normal">'
-            f"{popup}</div></details>"
+            f'<details class="km-cell" name="km"><summary>{content}</summary><div '
+            'class="km-popup" style="position:absolute;background:#eee;'
+            f'color:#222">{popup}</div></details>'
         )
-    rgba = f"rgba({BLUE if colour < 0 else ORANGE},{_format_opacity(colour)})"
-    return f'<td{attributes} style="background-color:{rgba}{variables}">{content}</td>'
+    return f'<td{attributes} style="background:{_colour(colour)}{variables}">{content}</td>'
+
+
+def _colour(opacity: float) -> str:
+    """The colour of a signed opacity: blue if it is negative, else orange."""
+    return f"{BLUE if opacity < 0 else ORANGE}{round(255 * abs(opacity)):02x}"
 
 
 def cell_title(classes: Sequence[str], cell: Cell) -> str:
@@ -723,6 +742,10 @@ def _subtitle_html(title: str, note: str = "") -> str:
 
 def _rates_to_text(figures: ClassMetrics, k: int) -> list[str]:
     return [f"{values[k]:.3f}" for values in (figures.precision, figures.recall, figures.f1)]
+
+
+def _rate_bar_html(share: float, text: str) -> str:
+    return f'<td class="km-metric km-rate" style="--s:{format_percent(share)}%">{text}</td>'
 
 
 def _format_opacity(value: float) -> str:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 ORANGE, BLUE = (213, 94, 0), (0, 114, 178)
 HEATMAP_SIDE = 360  # pixels
 OPACITY_LEVELS = 24  # few enough for a palette
-EXTRA_OPACITY = 0.25  # of dots, which have no number in them to be read
+MIN_SPARSE, SPARSE = 150, 0.02  # classes, and share of cells: dots are then enlarged
+EXTRA_OPACITY = 0.45  # of dots, which have no number in them to be read
 
 SIDE, TOP, HEIGHT, WIDTH = 138, 2, 152, 190
 """Pixels of an epoch's image: matrix, margin above, whole height; and of the text below it."""
@@ -50,7 +51,7 @@ def heatmap_html(values: NDArray[np.float64], alt: str) -> str:
     """Opacities from -1 (blue) to 1 (orange) as a PNG with a transparent background."""
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
-    pooled = pool_strongest(values, HEATMAP_SIDE)
+    pooled = _enlarge_dots(pool_strongest(values, HEATMAP_SIDE))
     opacity = np.where(pooled != 0, np.minimum(1, EXTRA_OPACITY + np.abs(pooled)), 0)
     level = np.rint(opacity * OPACITY_LEVELS).astype(np.uint8)
     index = np.where(pooled < 0, level + OPACITY_LEVELS * (level > 0), level).astype(np.uint8)
@@ -63,6 +64,18 @@ def heatmap_html(values: NDArray[np.float64], alt: str) -> str:
     side = len(pooled) * max(1, HEATMAP_SIDE // len(pooled))
     style = "image-rendering:pixelated"
     return image_html(file.getvalue(), "image/png", alt=alt, width=side, height=side, style=style)
+
+
+def _enlarge_dots(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where few mistakes are among many classes, each becomes a dot that can be seen."""
+    dots = np.maximum(values, 0)
+    if len(values) < MIN_SPARSE or np.count_nonzero(dots) > SPARSE * dots.size:
+        return values
+    padded = np.pad(dots, 1)
+    side = range(3)
+    shifted = [padded[r : r + len(dots), c : c + len(dots)] for r in side for c in side]
+    largest = np.max(shifted, axis=0)
+    return np.where(largest > 0, largest, values)
 
 
 def pool_strongest(values: NDArray[np.float64], limit: int) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from kmagic.display.kit.card import (
     drawing_html,
     escape_html,
     full_name_html,
+    image_html,
     table_html,
     with_drawings,
 )
@@ -44,6 +45,12 @@ CSS = (
     ".km-chart .km-threshold{fill:none;stroke:var(--km-fg);stroke-width:2}"
     ".km-chart .km-dot{fill:var(--km-orange)}"
 )
+IMAGE_CSS = (
+    "text{font:10.5px system-ui,sans-serif;fill:var(--km-muted)}"
+    ".km-chart-title{font-size:12px;font-weight:600}line{stroke:#8883}"
+    ".km-dashed{stroke-dasharray:3}.km-val{fill:none;stroke:var(--km-orange);stroke-width:2}"
+    ".km-dot{fill:var(--km-orange)}"
+)
 
 
 def headline_html(matrix: ConfusionMatrix) -> str:
@@ -63,12 +70,8 @@ def metrics_html(
         low, high = (intervals or {}).get(name, (math.nan, math.nan))
         interval = "" if math.isnan(low) else f"{format_score(low)} to {format_score(high)}"
         blocks.append(
-            '<div style="flex:0 0 auto">'
-            f'<div class="km-muted" style="font-size:11px">{name}</div>'
-            '<div class="km-number" style="text-align:left;font-size:15px">'
-            f"{format_score(value)}</div>"
-            '<div class="km-muted km-number" style="text-align:left;font-size:11px">'
-            f"{interval}</div></div>"
+            f'<div class="km-figure"><small>{name}</small><div>{format_score(value)}'
+            f"</div><small>{interval}</small></div>"
         )
     return (
         '<div class="km-metrics" style="display:flex;flex-wrap:wrap;gap:6px 22px;margin-top:12px">'
@@ -133,7 +136,7 @@ def _class_metrics(matrix: ConfusionMatrix) -> str:
         cells = []
         for name, weight in weights.items():
             value, (low, high) = getattr(figures, name)[k], getattr(intervals, name)[:, k]
-            interval = f'<br><small class="km-muted">{low:.3f} to {high:.3f}</small>'
+            interval = f"<br><small>{low:.3f} to {high:.3f}</small>"
             cells.append(f"{value:.3f}{interval}" if weight else UNDEFINED)
         rows.append([full_name_html(matrix.classes[k]), *cells, format_count(support)])
     return table_html(("", "precision", "recall", "F1", "support"), rows)
@@ -159,14 +162,12 @@ def curves_html(matrix: ConfusionMatrix) -> str:
         )
     if not charts:
         return ""
-    drawn = rate_charts_html(charts)
     if sweep is None and calibration is not None:
         error = f"{100 * calibration.error:.1f}"
         title = f"Calibration: probabilities are off by {error} % on average"
-        return details_html(title, drawn)
-    return (
-        f'<div class="km-curves" style="margin-top:12px">{drawn}{_other_thresholds(matrix)}</div>'
-    )
+        return details_html(title, _chart_image(charts[0]))
+    drawn = rate_charts_html(charts) + _other_thresholds(matrix)
+    return f'<div class="km-curves" style="margin-top:12px">{drawn}</div>'
 
 
 def _threshold_curves(matrix: ConfusionMatrix, sweep: ThresholdCurve) -> list[RateChart]:
@@ -254,13 +255,24 @@ def rate_charts_html(charts: Sequence[RateChart]) -> str:
     css = minified_css("kit/chart.css") + CSS
     parts = []
     for chart in charts:
-        alone = rate_chart_svg(chart, style=f".km-chart{{{MIDTONES}}}{css}")
         drawing = drawing_html(
-            rate_chart_svg(chart), alone, alt=chart.to_text(), width=WIDTH, height=HEIGHT
+            rate_chart_svg(chart),
+            rate_chart_svg(chart, style=f".km-chart{{{MIDTONES}}}{css}"),
+            alt=chart.to_text(),
+            width=WIDTH,
+            height=HEIGHT,
         )
         parts.append(f'<div style="flex:0 0 {WIDTH}px;max-width:100%">{drawing}</div>')
     row = "display:flex;flex-wrap:wrap;gap:6px 18px"
     return with_drawings("".join(parts), css, kind="km-rate-charts", style=row)
+
+
+def _chart_image(chart: RateChart) -> str:
+    """A chart as an image, which is half as large as one that follows the theme."""
+    svg = rate_chart_svg(chart, style=f".km-chart{{{MIDTONES}}}{IMAGE_CSS}")
+    return image_html(
+        svg.encode(), "image/svg+xml", alt=chart.to_text(), width=WIDTH, height=HEIGHT
+    )
 
 
 def rate_chart_svg(chart: RateChart, *, style: str = "") -> str:

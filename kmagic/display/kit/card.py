@@ -111,7 +111,7 @@ def bar_html(share: float, *, colour: str = BLUE, label: str = "") -> str:
 
 def table_html(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A table whose rows begin with their name; all cells are HTML."""
-    left = 'class="km-left" style="text-align:left"'
+    left = 'style="text-align:left"'
     first, *others = heads
     head = head_cell(first, left) + "".join(map(head_cell, others))
     body = "".join(

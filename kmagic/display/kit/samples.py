@@ -1,8 +1,10 @@
-"""Samples in a card: texts and rows as lines, images as small PNG or JPEG files."""
+"""Samples in a card: texts and rows as lines, images as small files."""
 
 from __future__ import annotations
 
+import base64
 import io
+import math
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from kmagic.support.formatting import (
     isolate_direction,
     join_names,
     shorten_name,
+    text_width,
     to_single_line,
 )
 
@@ -23,8 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+    from PIL import Image
 
-THUMBNAIL_SIZE = 56  # pixels
+THUMBNAIL_SIZE, GAP = 56, 6  # pixels
+SHEET_ROWS, MAX_COLUMNS = 2, 3
+SHEET_WIDTH, MAX_PITCH = 225, 88  # pixels of several thumbnails, and from one to the next
+CHARACTER_WIDTH, LINE_HEIGHT = 5.6, 14  # pixels of a caption
+GREY_LEVELS = 5  # of drawings
 TEXT_LENGTH = 160  # characters
 MAX_VALUES = 8  # of a row
 CHANNELS = (1, 3, 4)
@@ -59,7 +67,7 @@ def collect_samples(
 
 
 def samples_html(samples: Sequence[Sample]) -> str:
-    """Samples as HTML: thumbnails in rows, or a list of texts."""
+    """Samples as HTML: thumbnails, up to six in an image, or a list of texts."""
     if all(sample.image is None for sample in samples):
         lines = "".join(
             '<li style="margin:2px 0"><span class="km-muted">'
@@ -68,17 +76,79 @@ def samples_html(samples: Sequence[Sample]) -> str:
             for sample in samples
         )
         return f'<ul class="km-texts" style="margin:0;padding-left:16px">{lines}</ul>'
-    thumbnails = "".join(
-        f'<div class="km-thumb" title="#{sample.index:,}">'
-        f"{image.to_html(f'sample {sample.index:,}')}"
-        f'<div class="km-muted">{escape_html(sample.caption)}</div></div>'
-        for sample, image in zip(samples, encode_samples(samples), strict=True)
-        if image is not None
-    )
+    drawn = [sample for sample in samples if sample.image is not None]
+    pixels = pixel_range([sample.image for sample in drawn if sample.image is not None])
+    pitch = min(MAX_PITCH, max(THUMBNAIL_SIZE + GAP, *map(_caption_width, drawn)))
+    size = SHEET_ROWS * min(MAX_COLUMNS, SHEET_WIDTH // pitch)
+    parts = [drawn[first : first + size] for first in range(0, len(drawn), size)]
+    sheets = [_sheet_html(part, pixels, pitch) for part in parts]
+    if len(sheets) == 1:
+        return sheets[0]
+    return f'<div class="km-thumbs" style="display:flex;flex-wrap:wrap">{"".join(sheets)}</div>'
+
+
+def _caption_width(sample: Sample) -> int:
+    return round(CHARACTER_WIDTH * text_width(sample.caption)) + GAP
+
+
+def _sheet_html(samples: Sequence[Sample], pixels: PixelRange, pitch: int) -> str:
+    """Samples in a grid of one image, so that a card of many samples stays small.
+
+    The image has free space for the captions, which are text.
+    """
+    from PIL import Image  # noqa: PLC0415 - 0.1 s to import
+
+    columns = min(len(samples), MAX_COLUMNS, SHEET_WIDTH // pitch)
+    rows = -(-len(samples) // columns)
+    lines = max(math.ceil(_caption_width(sample) / pitch) for sample in samples)
+    height = THUMBNAIL_SIZE + 2 + LINE_HEIGHT * lines
+    images = [_thumbnail(sample.image, pixels) for sample in samples]
+    scale = max(max(image.size) for image in images) / THUMBNAIL_SIZE
+    kind = "RGBA" if any(image.mode.startswith("RGB") for image in images) else "LA"
+    sheet = Image.new(kind, (round(columns * pitch * scale), round(rows * height * scale)))
+    for number, image in enumerate(images):
+        row, column = divmod(number, columns)
+        left = (column + 0.5) * pitch * scale - image.width / 2
+        sheet.paste(image.convert(kind), (round(left), round(row * height * scale)))
+    data, mime = _encode_sheet(sheet, lossless=pixels.inverted)
+    numbers = ", ".join(f"{sample.index:,}" for sample in samples)
+    source = f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+    # Without the style sheet, long captions would be under the images.
+    small = ";font-size:11px" if pitch > THUMBNAIL_SIZE + GAP else ""
+    captions = "".join(f"<span>{escape_html(sample.caption)}</span>" for sample in samples)
     return (
-        '<div class="km-thumbs" style="display:flex;flex-wrap:wrap;gap:6px;'
-        f'align-items:flex-end">{thumbnails}</div>'
+        f'<div class="km-sheet" style="display:grid;grid-template-columns:repeat({columns},'
+        f'{pitch}px);grid-auto-rows:{height}px;align-items:end{small}">'
+        f'<img src="{source}" alt="sample{"s" * (len(samples) > 1)} {numbers}" '
+        f'width="{columns * pitch}" height="{rows * height}" '
+        f'style="position:absolute;place-self:start">{captions}</div>'
     )
+
+
+def _thumbnail(array: Any, pixels: PixelRange) -> Image.Image:
+    from PIL import Image  # noqa: PLC0415 - as above
+
+    values = to_uint8(array, pixels)
+    if pixels.inverted:
+        step = MAX_BYTE / (GREY_LEVELS - 1)
+        values = np.rint(np.rint(values / step) * step).astype(np.uint8)
+    image = Image.fromarray(values)
+    image.thumbnail((2 * THUMBNAIL_SIZE, 2 * THUMBNAIL_SIZE))
+    return image
+
+
+def _encode_sheet(image: Image.Image, *, lossless: bool) -> tuple[bytes, str]:
+    """An image as a small file, and the type of that file."""
+    from PIL import features  # noqa: PLC0415 - as above
+
+    kind = "png"
+    options: dict[str, Any] = {"optimize": True}
+    if features.check("webp"):  # Pillow may be built without it
+        kind = "webp"
+        options = {"lossless": lossless, "quality": 100 if lossless else 80, "method": 6}
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue(), f"image/{kind}"
 
 
 def encode_samples(samples: Sequence[Sample]) -> list[EncodedImage | None]:

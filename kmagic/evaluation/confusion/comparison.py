@@ -151,12 +151,12 @@ class Comparison(Renderable):
     # --- text and figure ----------------------------------------------------------------------
 
     def facts(self) -> str:
-        """Size and change: "10,000 test digits · errors 400 -> 122"."""
+        """Size and change: "10,000 test digits · errors 122 against 400"."""
         return f"{self.new.samples:,} {isolate_direction(self.new.unit)} · {self.errors()}"
 
     def errors(self) -> str:
-        """The errors of both models: "errors 400 -> 122"."""
-        return f"errors {self.old.wrong:,} -> {self.new.wrong:,}"
+        """The errors of both models, in the order of their names: "errors 122 against 400"."""
+        return f"errors {self.new.wrong:,} against {self.old.wrong:,}"
 
     def class_changes(self) -> str:
         """The classes that changed: "better on 5 and 8, worse on 2"."""
@@ -173,7 +173,7 @@ class Comparison(Renderable):
         if not self.fixed + self.broken:
             return "Both models classify the same samples correctly."
         p = self.p_value
-        shown = f"p < {MIN_P}" if p < MIN_P else f"p = {p:.3f}"
+        shown = f"p\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{MIN_P}" if p < MIN_P else f"p = {p:.3f}"
         result = "more than chance" if p < SIGNIFICANCE else "may be chance"
         return (
             f"Only {new} is right for {pluralize(self.fixed, 'sample')}, only {old} for "
@@ -199,12 +199,12 @@ class Comparison(Renderable):
         return list(zip(rows[order].tolist(), columns[order].tolist(), strict=True))
 
     def changed_cells_text(self, n: int = MAX_NAMED) -> list[str]:
-        """The mistakes whose counts changed most: "4 taken for 9: 31 -> 8"."""
+        """The mistakes whose counts changed most: "4 taken for 9: 8 against 31"."""
         lines = []
         for cell in self.changed_cells(n):
             before, after = self.old.matrix[cell], self.new.matrix[cell]
             true, predicted = (self._short_names[index] for index in cell)
-            counts = f"{format_count(before)} -> {format_count(after)}"
+            counts = f"{format_count(after)} against {format_count(before)}"
             lines.append(f"{true} taken for {predicted}: {counts}")
         return lines
 

@@ -18,7 +18,9 @@ const [SIDE, NAME_MARGIN] = [360, 76];
 const [SQUARE_SIZE, NAMED_SIZE, MAX_SIZE] = [3, 11, 40];
 const [ORANGE, BLUE] = [[213, 94, 0], [0, 114, 178]];
 /** Added to the opacity of dots, which have no number in them to be read. */
-const EXTRA_OPACITY = 0.25;
+const EXTRA_OPACITY = 0.45;
+/** Up to this many mistakes, a dot has at least so many pixels of the screen. */
+const [MAX_SPARSE, DOT_SIZE] = [2000, 3];
 
 export class Heatmap {
   /**
@@ -246,11 +248,12 @@ export class Heatmap {
   drawPixels(context, cell, side) {
     const { rows, columns, opacities } = this.cells;
     const strongest = new Float32Array(side * side);
-    const size = Math.max(1, Math.round(cell));
+    const isSparse = opacities.filter((opacity) => opacity > 0).length <= MAX_SPARSE;
     for (let k = 0; k < opacities.length; k += 1) {
       const x = Math.floor((columns[k] - this.left) * cell);
       const y = Math.floor((rows[k] - this.top) * cell);
       if (x < 0 || y < 0) continue;
+      const size = Math.max(isSparse && opacities[k] > 0 ? DOT_SIZE : 1, Math.round(cell));
       for (let dy = 0; dy < size && y + dy < side; dy += 1) {
         for (let dx = 0; dx < size && x + dx < side; dx += 1) {
           const pixel = (y + dy) * side + x + dx;

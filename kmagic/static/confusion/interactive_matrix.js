@@ -15,7 +15,7 @@
  */
 
 import { cardRegistry } from "../kit/card_registry.js";
-import { checkbox, dropdown, element } from "../kit/elements.js";
+import { button, checkbox, dropdown, element } from "../kit/elements.js";
 import { openLargeMatrix } from "./large_matrix.js";
 import { MatrixClient } from "./matrix_client.js";
 import { MatrixTable } from "./matrix_table.js";
@@ -136,19 +136,16 @@ export class MatrixView {
 
   /** Let each of the most confused pairs open its samples. */
   bindPairs() {
-    const open = (/** @type {Event} */ event) => {
-      const item = event.target instanceof Element ? event.target.closest(".km-pairs li") : null;
-      const cell = item && this.worstCells[[...(item.parentElement?.children ?? [])].indexOf(item)];
-      if (!cell) return false;
+    this.on(this.card, "click", (event) => {
+      const item = event.target.closest(".km-pairs li");
+      const cell = item && this.worstCells[[...item.parentElement.children].indexOf(item)];
+      if (!cell) return;
       this.select(cell, false);
       this.largeMatrix?.goTo(cell);
-      return true;
-    };
-    this.on(this.card, "click", open);
+    });
+    // Jupyter has its own shortcut for Enter.
     this.on(this.card, "keydown", (event) => {
-      if ((event.key !== "Enter" && event.key !== " ") || !open(event)) return;
-      event.preventDefault();
-      event.stopPropagation();
+      if (event.target.closest(".km-link")) event.stopPropagation();
     });
     this.markPairs(true);
     this.cleanups.push(() => this.markPairs(false));
@@ -157,13 +154,12 @@ export class MatrixView {
   /** Show that the pairs can be opened. @param {boolean} areLinks */
   markPairs(areLinks) {
     for (const item of this.card.querySelectorAll(".km-pairs li")) {
-      item.classList.toggle("km-link", areLinks);
-      if (areLinks) {
-        item.setAttribute("tabindex", "0");
-        item.setAttribute("role", "button");
-      } else {
-        item.removeAttribute("tabindex");
-        item.removeAttribute("role");
+      const link = item.querySelector(".km-link");
+      if (!areLinks) link?.replaceWith(...link.childNodes);
+      else if (!link) {
+        const node = button("", () => {}, "km-link");
+        node.append(...item.childNodes);
+        item.append(node);
       }
     }
   }

@@ -84,11 +84,11 @@ export class ThresholdMetrics {
       const k = state.ordered[row];
       (/** @type {const} */ (["precision", "recall", "f1"])).forEach((name, column) => {
         const score = metrics[name][step][k];
-        const interval = element("small", "km-muted", formatInterval(intervals?.[name][k], 3));
+        const interval = element("small", "", formatInterval(intervals?.[name][k], 3));
         cells[column].replaceChildren(format(score, 3), ...(score === null ? [] : [element("br"), interval]));
       });
     });
-    card.querySelectorAll(".km-worst :is(.km-thumb > .km-muted, li > .km-muted)").forEach((caption, index) => {
+    card.querySelectorAll(".km-worst :is(.km-sheet > span, li > .km-muted)").forEach((caption, index) => {
       caption.textContent = intervals?.worst[index] ?? UNKNOWN;
     });
   }

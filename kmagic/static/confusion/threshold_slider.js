@@ -146,8 +146,9 @@ function fillTable(matrixTable, matrix) {
       return;
     }
     const shares = [ratio(count, rows[row]), ratio(count, columns[column]), ratio(count, total)];
-    const percentages = shares.map((share) => element("i", "", formatPercent(share)));
-    td.replaceChildren(element("b", "", formatCount(count)), ...percentages);
+    const percentage = element("i", "", formatPercent(shares[0]));
+    ["t", "p", "a"].forEach((name, index) => { percentage.dataset[name] = formatPercent(shares[index]); });
+    td.replaceChildren(element("b", "", formatCount(count)), percentage);
     td.style.backgroundColor = row === column ? TINTS.correct : TINTS.mistake;
   });
   const body = matrixTable.table.tBodies[0].rows;
@@ -156,10 +157,8 @@ function fillTable(matrixTable, matrix) {
     const correct = matrix[k][k];
     const [recallCell, f1Cell, supportCell] = [...body[index].cells].slice(-3);
     const recall = formatPercent(ratio(correct, rows[k]));
-    const text = recallCell.querySelector(".km-recall > span:last-child");
-    if (text) text.textContent = recall;
-    const fill = recallCell.querySelector(".km-bar > span");
-    if (fill instanceof HTMLElement) fill.style.width = `${recall}%`;
+    recallCell.textContent = recall;
+    recallCell.style.setProperty("--s", `${recall}%`);
     f1Cell.textContent = formatPercent(ratio(2 * correct, rows[k] + columns[k]));
     supportCell.textContent = formatCount(rows[k]);
     if (foot) foot[index + 1].textContent = columns[k] ? formatPercent(ratio(correct, columns[k])) : "\u2013";

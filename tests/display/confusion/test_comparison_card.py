@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import kmagic
+from kmagic.display.kit.card import BLUE, ORANGE
 from kmagic.evaluation.confusion.confusion import confusion
 
 from ...cards import HOSTILE, html, text
+
+SAMPLE = ("x_train", "y_train")
 
 
 def tags(markup):
@@ -51,7 +56,7 @@ def test_the_matrix_is_signed():
                 better = (change > 0) == (row == column)
                 what = f"{row} correct" if row == column else f"{row} taken for {column}"
                 cell = re.search(rf'title="{what}: [^"]*" style="([^"]*)"', table)[1]
-                assert ("0,114,178" if better else "213,94,0") in cell
+                assert (BLUE if better else ORANGE) in cell
 
 
 def test_texts_and_samples_are_beside_the_matrix():
@@ -67,7 +72,7 @@ def test_texts_and_samples_are_beside_the_matrix():
     slot = markup[markup.index('class="km-samples"') :]
     assert "Only cnn is correct" in slot
     first = found.indices(fixed=True)[0]
-    assert f'alt="sample {first}"' in slot
+    assert f'alt="samples {first},' in slot
 
 
 def test_a_cell_opens_on_samples_that_left_and_entered_it():
@@ -153,3 +158,21 @@ def test_of_many_labels_the_worst_are_shown():
     shown = re.findall(r'<th scope="row"><bdi>(\d+)</bdi>', markup)
     assert sorted(map(int, shown)) == sorted(worst.tolist())
     assert len(re.sub(r"base64,[^\"]*", "", markup)) < 200_000
+
+
+def digits(mistakes: int, seed: int):
+    """A matrix of 10,000 digits, of which the first ones are mistaken for their neighbours."""
+    sample = np.load(Path(kmagic.__file__).parent / "data" / "samples" / "mnist_sample.npz")
+    x, true = (np.resize(sample[name], (10_000, *sample[name].shape[1:])) for name in SAMPLE)
+    rng = np.random.default_rng(seed)
+    predicted = true.copy()
+    predicted[:mistakes] = (true[:mistakes] + rng.choice((1, 3, 5), mistakes)) % 10
+    odds = rng.dirichlet(np.ones(10), 10_000) / 4
+    odds[np.arange(10_000), predicted] += 0.75
+    return confusion(true, odds, x=x / np.float32(255), name=f"net {seed}", top_losses=12)
+
+
+def test_cards_of_ten_thousand_digits_are_small():
+    new, old = digits(220, 0), digits(480, 1)
+    assert len(html(new)) < 64_000
+    assert len(html(new.versus(old))) < 80_000

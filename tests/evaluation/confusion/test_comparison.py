@@ -29,15 +29,18 @@ def two_models():
 def test_the_comparison_in_words():
     new, old = two_models()
     result = new.versus(old)
-    assert result.errors() == "errors 16 -> 13"
-    assert result.facts() == "100 letters · errors 16 -> 13"
+    assert result.errors() == "errors 13 against 16"
+    assert result.facts() == "100 letters · errors 13 against 16"
     assert (result.fixed, result.broken) == (13, 10)
     assert result.describe() == (
-        "cnn against mlp: errors 16 -> 13; better on d, worse on c.\n"
+        "cnn against mlp: errors 13 against 16; better on d, worse on c.\n"
         "Only cnn is right for 13 samples, only mlp for 10: may be chance "
         "(McNemar's test, p = 0.678)."
     )
-    assert result.changed_cells_text(2) == ["d taken for e: 15 -> 2", "c taken for b: 0 -> 10"]
+    assert result.changed_cells_text(2) == [
+        "d taken for e: 2 against 15",
+        "c taken for b: 10 against 0",
+    ]
     assert result.difference[3, 3] == 13
 
 
@@ -87,7 +90,9 @@ def test_a_significant_difference():
     old = confusion(true, np.r_[np.ones(80), np.zeros(120)].astype(int))
     new = confusion(true, np.r_[np.ones(9), np.zeros(191)].astype(int), class_names=[0, 1])
     message = new.versus(old).significance()
-    assert message.endswith("only the other for 0: more than chance (McNemar's test, p < 0.001).")
+    assert message.endswith(
+        "only the other for 0: more than chance (McNemar's test, p\u00a0<\u00a00.001)."
+    )
 
 
 def test_only_the_same_samples_can_be_compared():
