@@ -35,11 +35,11 @@ class BoundedSeries:
         self._length = 1
         self._count = 0
         self._interval: tuple[Point, Point] | None = None  # its lowest and highest point
-        self._newest: Point | None = None
+        self.newest: Point | None = None
 
     def append(self, x: float, y: float) -> None:
         """Add the next point; ``x`` must not decrease."""
-        point = self._newest = (x, y)
+        point = self.newest = (x, y)
         low, high = self._interval or (point, point)
         if y < low[1] or low[1] != low[1]:  # any value replaces a NaN
             low = point
@@ -57,8 +57,8 @@ class BoundedSeries:
     def points(self) -> list[Point]:
         """The points that are kept, including the newest one."""
         points = [*self._points, *(sorted(set(self._interval)) if self._interval else ())]
-        if self._newest and points[-1][0] != self._newest[0]:
-            points.append(self._newest)
+        if self.newest and points[-1][0] != self.newest[0]:
+            points.append(self.newest)
         return points
 
 

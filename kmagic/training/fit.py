@@ -305,7 +305,7 @@ def _new_run(
         rows=None if rows is None else rows.to_dict(),
         variables=_variables(model),
         seed=options.seed,
-        versions=library_versions(),
+        versions={**library_versions()},
         fingerprint=fingerprint(arguments["x"], arguments["y"]),
         text=_model_text(model),
     )

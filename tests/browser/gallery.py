@@ -54,6 +54,10 @@ CARDS = {
     "training": 'training_run("cnn", 12, ["loss", "accuracy"])',
     "many_metrics": 'training_run("cnn", 30, ["loss", "accuracy", "auc", "precision", "recall", '
     '"top_k_categorical_accuracy"], scale=40)',
+    "two_outputs": 'training_run("two_outputs", 60, ["loss", "age_loss", "age_mae", '
+    '"kind_loss", "kind_accuracy", "kind_auc", "kind_precision", "kind_recall"])',
+    "clipped": 'run = training_run("clipped", 8, ["loss", "accuracy"])\n'
+    'run.log[0].logs.update(loss=500.0, val_loss=2.0)\nrun.log[-1].logs["val_loss"] = 31.5\nrun',
     "history": 'RunHistory({f"run{k}": training_run("cnn", 5 + k, ["loss", "accuracy"], k) '
     "for k in range(1, 9)})",
     "confusion": f"matrix(6, x=squares, class_names={ANIMALS})",

@@ -32,6 +32,7 @@ EPSILON, TINY = 1e-9, 1e-300
 MAX_DOTS = 40  # with more epochs than this, only the last one gets a dot
 UNITS = 4  # coordinates of a curve per pixel, which are integers
 TOLERANCE = 0.4  # pixels that a curve may be off where points are left out
+FAINT_RESOLUTION = 4  # pixels; curves of previous runs need no details
 MAX_DECIMALS = 4
 PASSES = 40
 MIN_CLIPPED, CLIPPED_RATIO = 5, 10
@@ -69,15 +70,28 @@ class Chart:
     scale: Sequence[float] = ()  # values that the vertical axis must include; default: all
     notes: Sequence[float] = ()  # epochs of messages, drawn as short ticks on the axis
 
+    def ticks(self) -> tuple[float, float, float]:
+        """Values of the vertical axis."""
+        curves = [[y for _, y in line.points] for line in self.lines]
+        return axis_ticks(self.scale or shown_range(*curves))
 
-def chart_svg(chart: Chart, *, width: int = WIDTH, style: str = "") -> str:
-    """The chart as SVG text; ``style`` is CSS to include, for an image that stands alone."""
+    def shown_curves(self, kind: CurveKind) -> int:
+        """How many curves of a kind have a point within the axes."""
+        low, _, high = self.ticks()
+        return sum(
+            any(self.start <= x <= self.end and low <= y <= high for x, y in line.points)
+            for line in self.lines
+            if line.kind == kind
+        )
+
+
+def chart_svg(chart: Chart, *, width: int = WIDTH) -> str:
+    """The chart as SVG text."""
     plot = _Plot(chart, width)
     return (
         f'<svg class="km-chart" xmlns="http://www.w3.org/2000/svg" width="{width}" '
         f'height="{HEIGHT}" viewBox="0 0 {width} {HEIGHT}" role="img" '
         f'aria-label="{escape_html(chart_to_text(chart))}">'
-        f"{f'<style>{style}</style>' if style else ''}"
         f'<text class="km-chart-title" x="0" y="13">{escape_html(chart.title)}</text>'
         f"{plot.axes()}{plot.notes()}{plot.mark()}{plot.curves()}{plot.clipped()}{plot.labels()}</svg>"
     )
@@ -85,11 +99,19 @@ def chart_svg(chart: Chart, *, width: int = WIDTH, style: str = "") -> str:
 
 def standalone_chart_svg(chart: Chart, *, width: int = WIDTH) -> str:
     """The chart as an SVG document for an ``<img>``, with the colours that it needs."""
-    used = {f".{name}" for name in re.findall(r'class="([\w-]+)"', chart_svg(chart, width=width))}
-    rules = re.findall(r"[^{}]+\{[^}]*\}", minified_css("kit/chart.css"))
-    needed = [rule for rule in rules if used & {*re.findall(r"\.km-[\w-]+(?=[{,])", rule)}]
-    needed += [rule for rule in rules if rule.startswith(".km-chart text{")]
-    return chart_svg(chart, width=width, style=f".km-chart{{{MIDTONES}}}{''.join(needed)}")
+    drawing = chart_svg(chart, width=width)
+    used = {"text", *re.findall(r'class="([\w-]+)"', drawing)}
+    css = re.sub(r"var\(--jp[\w-]+,([^()]+)\)", r"\1", minified_css("kit/chart.css"))
+    for name, colour in re.findall(r"(--km-\w+):(#\w+)", MIDTONES):
+        css = css.replace(f"var({name})", colour)
+    style = ""
+    for selectors, declarations in re.findall(r"([^{}]+)(\{[^}]*\})", css):
+        names = [selector.removeprefix(".km-chart ") for selector in selectors.split(",")]
+        needed = [name for name in names if name.removesuffix(" *").removeprefix(".") in used]
+        if needed and names != [".km-chart"]:  # what remains is about its place in a page
+            style += ",".join(needed) + declarations
+    drawing = re.sub(r' role="img" aria-label="[^"]*"', "", drawing, count=1)
+    return drawing.replace(">", f"><style>{style}</style>", 1).replace('"', "'")
 
 
 def chart_to_text(chart: Chart) -> str:
@@ -210,6 +232,20 @@ def _next_step(step: int) -> int:
     return step * 5 // 2 if str(step)[0] == "2" else step * 2
 
 
+def place_beside(centre: float, other: float, distance: float, end: float) -> float:
+    """The centre of a text that keeps its distance from another one and begins before ``end``.
+
+    Example:
+        >>> place_beside(100, 120, 50, 300), place_beside(280, 270, 50, 300)
+        (70, 220)
+    """
+    if abs(centre - other) >= distance:
+        return centre
+    before, after = other - distance, other + distance
+    is_before = centre <= other if before > distance and after < end else before > distance
+    return before if is_before else after
+
+
 def spread_labels(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Heights moved apart until they differ by ``gap``, within the bounds.
 
@@ -234,15 +270,15 @@ def spread_labels(heights: Sequence[float], gap: float, low: float, high: float)
 # --- drawing ------------------------------------------------------------------------------------
 
 
-def visible_points(pixels: Sequence[Point]) -> list[Point]:
-    """A curve in pixels without the points that make no difference of a pixel.
+def visible_points(pixels: Sequence[Point], resolution: float = 1) -> list[Point]:
+    """A curve in pixels without the points that make no difference of ``resolution`` pixels.
 
     Example:
         >>> visible_points([(0.0, 0.0), (0.5, 0.6), (1.0, 1.0), (2.0, 0.0)])
         [(0.0, 0.0), (1.0, 1.0), (2.0, 0.0)]
     """
-    columns = math.ceil(pixels[-1][0] - pixels[0][0]) if pixels else 0
-    return drop_collinear(limit_per_column(pixels, max(1, columns)), TOLERANCE)
+    columns = math.ceil((pixels[-1][0] - pixels[0][0]) / resolution) if pixels else 0
+    return drop_collinear(limit_per_column(pixels, max(1, columns)), TOLERANCE * resolution)
 
 
 def curve_path(pixels: Sequence[Point], *, dots: bool = False) -> str:
@@ -270,12 +306,15 @@ class _Plot:
 
     def __init__(self, chart: Chart, width: int) -> None:
         self.chart, self.width, self.right = chart, width, width - RIGHT
-        curves = [[y for _, y in line.points] for line in chart.lines]
-        self.ticks = axis_ticks(chart.scale or shown_range(*curves))
+        self.ticks = chart.ticks()
+        step = self.ticks[1] - self.ticks[0]
+        self.tick_texts = [format_tick(tick, step) for tick in self.ticks]
+        self.left = max(LEFT, 8 + math.ceil(CHARACTER_WIDTH * max(map(len, self.tick_texts))))
+        self.cut_off = self._cut_off()
 
     def x(self, epoch: float) -> float:
         span = max(self.chart.end - self.chart.start, EPSILON)
-        return LEFT + (epoch - self.chart.start) / span * (self.right - LEFT)
+        return self.left + (epoch - self.chart.start) / span * (self.right - self.left)
 
     def y(self, value: float) -> float:
         low, _, high = self.ticks
@@ -283,50 +322,66 @@ class _Plot:
         return self.bottom - min(max(share, -1.0), 2.0) * (self.bottom - TOP)
 
     def axes(self) -> str:
-        step = self.ticks[1] - self.ticks[0]
-        parts = []
-        for tick in self.ticks:
-            y = self.y(tick)
-            parts.append(
-                f'<line class="km-grid" x1="{LEFT}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
-                f'<text x="{LEFT - 7}" y="{y + 3.5:.1f}" text-anchor="end">'
-                f"{format_tick(tick, step)}</text>"
-            )
-        limit = (self.right - LEFT) / (14 + CHARACTER_WIDTH * len(f"{self.chart.end:.0f}"))
-        parts += [
-            f'<text x="{self.x(epoch):.1f}" y="{self.bottom + 17}" text-anchor="middle">'
-            f"{epoch}</text>"
+        heights = [round(self.y(tick)) for tick in self.ticks]
+        grid = "".join(f"M{self.left} {y}H{self.right}" for y in heights)
+        values = "".join(
+            f'<text x="{self.left - 7}" y="{y + 4}">{text}</text>'
+            for y, text in zip(heights, self.tick_texts, strict=True)
+        )
+        limit = (self.right - self.left) / (14 + CHARACTER_WIDTH * len(f"{self.chart.end:.0f}"))
+        epochs = "".join(
+            f'<text x="{self.x(epoch):.0f}" y="{self.bottom + 17}">{epoch}</text>'
             for epoch in epoch_ticks(self.chart.start, self.chart.end, limit)
-        ]
-        return "".join(parts)
+        )
+        return (
+            f'<path class="km-grid" d="{grid}"/><g text-anchor="end">{values}</g>'
+            f'<g text-anchor="middle">{epochs}</g>'
+        )
 
     def notes(self) -> str:
-        ticks = [max(self.x(epoch), LEFT) for epoch in self.chart.notes]
+        ticks = [max(self.x(epoch), self.left) for epoch in self.chart.notes]
         path = "".join(f"M{x:.1f},{self.bottom}v-7" for x in ticks)
         return f'<path class="km-event" d="{path}"/>' if path else ""
 
-    def clipped(self) -> str:
-        """The extreme values above and below the axis, at their epochs."""
+    def _cut_off(self) -> list[tuple[float, int, str, Point]]:
+        """The extreme values above and below the axis: left edge and height of the text, text."""
         low, _, high = self.ticks
         lines = [line for line in self.chart.lines if line.kind not in ("batches", "previous")]
         points = [point for line in lines for point in line.visible]
-        parts = ""
-        for extreme, sign, y in ((max, "\u2191", TOP + 9), (min, "\u2193", self.bottom - 4)):
-            x, value = extreme(points, key=itemgetter(1), default=(0.0, low))
-            if not low <= value <= high:
-                parts += (
-                    f'<text x="{self.x(x) + 4:.1f}" y="{y}">{sign} {format_metric(value)}'
-                    f"<title>outside the axis: {format_metric(value)} at epoch {x:g}</title></text>"
-                )
-        return parts
+        texts = []
+        for extreme, sign, y in ((max, "\u2191", TOP - 7), (min, "\u2193", self.bottom - 4)):
+            point = extreme(points, key=itemgetter(1), default=(0.0, low))
+            if low <= point[1] <= high:
+                continue
+            text = f"{sign} {format_metric(point[1])}"
+            x, width = self._centre(point[0], text), len(text) * CHARACTER_WIDTH
+            if y < TOP and self.chart.mark:
+                distance = (width + len(self.chart.mark[1]) * CHARACTER_WIDTH) / 2 + 6
+                room = self.width - width / 2
+                x = place_beside(x, self._centre(*self.chart.mark), distance, room)
+            elif y > TOP and self.x(point[0]) - width > self.left:
+                x = self.x(point[0]) - width / 2 - 4
+            texts.append((x - width / 2, y, text, point))
+        return texts
+
+    def _centre(self, epoch: float, text: str) -> float:
+        """The middle of a text at an epoch that does not leave the chart."""
+        half = len(text) * CHARACTER_WIDTH / 2
+        return min(max(self.x(epoch), self.left + half), self.width - half)
+
+    def clipped(self) -> str:
+        """The extreme values above and below the axis, at their epochs."""
+        return "".join(
+            f'<text x="{x:.1f}" y="{y}">{text}'
+            f"<title>outside the axis: {format_metric(value)} at epoch {epoch:g}</title></text>"
+            for x, y, text, (epoch, value) in self.cut_off
+        )
 
     def mark(self) -> str:
         if not self.chart.mark:
             return ""
-        epoch, label = self.chart.mark
-        x = self.x(epoch)
-        half = len(label) * CHARACTER_WIDTH / 2
-        centre = min(max(x, LEFT + half), self.width - half)
+        (epoch, label), x = self.chart.mark, self.x(self.chart.mark[0])
+        centre = self._centre(epoch, label)
         return (
             f'<line class="km-dashed" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 3}" y2="{self.bottom}"/>'
             f'<text x="{centre:.1f}" y="{TOP - 7}" text-anchor="middle">{escape_html(label)}</text>'
@@ -334,8 +389,8 @@ class _Plot:
 
     def curves(self) -> str:
         """The curves within a nested ``<svg>``, which clips what leaves the plot."""
-        x, y = LEFT - PADDING, TOP - PADDING
-        width, height = self.right - LEFT + 2 * PADDING, self.bottom - TOP + 2 * PADDING
+        x, y = self.left - PADDING, TOP - PADDING
+        width, height = self.right - self.left + 2 * PADDING, self.bottom - TOP + 2 * PADDING
         view = " ".join(str(UNITS * length) for length in (x, y, width, height))
         box = f'x="{x}" y="{y}" width="{width}" height="{height}"'
         parts = [f'<svg class="km-curves" {box} viewBox="{view}">']
@@ -343,7 +398,9 @@ class _Plot:
             # Between gaps, stretches of two and more points are drawn.
             for is_drawn, group in groupby(line.points, lambda point: math.isfinite(point[1])):
                 if is_drawn and len(points := list(group)) > 1:
-                    pixels = visible_points([(self.x(x), self.y(y)) for x, y in points])
+                    resolution = FAINT_RESOLUTION if line.kind == "previous" else 1
+                    pixels = [(self.x(x), self.y(y)) for x, y in points]
+                    pixels = visible_points(pixels, resolution)
                     parts.append(f'<path class="km-{line.kind}" d="{curve_path(pixels)}"/>')
             dots = line.visible
             if line.kind != "val" and (len(dots) > 1 or line.kind == "batches"):
@@ -359,7 +416,12 @@ class _Plot:
         labelled = [line for line in self.chart.lines if line.label and line.visible]
         ends = [(*line.visible[-1], line) for line in labelled]
         heights = [self.y(y) for _, y, _ in ends]
-        heights = spread_labels(heights, LABEL_HEIGHT, TOP, self.bottom)
+        high = self.bottom
+        first = min((self.x(x) for x, _, _ in ends), default=self.width)
+        for x, y, text, _ in self.cut_off:  # labels keep clear of these texts
+            if y > TOP and x + len(text) * CHARACTER_WIDTH > first:
+                high = y - 14
+        heights = spread_labels(heights, LABEL_HEIGHT, TOP, high)
         parts = []
         for height, (x, _, line) in zip(heights, ends, strict=True):
             left = min(self.x(x) + 7, self.width - len(line.label) * CHARACTER_WIDTH)

@@ -45,13 +45,14 @@ from kmagic.support.rendering import running_shell
 from kmagic.training.run.run_history import metrics_at_best
 from kmagic.training.run.training_run import Epoch, TrainingRun
 
-MAX_METRICS = 6
+MAX_METRICS = 12
 MAX_MESSAGES = 6
 MAX_MARKED_MESSAGES = 8
 FIRST_ROWS, LAST_ROWS = 2, 5
 NOISY_PART, UNSCALED_PART = 0.03, 0.1
 """The first part of an epoch's curve, whose means are of few batches: not drawn, not scaled by."""
-CHART_WIDTHS = {1: 600, 2: 400, 3: 300, 4: 400}
+CHART_WIDTHS = {1: 460, 2: 340}
+SMALL_CHART = 300
 
 
 def training_bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
@@ -66,14 +67,16 @@ def training_bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
     times = times and not is_static()
     is_running = run.status == "running"
     key = f"run-{run.id}" if times and not is_running else ""
-    body = charts_html(run_charts(run), epoch_confusion_html(run.confusion), key=key)
+    charts = run_charts(run)
+    body = charts_html(charts, epoch_confusion_html(run.confusion), key=key)
     body += messages_html(run) + table_html(run, times=times)
     if is_running:
         body = bar_html(run.progress, label=f"{100 * run.progress:.0f} % trained") + body
         facts = f"{'; '.join(filter(None, [run.where(), run.result()]))} · {clock_text(run)}"
     else:
         facts = run.describe(times=times)
-    card = card_html(run.model_name, facts, body, foot=foot_text(run, times=times))
+    foot = " · ".join(filter(None, [foot_text(run, times=times), _previous_text(charts)]))
+    card = card_html(run.model_name, facts, body, foot=foot)
     lines = [summary_line(run, times=times)]
     if run.confusion is not None and run.confusion.matrix is not None:
         lines.append(run.confusion.describe())
@@ -144,11 +147,10 @@ def foot_text(run: TrainingRun, *, times: bool = True) -> str:
     if run.samples:
         batch = f", batch size {run.batch_size:,}" if run.batch_size else ""
         parts.append(pluralize(run.samples, "sample") + batch)
-    rates = [rate for rate in [*run.learning_rates, run.now.learning_rate] if rate is not None]
+    ends = [epoch.learning_rate for epoch in (*run.log[:1], *run.log[-1:])]
+    rates = [f"{rate:.4g}" for rate in (*ends, run.now.learning_rate) if rate is not None]
     if rates:
-        first, last = f"{rates[0]:.4g}", f"{rates[-1]:.4g}"
-        change = last if first == last else f"{first} to {last}"
-        parts.append(f"learning rate {change}")
+        parts.append(f"learning rate {' to '.join(dict.fromkeys([rates[0], rates[-1]]))}")
     if times and run.now.rate:
         is_counted = run.batch_size is not None
         speed = run.now.rate * (run.batch_size or 1)
@@ -160,10 +162,13 @@ def foot_text(run: TrainingRun, *, times: bool = True) -> str:
     hidden = len(run.metrics) - MAX_METRICS
     if hidden > 0:
         parts.append(f"{pluralize(hidden, 'more metric')} in run.history")
-    if run.earlier:
-        previous = "previous run" if len(run.earlier) == 1 else f"{len(run.earlier)} previous runs"
-        parts.append(f"grey: {previous}")
     return " · ".join(parts)
+
+
+def _previous_text(charts: Sequence[Chart]) -> str:
+    """What the grey curves are, if any is within the axes."""
+    number = max((chart.shown_curves("previous") for chart in charts), default=0)
+    return f"grey: {number} previous runs" if number > 1 else "grey: previous run" * number
 
 
 def _resuming_code(run: TrainingRun) -> str:
@@ -198,7 +203,7 @@ def messages_html(run: TrainingRun) -> str:
 
 def metric_columns(run: TrainingRun, logs: Mapping[str, float] | None = None) -> list[str]:
     """The metrics in the order of a table: each beside its validation."""
-    known = set(logs) if logs is not None else {key for epoch in run.log for key in epoch.logs}
+    known = run.logged_keys if logs is None else set(logs)
     names = [key for name in run.metrics[:MAX_METRICS] for key in (name, f"val_{name}")]
     return [name for name in names if name in known]
 
@@ -256,10 +261,22 @@ def epoch_cells(epoch: Epoch, columns: Sequence[str]) -> list[str]:
 
 def run_charts(run: TrainingRun) -> list[Chart]:
     """A chart for the loss and one for each of the first metrics."""
-    names = run.metrics[: len(CHART_WIDTHS)]
-    if not names or not (run.log or run.epoch_curves):
+    if not (run.log or run.epoch_curves):
         return []
-    return [_metric_chart(run, name) for name in names]
+    return [_metric_chart(run, name) for name in charted_metrics(run)]
+
+
+def charted_metrics(run: TrainingRun) -> list[str]:
+    """The metrics that have a chart; after the end only those with a value to draw."""
+    names = run.metrics[:MAX_METRICS]
+    if run.status == "running":
+        return names
+    inner = _inner_curves(run)
+    curves = (
+        (name, [*run.curve(name), *run.curve(f"val_{name}"), *inner.get(name, [])])
+        for name in names
+    )
+    return [name for name, points in curves if any(math.isfinite(y) for _, y in points)]
 
 
 def epoch_axis(run: TrainingRun) -> tuple[int, float]:
@@ -352,19 +369,19 @@ def best_mark(run: TrainingRun, name: str) -> tuple[float, str] | None:
 
 
 def charts_html(charts: Sequence[Chart], beside: str = "", *, key: str = "") -> str:
-    """Up to four charts in a row, each as inline SVG and as an image.
+    """Charts in rows, each as inline SVG and as an image.
 
     A widget with this key makes them interactive (``static/training/finished_charts.js``).
     """
     if not charts:
         return ""
-    width = CHART_WIDTHS[len(charts)]
+    width = CHART_WIDTHS.get(len(charts), SMALL_CHART)
     figures = []
     for chart in charts:
         inline, standalone = chart_svg(chart, width=width), standalone_chart_svg(chart, width=width)
         alt = chart_to_text(chart)
         drawing = drawing_html(inline, standalone, alt=alt, width=width, height=HEIGHT)
-        style = f"flex:1 1 280px;max-width:{width}px"
+        style = f"flex:1 1 {0.85 * width:.0f}px;max-width:{width}px"
         figures.append(f'<div class="km-figure" style="{style}">{drawing}</div>')
     row = "display:flex;flex-wrap:wrap;gap:6px 18px;margin:6px 0"
     css = minified_css("kit/chart.css")

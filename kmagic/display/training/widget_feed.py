@@ -7,27 +7,28 @@ Values are plain JSON. A number that is not finite is null, and none has more di
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from kmagic.display.confusion.matrix_image import epoch_confusion_state
 from kmagic.display.training.training_card import (
     best_mark,
+    charted_metrics,
     epoch_axis,
     epoch_cells,
     foot_text,
     metric_columns,
     table_rows,
 )
-from kmagic.support.downsampling import Point, limit_per_column
+from kmagic.support.downsampling import BoundedSeries, Point
 from kmagic.support.formatting import escape_control_characters, isolate_direction
 from kmagic.training.run.training_run import TrainingRun
 
 Json: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
-CURVE_COLUMNS = 600  # about as many as a chart has pixels
+CURVE_POINTS = 1200  # twice as many as a chart has pixels
 MAX_MESSAGES = 24
-MAX_CHARTS = 6
 MATRIX_INTERVAL = 0.5
 """Minimum seconds between two matrices among the changes: epochs may be shorter."""
 
@@ -43,7 +44,8 @@ class WidgetFeed:
         self._sent_heading: object = None
         self._sent_messages: object = None
         self._matrix_epoch, self._matrix_time = 0, -math.inf
-        self._curves: dict[str, list[Point]] = {}
+        self._metrics: list[str] = []
+        self._curves: dict[str, BoundedSeries] = {}
 
     def previous_runs(self) -> list[dict[str, list[float | None]]]:
         """The curves of previous runs, which do not change."""
@@ -51,6 +53,11 @@ class WidgetFeed:
             {_shown(key): _flat(points) for key, points in curves.items()}
             for curves in self._run.earlier
         ]
+
+    def _charted(self, curves: Mapping[str, T]) -> dict[str, T]:
+        """The curves of the metrics that have a chart."""
+        keys = [key for name in self._metrics for key in (name, f"val_{name}")]
+        return {key: curves[key] for key in keys if key in curves}
 
     def snapshot(self) -> Json:
         """All that a view needs; the next :meth:`changes` continue from it."""
@@ -65,19 +72,21 @@ class WidgetFeed:
             "initial_epoch": run.initial_epoch,
             "control_channel": self._answers,
             "header": _header(run),
-            "axis": _axis(run),
+            "axis": self._axis(),
             "table": _table(run),
             **_messages(run),
             "confusion": epoch_confusion_state(run.confusion),
             "curves": {
-                key: _flat(limit_per_column(points, CURVE_COLUMNS))
-                for key, points in self._curves.items()
+                _shown(key): _flat(series.points())
+                for key, series in self._charted(self._curves).items()
             },
             "first_epoch": {
-                _shown(key): _flat(points) for key, points in run.first_epoch_curves.items()
+                _shown(key): _flat(points)
+                for key, points in self._charted(run.first_epoch_curves).items()
             },
             "current_epoch": {
-                _shown(key): _flat(series.points()) for key, series in run.epoch_curves.items()
+                _shown(key): _flat(series.points())
+                for key, series in self._charted(run.epoch_curves).items()
             },
         }
 
@@ -87,12 +96,14 @@ class WidgetFeed:
         new_points = self._add_epochs()
         self._sequence += 1
         latest = {
-            _shown(key): _flat(series.points()[-1:]) for key, series in run.epoch_curves.items()
+            _shown(key): _flat([series.newest])
+            for key, series in self._charted(run.epoch_curves).items()
+            if series.newest
         }
         changes = {"seq": self._sequence, "header": _header(run), "current_epoch": latest}
         heading = (run.metrics, run.now.epoch)
         if new_points or heading != self._sent_heading:
-            changes |= {"axis": _axis(run), "table": _table(run), "curves": new_points}
+            changes |= {"axis": self._axis(), "table": _table(run), "curves": new_points}
             self._sent_heading = heading
         messages = (len(run.messages), run.messages[-1:])
         if messages != self._sent_messages:
@@ -104,14 +115,29 @@ class WidgetFeed:
             self._matrix_epoch, self._matrix_time = epoch, at
         return changes
 
+    def _axis(self) -> Json:
+        run, names = self._run, self._metrics
+        start, end = epoch_axis(run)
+        marks = {name: mark for name in names if (mark := best_mark(run, name))}
+        epochs = [epoch for epoch, _ in marks.values()]
+        labels = {_shown(name): text for name, (_, text) in marks.items()}
+        return {
+            "start": start,
+            "end": end,
+            "metrics": [*map(_shown, names)],
+            "best": {"epoch": epochs[0], "labels": labels} if epochs else None,
+        }
+
     def _add_epochs(self) -> dict[str, list[float | None]]:
         new_points: dict[str, list[float | None]] = {}
+        self._metrics = charted_metrics(self._run)
         new = self._run.log[self._epochs_sent :]
         for epoch in new:
-            for name, value in epoch.logs.items():
-                key = _shown(name)
-                self._curves.setdefault(key, []).append((epoch.number, value))
-                new_points.setdefault(key, []).extend(_flat([(epoch.number, value)]))
+            for key, value in self._charted(epoch.logs).items():
+                if key not in self._curves:
+                    self._curves[key] = BoundedSeries(CURVE_POINTS)
+                self._curves[key].append(epoch.number, value)
+                new_points.setdefault(_shown(key), []).extend(_flat([(epoch.number, value)]))
         self._epochs_sent += len(new)
         return new_points
 
@@ -126,20 +152,6 @@ def _header(run: TrainingRun) -> Json:
         "elapsed": round(run.now.elapsed, 2),
         "remaining": None if left is None else round(left, 1),
         "footer": foot_text(run),
-    }
-
-
-def _axis(run: TrainingRun) -> Json:
-    start, end = epoch_axis(run)
-    names = run.metrics[:MAX_CHARTS]
-    marks = {name: mark for name in names if (mark := best_mark(run, name))}
-    epochs = [epoch for epoch, _ in marks.values()]
-    labels = {_shown(name): text for name, (_, text) in marks.items()}
-    return {
-        "start": start,
-        "end": end,
-        "metrics": [*map(_shown, names)],
-        "best": {"epoch": epochs[0], "labels": labels} if epochs else None,
     }
 
 

@@ -40,7 +40,7 @@ export function axisTicks(values) {
  * @param {number[]} values @returns {[number, number]}
  */
 function unclippedRange(values) {
-  const ordered = values.filter(Number.isFinite).sort((a, b) => a - b);
+  const ordered = Float64Array.from(values.filter(Number.isFinite)).sort();
   const n = ordered.length;
   if (n < MIN_CLIPPED) return n ? [ordered[0], ordered[n - 1]] : [Infinity, -Infinity];
   const few = Math.max(1, Math.floor(n / 20));
@@ -138,6 +138,18 @@ export function epochTicks(start, end, max) {
   const first = Math.ceil(Math.max(start, 1) / step) * step;
   for (let epoch = first; epoch <= end; epoch += step) epochs.push(epoch);
   return epochs;
+}
+
+/**
+ * The centre of a text that keeps its distance from another one and begins before `end`.
+ *
+ * @param {number} centre @param {number} other @param {number} distance @param {number} end
+ */
+export function placeBeside(centre, other, distance, end) {
+  if (Math.abs(centre - other) >= distance) return centre;
+  const [before, after] = [other - distance, other + distance];
+  const isBefore = before > distance && after < end ? centre <= other : before > distance;
+  return isBefore ? before : after;
 }
 
 /** Heights moved apart so that labels do not overlap. @param {number[]} heights @param {number} low @param {number} high */

@@ -10,6 +10,8 @@ import { button, element } from "../kit/elements.js";
 import { LiveChart } from "./live_chart.js";
 
 const MIN_WIDTH = 240;
+/** Milliseconds of one frame in which charts are drawn; the others follow in the next frames. */
+const FRAME_BUDGET = 6;
 
 export class ChartGroup {
   /** @param {() => void} schedule  draws in the next frame */
@@ -17,8 +19,19 @@ export class ChartGroup {
     this.schedule = schedule;
     /** @type {LiveChart[]} */
     this.charts = [];
+    /** Charts that are to be drawn, those first that have waited longest. @type {Set<LiveChart>} */
+    this.waiting = new Set();
+    this.frame = 0;
     /** @type {number | null} */
     this.hover = null;
+    // A chart outside the window is drawn when it is scrolled into view.
+    this.visibility = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) {
+        const chart = this.charts.find((each) => each.element === target);
+        if (chart) chart.isVisible = isIntersecting;
+      }
+      if (entries.some(({ isIntersecting }) => isIntersecting)) this.schedule();
+    }, { rootMargin: "200px" });
     /** @type {import("./live_chart.js").ChartOptions} */
     this.options = { log: false, smooth: false, zoom: null };
     this.buttons = element("span", "km-live-options");
@@ -60,18 +73,45 @@ export class ChartGroup {
       this.hover = epoch;
       this.schedule();
     };
+    this.visibility.disconnect();
+    this.waiting.clear();
     this.charts = names.map((name) => new LiveChart(name, hover, (zoom) => this.zoom(zoom)));
+    for (const chart of this.charts) this.visibility.observe(chart.element);
     return true;
   }
 
   /** @param {RunState} state @param {Curves[]} previousRuns */
   draw(state, previousRuns) {
     for (const chart of this.charts) {
-      const width = Math.max(chart.element.clientWidth, MIN_WIDTH);
-      chart.draw(state, previousRuns, this.options, width, this.hover);
+      chart.width = Math.max(chart.element.clientWidth, MIN_WIDTH); // all before the first is drawn
+      if (chart.isVisible) this.waiting.add(chart);
     }
+    this.drawWaiting(state, previousRuns);
+  }
+
+  /** @param {RunState} state @param {Curves[]} previousRuns */
+  drawWaiting(state, previousRuns) {
+    cancelAnimationFrame(this.frame);
+    const deadline = performance.now() + FRAME_BUDGET;
+    for (const chart of this.waiting) {
+      chart.draw(state, previousRuns, this.options, this.hover);
+      this.waiting.delete(chart);
+      if (performance.now() > deadline) break;
+    }
+    if (this.waiting.size) this.frame = requestAnimationFrame(() => this.drawWaiting(state, previousRuns));
     this.logButton.disabled = !this.options.log && !this.charts.some(({ allowsLog }) => allowsLog);
     this.zoomButton.hidden = !this.options.zoom;
     this.buttons.hidden = !this.charts.length;
+  }
+
+  /** What the grey curves are, if any is visible. */
+  previousText() {
+    const number = Math.max(0, ...this.charts.map(({ previousRuns }) => previousRuns));
+    return number ? `grey: ${number > 1 ? `${number} previous runs` : "previous run"}` : "";
+  }
+
+  dispose() {
+    this.visibility.disconnect();
+    cancelAnimationFrame(this.frame);
   }
 }

@@ -52,6 +52,7 @@ class FinishedCharts {
 
   dispose() {
     this.size.disconnect();
+    this.group.dispose();
     cancelAnimationFrame(this.frame);
   }
 }

@@ -12,7 +12,7 @@
 import { SVG, appendSvg, element, setText } from "../kit/elements.js";
 import { formatNumber } from "../kit/formatting.js";
 import {
-  axisTicks, epochTicks, formatTick, logTicks, previousScaleValues, shownRange, smooth, spreadLabels,
+  axisTicks, epochTicks, formatTick, logTicks, placeBeside, previousScaleValues, shownRange, smooth, spreadLabels,
 } from "../kit/scales.js";
 
 const HEIGHT = 158;
@@ -31,6 +31,37 @@ function toPoints(flat) {
     points.push([flat[index], flat[index + 1] ?? NaN]);
   }
   return points;
+}
+
+/**
+ * A curve's path: of several points in the same column of pixels the highest and the lowest, and
+ * no line across values that are not finite.
+ *
+ * @param {Points} points @param {(x: number) => number} toX @param {(y: number) => number} toY
+ */
+function curvePath(points, toX, toY) {
+  let [path, command, column] = ["", "M", NaN];
+  /** @type {[number, number][]} */
+  let group = [];
+  const finish = () => {
+    const heights = group.map(([, y]) => y);
+    const kept = [heights.indexOf(Math.min(...heights)), heights.indexOf(Math.max(...heights)), group.length - 1];
+    if (group.length > 3) group = group.filter((_, index) => kept.includes(index));
+    for (const [x, y] of group) {
+      path += `${command}${Math.round(x * 10) / 10},${Math.round(y * 10) / 10}`;
+      command = "L";
+    }
+    group = [];
+  };
+  for (const [epoch, value] of points) {
+    const x = toX(epoch);
+    if (Math.floor(x) !== column || Number.isNaN(value)) finish();
+    column = Math.floor(x);
+    if (Number.isFinite(value)) group.push([x, toY(value)]);
+    else command = "M";
+  }
+  finish();
+  return path;
 }
 
 /** @param {Points} points @returns {Points} */
@@ -60,7 +91,6 @@ export class LiveChart {
     this.training = [];
     /** @type {Points} */
     this.validation = [];
-    this.width = 0;
     this.element = element("figure", "km-live-figure");
     const caption = element("figcaption", "km-live-caption");
     this.readout = element("span", "km-live-readout");
@@ -119,8 +149,8 @@ export class LiveChart {
 
   /** The epochs that have a value, in order. */
   epochs() {
-    const numbers = [...this.training, ...this.validation].map(([x]) => x);
-    return [...new Set(numbers)].sort((a, b) => a - b);
+    const numbers = new Set([...this.training, ...this.validation].map(([x]) => x));
+    return [...Float64Array.from(numbers).sort()];
   }
 
   /** The shown epochs scaled around the hovered or the last one; null for all. @param {number} factor @returns {Zoom} */
@@ -145,12 +175,17 @@ export class LiveChart {
 
   /** @param {number} pixels */
   epochAt(pixels) {
-    const share = (pixels - PLOT.left) / (this.width - PLOT.right - PLOT.left);
+    const share = (pixels - this.left) / (this.width - PLOT.right - this.left);
     return this.start + share * (this.end - this.start);
   }
 
   start = 0;
   end = 1;
+  width = 0;
+  left = PLOT.left;
+  isVisible = true;
+  /** How many curves of previous runs are within the axes. */
+  previousRuns = 0;
   /** The epochs between which the pointer is dragged. @type {number[] | null} */
   dragged = null;
   /** Whether a logarithmic axis would help. */
@@ -158,18 +193,18 @@ export class LiveChart {
 
   /**
    * @param {RunState} state @param {Curves[]} previousRuns  of the same model
-   * @param {ChartOptions} options @param {number} width @param {number | null} hover
+   * @param {ChartOptions} options @param {number | null} hover
    */
-  draw(state, previousRuns, options, width, hover) {
-    this.width = width;
+  draw(state, previousRuns, options, hover) {
     this.hover = hover;
+    const { width } = this;
     const { best } = state.axis;
     const [start, end] = options.zoom ?? [state.axis.start, state.axis.end];
     [this.start, this.end] = [start, Math.max(end, start + 1e-9)];
     const inside = (/** @type {Points} */ points) => points.filter(([x]) => x >= start && x <= end);
     const [right, bottom] = [width - PLOT.right, HEIGHT - PLOT.bottom];
-    this.training = toPoints(state.curves[this.name]);
-    this.validation = toPoints(state.curves[`val_${this.name}`]);
+    const curves = [state.curves[this.name], state.curves[`val_${this.name}`]];
+    [this.training, this.validation] = curves.map(toPoints);
     const firstEpoch = this.training.length === 1 ? withoutNoisyStart(toPoints(state.first_epoch[this.name])) : [];
     const all = toPoints(state.current_epoch[this.name]);
     const calm = withoutNoisyStart(all);
@@ -187,8 +222,11 @@ export class LiveChart {
     const log = options.log ? powers : null;
     const [low, middle, high] = log ?? axisTicks(included);
     setText(this.activeOptions, [log ? "log" : "", options.smooth ? "smooth" : ""].filter(Boolean).join(", "));
+    const tickTexts = [low, middle, high].map((tick) => formatTick(tick, log ? tick : middle - low));
+    const longest = Math.max(...tickTexts.map(({ length }) => length));
+    const left = (this.left = Math.max(PLOT.left, 8 + Math.ceil(CHARACTER_WIDTH * longest)));
     const toX = (/** @type {number} */ epoch) =>
-      PLOT.left + ((epoch - this.start) / (this.end - this.start)) * (right - PLOT.left);
+      left + ((epoch - this.start) / (this.end - this.start)) * (right - left);
     const share = (/** @type {number} */ value) =>
       log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
     const toY = (/** @type {number} */ value) =>
@@ -199,34 +237,37 @@ export class LiveChart {
     svg.setAttribute("width", String(width));
     svg.setAttribute("height", String(HEIGHT));
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    for (const tick of [low, middle, high]) {
+    for (const [index, tick] of [low, middle, high].entries()) {
       const y = toY(tick);
-      appendSvg(svg, "line", { class: "km-grid", x1: PLOT.left, x2: right, y1: y, y2: y });
-      const text = formatTick(tick, log ? tick : middle - low);
-      appendSvg(svg, "text", { x: PLOT.left - 7, y: y + 3.5, "text-anchor": "end" }, text);
+      appendSvg(svg, "line", { class: "km-grid", x1: left, x2: right, y1: y, y2: y });
+      // Ticks without values would mean nothing.
+      if (included.length) appendSvg(svg, "text", { x: left - 7, y: y + 3.5, "text-anchor": "end" }, tickTexts[index]);
     }
-    const maxLabels = (right - PLOT.left) / (14 + CHARACTER_WIDTH * String(Math.round(end)).length);
+    const maxLabels = (right - left) / (14 + CHARACTER_WIDTH * String(Math.round(end)).length);
     for (const epoch of epochTicks(start, end, maxLabels)) {
       appendSvg(svg, "text", { x: toX(epoch), y: bottom + 17, "text-anchor": "middle" }, String(epoch));
     }
     for (const [epoch, texts] of groupByEpoch(state.messages)) {
       if (options.zoom && (epoch < start || epoch > end)) continue;
-      const x = Math.max(toX(epoch), PLOT.left);
+      const x = Math.max(toX(epoch), left);
       const tick = appendSvg(svg, "path", { class: "km-event", d: `M${x.toFixed(1)},${bottom}v-7` });
       appendSvg(tick, "title", {}, texts.join("\n"));
     }
-    const bestLabel = best?.labels[this.name];
-    if (best && bestLabel && best.epoch >= start && best.epoch <= end) {
+    /** The middle of a text at an epoch that does not leave the chart. */
+    const centreOf = (/** @type {number} */ epoch, /** @type {string} */ text) => {
+      const half = (text.length * CHARACTER_WIDTH) / 2;
+      return Math.min(Math.max(toX(epoch), left + half), width - half);
+    };
+    const bestLabel = best && best.epoch >= start && best.epoch <= end ? best.labels[this.name] : "";
+    if (best && bestLabel) {
       const x = toX(best.epoch);
-      const half = (bestLabel.length * CHARACTER_WIDTH) / 2;
       appendSvg(svg, "line", { class: "km-dashed", x1: x, x2: x, y1: PLOT.top - 3, y2: bottom });
-      const centre = Math.min(Math.max(x, PLOT.left + half), width - half);
-      appendSvg(svg, "text", { x: centre, y: PLOT.top - 7, "text-anchor": "middle" }, bestLabel);
+      appendSvg(svg, "text", { x: centreOf(best.epoch, bestLabel), y: PLOT.top - 7, "text-anchor": "middle" }, bestLabel);
     }
 
     // A nested <svg> clips what leaves the plot.
-    const [x0, y0] = [PLOT.left - PLOT.padding, PLOT.top - PLOT.padding];
-    const [w, h] = [right - PLOT.left + 2 * PLOT.padding, bottom - PLOT.top + 2 * PLOT.padding];
+    const [x0, y0] = [left - PLOT.padding, PLOT.top - PLOT.padding];
+    const [w, h] = [right - left + 2 * PLOT.padding, bottom - PLOT.top + 2 * PLOT.padding];
     const plot = appendSvg(svg, "svg", { x: x0, y: y0, width: w, height: h, viewBox: `${x0} ${y0} ${w} ${h}` });
     const label = this.validation.length ? "training" : "";
     /** @type {[string, Points, string][]} */
@@ -241,14 +282,9 @@ export class LiveChart {
     if (this.validation.length) lines.push(["val", drawn(this.validation), "validation"]);
     /** @type {{kind: string, text: string, x: number, y: number}[]} */
     const labels = [];
+    this.previousRuns = previous.filter((points) => inside(points).some(([, y]) => y >= low && y <= high)).length;
     for (const [kind, points, text] of lines) {
-      let path = "";
-      let command = "M";
-      for (const [x, y] of points) {
-        if (Number.isFinite(y)) path += `${command}${toX(x).toFixed(1)},${toY(y).toFixed(1)}`;
-        command = Number.isFinite(y) ? "L" : "M";
-      }
-      appendSvg(plot, "path", { class: `km-${kind}`, d: path });
+      appendSvg(plot, "path", { class: `km-${kind}`, d: curvePath(points, toX, toY) });
       const visible = finite(inside(points));
       let dots = kind === "val" || (kind !== "batches" && visible.length === 1) ? visible : [];
       if (kind.startsWith("raw")) dots = [];
@@ -260,18 +296,32 @@ export class LiveChart {
         labels.push({ kind, text, x: toX(x), y: toY(y) });
       }
     }
-    const points = finite(inside([...this.training, ...this.validation])).sort((a, b) => a[1] - b[1]);
-    for (const [point, sign, y] of /** @type {[[number, number], string, number][]} */ ([
-      [points[0], "\u2193", bottom - 4], [points[points.length - 1], "\u2191", PLOT.top + 9],
-    ])) {
-      if (!point || (point[1] >= low && point[1] <= high)) continue;
-      const text = appendSvg(svg, "text", { x: toX(point[0]) + 4, y }, `${sign} ${formatNumber(point[1])}`);
-      appendSvg(text, "title", {}, `outside the axis: ${formatNumber(point[1])} at epoch ${point[0]}`);
+    /** @type {Points} */
+    const extremes = [];
+    for (const point of finite(inside([...this.training, ...this.validation]))) {
+      if (!extremes.length || point[1] < extremes[0][1]) extremes[0] = point;
+      if (extremes.length < 2 || point[1] > extremes[1][1]) extremes[1] = point;
     }
-    const heights = spreadLabels(labels.map(({ y }) => y), PLOT.top, bottom);
+    let base = bottom;
+    for (const [index, point] of extremes.entries()) {
+      if (point[1] >= low && point[1] <= high) continue;
+      const [sign, y] = index ? ["\u2191", PLOT.top - 7] : ["\u2193", bottom - 4];
+      const text = `${sign} ${formatNumber(point[1])}`;
+      const length = text.length * CHARACTER_WIDTH;
+      let x = centreOf(point[0], text);
+      if (index && best && bestLabel) {
+        const distance = (length + bestLabel.length * CHARACTER_WIDTH) / 2 + 6;
+        x = placeBeside(x, centreOf(best.epoch, bestLabel), distance, width - length / 2);
+      } else if (!index && toX(point[0]) - length > left) x = toX(point[0]) - length / 2 - 4;
+      const node = appendSvg(svg, "text", { x, y, "text-anchor": "middle" }, text);
+      appendSvg(node, "title", {}, `outside the axis: ${formatNumber(point[1])} at epoch ${point[0]}`);
+      // Labels keep clear of a text within the plot.
+      if (!index && labels.some((label) => x + length / 2 > label.x)) base = y - 14;
+    }
+    const heights = spreadLabels(labels.map(({ y }) => y), PLOT.top, base);
     labels.forEach(({ kind, text, x }, index) => {
-      const left = Math.min(x + 7, width - text.length * CHARACTER_WIDTH);
-      appendSvg(svg, "text", { class: `km-label-${kind}`, x: left, y: heights[index] + 4 }, text);
+      const labelLeft = Math.min(x + 7, width - text.length * CHARACTER_WIDTH);
+      appendSvg(svg, "text", { class: `km-label-${kind}`, x: labelLeft, y: heights[index] + 4 }, text);
     });
     if (hover !== null && hover >= start) {
       const x = toX(hover);
@@ -295,10 +345,10 @@ export class LiveChart {
       return `epoch ${x}: ${values.join(", ")}`;
     };
     setText(this.readout, hover === null ? "" : describeEpoch(hover));
-    const epochs = this.epochs();
-    const epoch = hover ?? this.training[this.training.length - 1]?.[0];
-    this.svg.setAttribute("aria-valuemin", String(epochs[0] ?? 0));
-    this.svg.setAttribute("aria-valuemax", String(epochs[epochs.length - 1] ?? 0));
+    const [first, last] = [this.training[0], this.training[this.training.length - 1]];
+    const epoch = hover ?? last?.[0];
+    this.svg.setAttribute("aria-valuemin", String(first?.[0] ?? 0));
+    this.svg.setAttribute("aria-valuemax", String(last?.[0] ?? 0));
     this.svg.setAttribute("aria-valuenow", String(epoch ?? 0));
     this.svg.setAttribute("aria-valuetext", epoch === undefined ? "no epoch finished yet" : describeEpoch(epoch));
   }

@@ -147,6 +147,7 @@ class LiveView {
       clearTimeout(this.timer);
       signal?.disconnect?.(onKernelStatus);
       this.stopControl.cancelTimer();
+      this.group.dispose();
       cancelAnimationFrame(this.frame);
     };
   }
@@ -228,7 +229,8 @@ class LiveView {
     this.matrix.draw(this.state.confusion);
     this.renderMessages();
     this.renderTable();
-    setText(/** @type {Element} */ (this.footerText), header.footer);
+    const footer = [header.footer, this.group.previousText()].filter(Boolean).join(" \u00b7 ");
+    setText(/** @type {Element} */ (this.footerText), footer);
   }
 
   updateTimes() {

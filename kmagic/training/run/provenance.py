@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -16,6 +17,7 @@ PIECE_BYTES = 2**16
 """The digest reads this many evenly spread pieces of each array."""
 
 
+@cache
 def library_versions() -> dict[str, str]:
     """The versions of Python and the libraries, by name."""
     versions = {"python": platform.python_version(), "keras": keras.__version__}

@@ -10,7 +10,7 @@ import _thread
 import math
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -197,7 +197,8 @@ class TrainingRun(Renderable):
         self._stop = threading.Event()
         self._thread = threading.get_ident()
         self._lowest: dict[str, BestEpoch] = {}
-        self._compared = 0
+        self._keys: dict[str, None] = {}
+        self._read = 0
 
     def add(self, epoch: Epoch) -> None:
         """Append a finished epoch."""
@@ -255,15 +256,25 @@ class TrainingRun(Renderable):
     @property
     def best(self) -> BestEpoch | None:
         """The best finished epoch; None if none has a loss."""
-        monitors = (VALIDATION + "loss", "loss")
-        for epoch in self.log[self._compared :]:
-            for monitor in monitors:
+        self._read_epochs()
+        return self._lowest.get(VALIDATION + "loss") or self._lowest.get("loss")
+
+    @property
+    def logged_keys(self) -> Collection[str]:
+        """The names of all values in the log."""
+        self._read_epochs()
+        return self._keys.keys()
+
+    def _read_epochs(self) -> None:
+        """Read the epochs that are new in the log: displays ask ten times per second."""
+        for epoch in self.log[self._read :]:
+            self._keys.update(dict.fromkeys(epoch.logs))
+            for monitor in (VALIDATION + "loss", "loss"):
                 value = epoch.logs.get(monitor, math.nan)
                 lowest = self._lowest.get(monitor)
                 if value < (lowest.value if lowest else math.inf):
                     self._lowest[monitor] = BestEpoch(epoch.number, monitor, value)
-            self._compared += 1
-        return self._lowest.get(monitors[0]) or self._lowest.get(monitors[1])
+        self._read = len(self.log)
 
     @property
     def monitor(self) -> str:

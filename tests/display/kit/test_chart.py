@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmagic.display.kit.chart import (
@@ -97,6 +97,41 @@ def test_labels_at_the_ends_do_not_overlap() -> None:
         assert WIDTH - RIGHT < float(each.get("x") or 0) < WIDTH - 6 * len(each.text or "")
 
 
+@given(
+    st.lists(st.sampled_from([-900.0, -3, 0.2, 0.3, 0.5, 900, math.nan]), min_size=1, max_size=9),
+    st.lists(st.sampled_from([0.2, 0.25, 0.5, 0.9, 1e-7, 900, math.inf]), min_size=9, max_size=9),
+    st.integers(0, 90),
+    st.integers(1, 9),
+    st.sampled_from([300, 330, 460]),
+)
+@settings(max_examples=500, deadline=None)
+def test_no_texts_overlap(
+    train: list[float], val: list[float], more: int, best: int, width: int
+) -> None:
+    lines = [
+        Curve("train", [*enumerate(train, 1)], "training"),
+        Curve("val", [*enumerate(val[: len(train)], 1)], "validation"),
+    ]
+    mark = (min(best, len(train)), "best 0.2500")
+    root = ET.fromstring(  # noqa: S314 - our own text
+        chart_svg(chart(lines=lines, start=1, end=len(train) + more, mark=mark), width=width)
+    )
+    boxes = []
+    for group in root.iter():
+        for node in group.findall(f"{NS}text"):
+            anchor = node.get("text-anchor") or group.get("text-anchor")
+            length = 6 * len(node.text or "")
+            before = {"end": length, "middle": length / 2}.get(anchor or "", 0)
+            x, y = float(node.get("x") or 0) - before, float(node.get("y") or 0)
+            boxes.append((x, x + length, y - 9, y + 1, node.text))
+    for one, other in itertools.combinations(boxes, 2):
+        assert (
+            one[1] <= other[0] or other[1] <= one[0] or one[3] <= other[2] or other[3] <= one[2]
+        ), (one, other)
+        assert one[0] >= 0
+        assert one[1] <= width
+
+
 def test_short_validation_curves_have_dots() -> None:
     (dots,) = drawn(chart_svg(chart()), "val-dot")
     assert (dots.get("d") or "").count("h0") == 3
@@ -138,9 +173,10 @@ def test_a_standalone_chart_contains_its_colours() -> None:
     picture = standalone_chart_svg(chart(), width=400)
     root = ET.fromstring(picture)  # noqa: S314 - our own text
     style = root.findtext(f"{NS}style") or ""
-    for name in ("--km-blue", "--km-orange", "--km-muted", "--km-fg"):
-        assert f"{name}:#" in style
-        assert f"var({name})" in style
+    assert "var(" not in style
+    assert re.search(r"\.km-train\{stroke:#\w+;stroke-dasharray", style)
+    assert ".km-curves *{vector-effect" in style
+    assert ".km-previous" not in style
     assert root.get("width") == "400"
     assert "<style" not in chart_svg(chart())
 

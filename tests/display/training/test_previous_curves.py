@@ -12,7 +12,6 @@ import pytest
 
 import kmagic
 from kmagic.display.training.training_card import (
-    foot_text,
     previous_metric_curves,
     previous_scale_values,
     run_charts,
@@ -41,9 +40,17 @@ def test_the_last_three_of_the_same_model_are_kept() -> None:
     run = trained(by=9)
     run.earlier = previous_curves(run, [*runs[:2], trained("other"), empty, *runs[2:], run])
     assert [each["loss"][0] for each in run.earlier] == [(1, 2), (1, 3), (1, 4)]
-    assert foot_text(run) == "grey: 3 previous runs"
+    assert "grey: 3 previous runs" in training_bundle(run)["text/html"]
     run.earlier = previous_curves(run, runs[:1])
-    assert foot_text(run) == "grey: previous run"
+    assert "grey: previous run<" in training_bundle(run)["text/html"]
+
+
+def test_previous_runs_outside_the_axes_are_not_mentioned() -> None:
+    run = trained(by=1)
+    run.earlier = previous_curves(run, [trained(by=1000)])
+    assert "grey" not in training_bundle(run)["text/html"]
+    run.earlier = [{"loss": [(7.0, 0.5), (8.0, 0.4)]}]  # after the last epoch
+    assert "grey" not in training_bundle(run)["text/html"]
 
 
 def test_a_continued_run_is_not_a_previous_one() -> None:
@@ -51,7 +58,7 @@ def test_a_continued_run_is_not_a_previous_one() -> None:
     run = trained(epochs=5)
     run.earlier = previous_curves(run, [first])
     assert run.earlier == []
-    assert foot_text(run) == ""
+    assert "grey" not in training_bundle(run)["text/html"]
 
 
 def test_previous_curves_are_drawn_first_and_included_in_the_scale() -> None:
