@@ -101,9 +101,10 @@ def standalone_chart_svg(chart: Chart, *, width: int = WIDTH) -> str:
     """The chart as an SVG document for an ``<img>``, with the colours that it needs."""
     drawing = chart_svg(chart, width=width)
     used = {"text", *re.findall(r'class="([\w-]+)"', drawing)}
-    css = re.sub(r"var\(--jp[\w-]+,([^()]+)\)", r"\1", minified_css("kit/chart.css"))
+    css = minified_css("kit/chart.css")
     for name, colour in re.findall(r"(--km-\w+):(#\w+)", MIDTONES):
         css = css.replace(f"var({name})", colour)
+    css = re.sub(r"var\(--[\w-]+,([^()]+)\)", r"\1", css)
     style = ""
     for selectors, declarations in re.findall(r"([^{}]+)(\{[^}]*\})", css):
         names = [selector.removeprefix(".km-chart ") for selector in selectors.split(",")]
@@ -111,7 +112,8 @@ def standalone_chart_svg(chart: Chart, *, width: int = WIDTH) -> str:
         if needed and names != [".km-chart"]:  # what remains is about its place in a page
             style += ",".join(needed) + declarations
     drawing = re.sub(r' role="img" aria-label="[^"]*"', "", drawing, count=1)
-    return drawing.replace(">", f"><style>{style}</style>", 1).replace('"', "'")
+    drawing = drawing.replace(">", f"><style>{style.replace('.km-', '.')}</style>", 1)
+    return drawing.replace('class="km-', 'class="').replace('"', "'")
 
 
 def chart_to_text(chart: Chart) -> str:
@@ -383,8 +385,8 @@ class _Plot:
         (epoch, label), x = self.chart.mark, self.x(self.chart.mark[0])
         centre = self._centre(epoch, label)
         return (
-            f'<line class="km-dashed" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 3}" y2="{self.bottom}"/>'
-            f'<text x="{centre:.1f}" y="{TOP - 7}" text-anchor="middle">{escape_html(label)}</text>'
+            f'<path class="km-dashed" d="M{x:.1f} {TOP - 3}V{self.bottom}"/>'
+            f'<text x="{centre:.0f}" y="{TOP - 7}" text-anchor="middle">{escape_html(label)}</text>'
         )
 
     def curves(self) -> str:
@@ -426,7 +428,7 @@ class _Plot:
         for height, (x, _, line) in zip(heights, ends, strict=True):
             left = min(self.x(x) + 7, self.width - len(line.label) * CHARACTER_WIDTH)
             parts.append(
-                f'<text class="km-label-{line.kind}" x="{left:.1f}" y="{height + 4:.1f}">'
+                f'<text class="km-label-{line.kind}" x="{left:.0f}" y="{height + 4:.1f}">'
                 f"{escape_html(line.label)}</text>"
             )
         return "".join(parts)

@@ -174,9 +174,9 @@ def test_a_standalone_chart_contains_its_colours() -> None:
     root = ET.fromstring(picture)  # noqa: S314 - our own text
     style = root.findtext(f"{NS}style") or ""
     assert "var(" not in style
-    assert re.search(r"\.km-train\{stroke:#\w+;stroke-dasharray", style)
-    assert ".km-curves *{vector-effect" in style
-    assert ".km-previous" not in style
+    assert re.search(r"\.train\{stroke:#\w+;stroke-dasharray", style)
+    assert ".curves *{vector-effect" in style
+    assert ".previous" not in style
     assert root.get("width") == "400"
     assert "<style" not in chart_svg(chart())
 
