@@ -33,7 +33,7 @@ export class ChartGroup {
       if (entries.some(({ isIntersecting }) => isIntersecting)) this.schedule();
     }, { rootMargin: "200px" });
     /** @type {import("./live_chart.js").ChartOptions} */
-    this.options = { log: false, smooth: false, zoom: null };
+    this.options = { log: false, smooth: false, trained: false, zoom: null };
     this.buttons = element("span", "km-live-options");
     this.buttons.setAttribute("role", "group");
     this.buttons.setAttribute("aria-label", "chart options");
@@ -41,13 +41,14 @@ export class ChartGroup {
     const smooth = this.toggle("smooth", "smooth the curves; the original ones stay visible, faintly");
     this.zoomButton = button("all epochs", () => this.zoom(null));
     this.zoomButton.title = "show all epochs; to zoom in, drag across a chart or press +";
-    this.buttons.append(this.zoomButton, this.logButton, smooth);
+    this.trainedButton = this.toggle("trained", "show only the epochs that are trained");
+    this.buttons.append(this.zoomButton, this.trainedButton, this.logButton, smooth);
   }
 
   /**
    * A button that stays pressed until it is pressed again.
    *
-   * @param {"log" | "smooth"} option @param {string} title
+   * @param {"log" | "smooth" | "trained"} option @param {string} title
    */
   toggle(option, title) {
     const node = button(option, () => {
@@ -86,15 +87,23 @@ export class ChartGroup {
       chart.width = Math.max(chart.element.clientWidth, MIN_WIDTH); // all before the first is drawn
       if (chart.isVisible) this.waiting.add(chart);
     }
+    const { start, end, metrics } = state.axis;
+    const trained = state.curves[metrics[0]]?.at(-2) ?? start;
+    const isEarly = trained > start && end - start > 4 * (trained - start);
+    this.trainedButton.hidden = !isEarly || this.options.zoom !== null;
+    this.shownEpochs = this.options.zoom ?? (isEarly && this.options.trained ? [start, trained + 1] : null);
     this.drawWaiting(state, previousRuns);
   }
+
+  /** @type {import("./live_chart.js").Zoom} */
+  shownEpochs = null;
 
   /** @param {RunState} state @param {Curves[]} previousRuns */
   drawWaiting(state, previousRuns) {
     cancelAnimationFrame(this.frame);
     const deadline = performance.now() + FRAME_BUDGET;
     for (const chart of this.waiting) {
-      chart.draw(state, previousRuns, this.options, this.hover);
+      chart.draw(state, previousRuns, { ...this.options, zoom: this.shownEpochs }, this.hover);
       this.waiting.delete(chart);
       if (performance.now() > deadline) break;
     }

@@ -6,7 +6,7 @@
  * @typedef {import("./live_view.js").Curves} Curves
  * @typedef {[number, number][]} Points
  * @typedef {[number, number] | null} Zoom  the epochs that are shown, or all
- * @typedef {{log: boolean, smooth: boolean, zoom: Zoom}} ChartOptions
+ * @typedef {{log: boolean, smooth: boolean, trained: boolean, zoom: Zoom}} ChartOptions
  */
 
 import { SVG, appendSvg, element, setText } from "../kit/elements.js";
@@ -93,6 +93,7 @@ export class LiveChart {
     this.validation = [];
     this.element = element("figure", "km-live-figure");
     const caption = element("figcaption", "km-live-caption");
+    caption.title = "drag across the chart or press + to zoom, double-click or press 0 to show all epochs";
     this.readout = element("span", "km-live-readout");
     this.activeOptions = element("span", "km-muted");
     caption.append(element("b", "", name), this.activeOptions, this.readout);
