@@ -12,8 +12,8 @@ from kmagic.support.downsampling import BoundedSeries
 from kmagic.training.run.training_run import Display, Epoch, PartialEpoch, Status, TrainingRun
 
 CURVE_POINTS = 256  # within an epoch
-VALIDATION_COST = 0.4
-"""Time of a validation batch, in training batches, before it is measured."""
+VALIDATION_COST, MAX_VALIDATION_COST = 0.4, 2.0
+"""Time of a validation batch, in training batches: before it is measured, and at most."""
 MEMORY_SECONDS = 10.0
 MIN_WEIGHT, MAX_WEIGHT = 0.02, 0.5
 
@@ -294,6 +294,9 @@ class EtaEstimator:
         return current + max(0, self._epochs - self._epochs_done - 1) * epoch
 
     def _validation_seconds(self, training: float) -> float:
-        if self._validation_mean is not None:
-            return self._validation_mean
-        return VALIDATION_COST * training * (self._validation or 0.0)
+        share = self._validation or 0.0
+        if self._validation_mean is None:
+            return VALIDATION_COST * training * share
+        if self._epochs_done == 1 and share:  # it included tracing
+            return min(self._validation_mean, MAX_VALIDATION_COST * training * share)
+        return self._validation_mean

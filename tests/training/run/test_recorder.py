@@ -102,6 +102,17 @@ def test_time_left_covers_the_whole_run_with_validation() -> None:
     assert now.left is None
 
 
+def test_the_tracing_of_the_first_validation_is_not_expected_again() -> None:
+    eta = EtaEstimator(6, 100, 0.1)
+    eta.begin_epoch(0.0)
+    eta.end_batches(1, 9.0)  # tracing
+    eta.end_batches(100, 9.0 + 0.99)
+    eta.begin_validation(10.0)
+    eta.end_validation(16.0)  # tracing, too
+    eta.end_epoch(16.0)
+    assert eta.left(16.0) == pytest.approx(5 * 1.1, rel=1 / 3)
+
+
 def test_the_first_validation_counts_only_until_the_second() -> None:
     eta = EtaEstimator(10, 1, 1.0)
     at = 0.0
