@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .lab import Lab
     from .notebook import NotebookPage
 
@@ -77,8 +79,9 @@ CARDS = {
     'compile adam loss=binary_crossentropy metrics=accuracy")\n'
     "%keras_fit tiny x y -e 8 -b 64 --val 0.2 -o run",
     "classification": 'images = np.zeros((6, 28, 28, 1), "uint8")\nimages[:, 4:20, 6:22, 0] = '
-    "squares[:6]\nkmagic.classify(images, cnn)",
+    "squares[:6]\nkmagic.classify(images, cnn, y_true=[0, 1, 2, 3, 4, 5])",
     "predictions": "%keras_predict tiny {x[:5]}",
+    "animals": "matrix(5, x=squares, class_names=['cat', 'dog', 'frog', 'horse', 'ship'])",
 }
 """Name -> code of the cell whose last output is the card."""
 VARYING = ("fit", "classification", "predictions")
@@ -86,12 +89,15 @@ VARYING = ("fit", "classification", "predictions")
 ERRORS = ("mistake",)
 
 
-def open_gallery(notebook: NotebookPage, lab: Lab) -> dict[str, int]:
-    """Run all cells; returns the cell of each card."""
-    lab.write("gallery.ipynb", [SETUP, *CARDS.values()])
+def open_gallery(
+    notebook: NotebookPage, lab: Lab, names: Iterable[str] = tuple(CARDS)
+) -> dict[str, int]:
+    """Run the cells of some cards, by default of all; returns the cell of each."""
+    codes = {name: CARDS[name] for name in names}
+    lab.write("gallery.ipynb", [SETUP, *codes.values()])
     notebook.open("gallery.ipynb")
     notebook.run_cell(0, timeout=120)
-    cells = {name: number for number, name in enumerate(CARDS, 1)}
+    cells = {name: number for number, name in enumerate(codes, 1)}
     for name, number in cells.items():
         notebook.run_cell(number, allow_errors=name in ERRORS, timeout=120)
     return cells

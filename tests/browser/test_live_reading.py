@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .axe_core import serious_violations
 from .training import EPOCH, FIT, start, stop
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ def test_it_is_described_for_screen_readers_and_respects_reduced_motion(
             " new RegExp(arg[1]).test(each.getAttribute('aria-valuetext')))",
             [fit, value],
         )
+    assert not serious_violations(notebook.page)
     # The last row of the table is announced politely.
     spoken = "node(arg).querySelector('[role=status]').textContent"
     notebook.wait_until(
