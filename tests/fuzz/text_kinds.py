@@ -160,9 +160,12 @@ class Texts(Kind):
 
     def set_up(self) -> None:
         # Keras takes one to four milliseconds for each layer of a valid text.
-        expand.MAX_LAYERS = MAX_LAYERS
+        self._limit, expand.MAX_LAYERS = expand.MAX_LAYERS, MAX_LAYERS
         self.names = names_for_texts()
         self.used = 0
+
+    def tear_down(self) -> None:
+        expand.MAX_LAYERS = self._limit
 
     def generate(self, random: Random) -> str:
         match random.randrange(20):

@@ -78,8 +78,8 @@ class LiveView(Display):
         """Replace the widget by the card."""
         _running.pop(run.id, None)
         card = training_bundle(run)
-        self.widget.state = self._feed.snapshot()
-        self.widget.card = card
+        with self.widget.hold_sync():
+            self.widget.state, self.widget.card = self._feed.snapshot(), card
         self._handle.update(card, raw=True)
         mark_displayed(run)
         _ended.append(self.widget)
