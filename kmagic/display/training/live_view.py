@@ -8,6 +8,7 @@ show it.
 from __future__ import annotations
 
 import os
+import uuid
 from collections import deque
 from functools import cache
 from typing import Any
@@ -54,10 +55,13 @@ class LiveView(Display):
         # Without the channel, and in VS Code, which keeps it from widgets, no page could announce.
         self.seen = not listens or any(name.startswith("VSCODE_") for name in os.environ)
         self.run = run
+        key = uuid.uuid4().hex
         self.widget = dashboard_class()(
-            state=self._feed.snapshot(), previous_runs=self._feed.previous_runs()
+            model_id=key,
+            view_id=key,
+            state=self._feed.snapshot(),
+            previous_runs=self._feed.previous_runs(),
         )
-        self.widget.view_id = self.widget.model_id
         _running[run.id] = self
         answer_pages(running_kernel())
         self._handle = display_in_cell(self.widget, display_id=True)
