@@ -412,7 +412,7 @@ class ConfusionMatrix(Renderable):
             >>> from kmagic.evaluation.confusion.confusion import confusion
             >>> result = confusion([0, 1, 1], [0, 1, 1]).versus(confusion([0, 1, 1], [0, 1, 0]))
             >>> result.errors(), result.fixed, result.p_value
-            ('errors 1 -> 0', 1, 1.0)
+            ('errors 0 against 1', 1, 1.0)
         """
         if type(other) is not type(self):
             raise EvaluationError(
