@@ -53,6 +53,7 @@ def html(notebook: NotebookPage, i: int) -> str:
 def test_train_evaluate_save_and_reopen(tutorial: NotebookPage, lab: Lab) -> None:
     fit = run_up_to(tutorial, FIT)
     tutorial.run_cell(fit, wait=False)
+    tutorial.show(fit)  # a chart that is out of sight is not drawn
 
     # The chart grows while the cell runs.
     first = tutorial.wait_until(INK, fit, timeout=60, what="the first curve")

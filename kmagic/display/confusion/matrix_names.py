@@ -45,8 +45,8 @@ def column_heads(names: Sequence[str], width: int) -> list[str]:
         if _fits(name, width):
             heads.append(f"<span>{_breakable(name_html(name, len(name)))}</span>")
         else:
-            kind = "upright" if _is_wide(name) else "turned"
-            heads.append(f'<span class="km-{kind}">{name_html(name, short=text)}</span>')
+            kind = "km-upright" if _is_wide(name) else "km-turned"
+            heads.append(f'<span class="{kind}">{name_html(name, short=text)}</span>')
     return heads
 
 
