@@ -95,7 +95,8 @@ def test_scale_and_smoothing_by_a_click_and_by_keys(notebook: NotebookPage, lab:
     for drawn in lines(notebook, fit):
         for name in ("km-train", "km-val"):
             (calm,), (raw,) = kind(drawn, name), kind(drawn, f"km-raw {name}")
-            assert len(calm["heights"]) == len(raw["heights"]) >= 2
+            # Epochs that share a column of pixels are drawn as its extremes.
+            assert min(len(calm["heights"]), len(raw["heights"])) >= 2
             assert way(calm) < way(raw)
             assert raw["opacity"] <= 0.5
     smooth.click()
