@@ -190,11 +190,9 @@ def unclipped_range(values: Iterable[float]) -> tuple[float, float]:
 def shown_range(*curves: Iterable[float]) -> list[float]:
     """Lowest and highest value that the axis of some curves includes; empty without values."""
     ranges = [unclipped_range(values) for values in curves]
-    low, high = (
-        min((low for low, _ in ranges), default=0),
-        max((high for _, high in ranges), default=0),
-    )
-    return [low, high] if low <= high and ranges else []
+    low = min((low for low, _ in ranges), default=math.inf)
+    high = max((high for _, high in ranges), default=-math.inf)
+    return [low, high] if low <= high else []
 
 
 def format_tick(value: float, step: float) -> str:
