@@ -5,39 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kmagic.data.inspection import Inspection, count_batches, stream_kind
+from kmagic.data.inspection import count_batches, stream_kind
 from kmagic.support.errors import KmagicError
 from kmagic.support.messages import Option, Text
 
 
-def check_length(
-    inspection: Inspection,
+def check_end(
+    stream: Any,
     subject: str | Option,
     option: str,
     steps: int | None,
     error: Callable[[Text, str | Text], KmagicError],
 ) -> None:
-    """Check that a stream ends, or that the number of its ``steps`` is given by ``option``.
+    """Check that a stream does not state that it never ends, unless ``option`` gives the ``steps``.
+
+    No batch is read. Whether a generator ends is not known.
 
     Raises:
-        KmagicError: It never ends, it is unknown whether it does, or it is empty. It is made by
-            ``error`` from a message and a remedy.
+        KmagicError: It never ends, or its class lacks a length. It is made by ``error`` from a
+            message and a remedy.
     """
-    if not inspection.is_stream:
+    kind = stream_kind(stream)
+    if kind not in ("tf.data.Dataset", "PyDataset", "DataLoader"):
         return
-    if inspection.kind == "PyDataset" and inspection.batches is None and not inspection.is_endless:
-        message = f" is a {type(inspection.data).__name__} without a length."
+    batches = count_batches(stream)
+    if batches is None and kind == "PyDataset":
+        message = f" is a {type(stream).__name__} without a length."
         raise error(Text(subject, message), "Define its method __len__, the number of batches.")
-    if steps is None and (inspection.is_endless or inspection.is_unbounded):
-        reason, alternative = " never ends.", ""
-        if inspection.is_unbounded:
-            reason = " is a generator that did not end soon: its number of batches is unknown."
-        elif inspection.kind == "tf.data.Dataset":
-            alternative = ", or leave out .repeat()"
-        example = Text("Pass the number of batches, for example ", Option(option, 100))
-        raise error(Text(subject, reason), example + f"{alternative}.")
-    if not inspection.part_counts:
-        raise error(Text(subject, " is empty: it yields no batch."), "Pass at least one.")
+    if steps is None and batches is not None and batches < 0:
+        alternative = ", or leave out .repeat()" if kind == "tf.data.Dataset" else ""
+        remedy = steps_remedy(option) + f"{alternative}."
+        raise error(Text(subject, " never ends."), remedy)
+
+
+def steps_remedy(option: str) -> Text:
+    """What to do about a stream without a known end; the sentence continues or ends with "."."""
+    return Text("Pass the number of batches, for example ", Option(option, 100))
 
 
 def unknown_length_note(data: Any, subject: str, option: str) -> str:

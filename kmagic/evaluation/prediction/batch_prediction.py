@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.data.inspection import count_batches, inspect_data, split_batch, stream_kind
+from kmagic.data.inspection import count_batches, split_batch, stream_kind
 from kmagic.data.preparation.raw_detection import detect_raw
-from kmagic.data.stream_length import check_length
+from kmagic.data.stream_length import check_end
 from kmagic.models.fixed_batches import batch_size_error, fixed_batch_size, stream_batch_error
 from kmagic.models.model_arrays import (
     Shape,
@@ -167,9 +167,8 @@ def stream_batches(stream: Any, *, steps: int | None = None) -> Iterator[tuple[A
         raise EvaluationError(
             option="x", expected="samples along the first axis", actual=Text(type(stream).__name__)
         )
-    inspection = inspect_data(stream, steps=steps)
-    check_length(inspection, Option("x"), "steps", steps, EvaluationError)
-    for batch in islice(iter_batches(inspection.data), steps):
+    check_end(stream, Option("x"), "steps", steps, EvaluationError)
+    for batch in islice(iter_batches(stream), steps):
         x, *targets = split_batch(batch)
         yield x, targets[0] if targets else None
 

@@ -12,7 +12,7 @@ from warnings import catch_warnings, filterwarnings
 import numpy as np
 
 from kmagic.data.inspection import Inspection, inspect_data, split_batch, stream_kind
-from kmagic.data.stream_length import check_length
+from kmagic.data.stream_length import check_end
 from kmagic.evaluation.confusion.label_arrays import (
     ClassNames,
     as_label_array,
@@ -232,8 +232,10 @@ def _stream(
     """
     reject_beside_stream(stream, y)
     reject_beside_stream(stream, sample_weight, option="sample_weight")
+    check_end(stream, Option("x"), "steps", steps, EvaluationError)
     inspection = inspect_data(stream, steps=steps)
-    check_length(inspection, Option("x"), "steps", steps, EvaluationError)
+    if inspection.is_stream and not inspection.part_counts:
+        raise option_error("x", "is empty: it yields no batch.")
     if inspection.is_stream and inspection.y is None and model.loss is not None:
         raise option_error(
             "x",

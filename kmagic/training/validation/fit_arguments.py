@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from kmagic.data.inspection import PART_COUNTS, Inspection
-from kmagic.data.stream_length import check_length
+from kmagic.data.stream_length import check_end, steps_remedy
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.fixed_batches import batch_size_error
 from kmagic.models.model_arrays import as_array, fits_shape, has_custom_step, sample_shape
@@ -55,9 +55,7 @@ def check_fit_arguments(
     split = arguments.get("validation_split") or 0.0 if validation is None else 0.0
     if training.is_stream:
         _check_stream(model, name, training, arguments, split)
-        check_length(
-            training, "x", "steps_per_epoch", arguments.get("steps_per_epoch"), TrainingError
-        )
+        _check_length(training, "x", "steps_per_epoch", arguments.get("steps_per_epoch"))
     elif training.samples is None:
         _check_not_arrays(name, x)
     else:
@@ -76,6 +74,19 @@ def check_fit_arguments(
     _check_weights(model, arguments, training)
     has_validation = validation is not None or bool(split)
     _check_callbacks(model, arguments.get("callbacks"), has_validation=has_validation)
+
+
+def _check_length(
+    inspection: Inspection, subject: str | Option, option: str, steps: int | None
+) -> None:
+    if not inspection.is_stream:
+        return
+    check_end(inspection.data, subject, option, steps, TrainingError)
+    if steps is None and inspection.is_unbounded:
+        reason = " is a generator that did not end soon: its number of batches is unknown."
+        raise TrainingError(Text(subject, reason), steps_remedy(option) + ".")
+    if not inspection.part_counts:
+        raise TrainingError(Text(subject, " is empty: it yields no batch."), "Pass at least one.")
 
 
 def check_compiled_names(model: keras.Model) -> None:
@@ -237,7 +248,7 @@ def _check_validation(
     if inspection.is_stream:
         check_batches(model, inspection, option)
         steps = arguments.get("validation_steps")
-        check_length(inspection, option, "validation_steps", steps, TrainingError)
+        _check_length(inspection, option, "validation_steps", steps)
         return
     parts = given if isinstance(given, tuple | list) else None
     problem = ""

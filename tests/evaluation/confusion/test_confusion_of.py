@@ -109,7 +109,7 @@ def test_a_stream_is_read_once(net):
     assert result.x is None
     with pytest.raises(EvaluationError, match=r"batches of samples and labels"):
         confusion_of(net, tf.data.Dataset.from_tensor_slices(X).batch(7))
-    with pytest.raises(EvaluationError, match="x= is empty"):
+    with pytest.raises(EvaluationError, match="stream is empty"):
         confusion_of(net, stream.take(0))
 
 
