@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from kmagic.support.errors import DataError
@@ -11,12 +12,14 @@ from kmagic.support.messages import Text
 
 MAX_SHARE = 0.8  # of the available memory that a dataset may take
 _CGROUP = Path("/sys/fs/cgroup")
+_USED = {"AS": "VmSize", "DATA": "VmData"}
+"""What counts for a limit of the process, in ``/proc/self/status``."""
 
 
 def available_memory() -> int | None:
-    """Bytes available without swapping, also within a container; None if unknown."""
-    limits = [limit for limit in (_of_machine(), _of_container()) if limit is not None]
-    return min(limits, default=None)
+    """Bytes available without swapping, within a container and ulimits too; None if unknown."""
+    limits = (_of_machine(), _of_container(), *map(_of_process, _USED))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def require_memory(size: int, subject: str, remedy: str | Text) -> None:
@@ -52,3 +55,18 @@ def _of_container() -> int | None:
         return max(0, limit - used + reclaimable)
     except (OSError, ValueError):  # no container, or no limit: "max"
         return None
+
+
+def _of_process(kind: str) -> int | None:
+    """What ``ulimit -v`` ("AS") or ``-d`` ("DATA") leaves to this process; None without a limit."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+
+        limit, _ = resource.getrlimit(getattr(resource, f"RLIMIT_{kind}"))
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except (ImportError, OSError):
+        return None
+    used = re.search(rf"{_USED[kind]}:\s*(\d+) kB", status)
+    if limit == resource.RLIM_INFINITY or used is None:
+        return None
+    return max(0, limit - int(used[1]) * 1024)

@@ -13,8 +13,9 @@ level of the absl logger          Keras warns that HDF5 is a legacy format,   af
                                   which the user has chosen                   written
 Keras's counters of layer names,  creating layers to compare configurations   after the
 state of ``random``               must not change later names and weights     comparison
-creation of Keras's variables     a model that does not fit into memory is    once the model is
-                                  rejected before its weights are created     built
+``Variable._validate_shape``      a model that does not fit into memory is    once the model is
+of Keras, its list of variables   rejected before its weights are created     built
+without a value
 Keras's dtype policy, float type  a text or program of a model must not       after writing
 and image data format             depend on them
 filter of warnings                kmagic has already reported a softmax over  never
@@ -139,22 +140,38 @@ def isolated_keras() -> Iterator[None]:
 
 
 @contextmanager
-def checked_weights(check: Callable[[Any], None]) -> Iterator[None]:
-    """Call a function with each variable before Keras creates its value."""
+def checked_weights(check: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Call a function with the shape and dtype of each variable before Keras creates its value."""
     from keras.src.backend import Variable  # noqa: PLC0415 - Keras is loaded by now
 
-    name = "_initialize_with_initializer"
-    original = getattr(Variable, name)
+    original = Variable._validate_shape  # noqa: SLF001 - documented above
 
-    def initialize(self: Any, initializer: Any) -> None:
-        check(self)
-        original(self, initializer)
+    def validate_shape(self: Any, shape: Any) -> Any:
+        valid = original(self, shape)
+        check(valid, self._dtype)
+        return valid
 
-    setattr(Variable, name, initialize)
+    Variable._validate_shape = validate_shape  # noqa: SLF001 - as above
     try:
         yield
     finally:
-        setattr(Variable, name, original)
+        Variable._validate_shape = original  # noqa: SLF001 - as above
+
+
+@contextmanager
+def weights_without_values() -> Iterator[None]:
+    """Let Keras create layers and models without the values of their weights."""
+    import keras  # noqa: PLC0415 - Keras is loaded by now
+    from keras.src.backend.common import global_state  # noqa: PLC0415 - as above
+
+    name = "uninitialized_variables"
+    waiting = global_state.get_global_attribute(name)
+    global_state.set_global_attribute(name, [])
+    try:
+        with isolated_keras(), keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(name, waiting)
 
 
 @contextmanager

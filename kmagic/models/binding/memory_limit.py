@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 from kmagic.support.formatting import format_bytes
@@ -14,6 +15,8 @@ MAX_SHARE = 1 / 8
 again to compute them."""
 _ALWAYS_FREE = 10_000_000
 """Bytes of weights from which on the memory is looked up."""
+_PREVIEW_SHARE = MAX_SHARE / 8
+"""Of the available memory: larger weights are created only after all weights were counted."""
 _ENOUGH = 10**18
 """Bytes; larger sizes need not be told apart, and could not be shown."""
 
@@ -32,22 +35,42 @@ class StepError(Exception):
 
 
 class WeightCounter:
-    """Counts the bytes of a model's weights before they are created."""
+    """Counts the bytes of a model's weights before they are created.
 
-    def __init__(self) -> None:
+    Args:
+        preview: Counts all weights here without creating them, and raises an error if they do not
+            fit; called once, when the weights become large.
+    """
+
+    def __init__(self, preview: Callable[[], None] | None = None) -> None:
         self.size = 0
+        self.is_exceeded = False
         self.available: int | None = None
+        self.preview = preview
 
-    def add(self, variable: Any) -> None:
+    def add(self, shape: Any, dtype: Any) -> None:
         """Count a variable of Keras.
 
         Raises:
-            StepError: The weights so far and this one do not fit into memory.
+            StepError: The weights so far and this one do not fit into memory; without a message if
+                this is known already.
         """
-        self.size += array_bytes(variable._shape, variable._dtype)  # noqa: SLF001 - it has no value yet
-        if self.size > _ALWAYS_FREE:
-            self.available = self.available or available_memory()
+        self.size += array_bytes(shape, dtype)
+        if self.is_exceeded:
+            raise StepError("", "")
+        if self.size <= _ALWAYS_FREE:
+            return
+        self.available = self.available or available_memory()
+        if self.preview is not None and self.size > _PREVIEW_SHARE * (self.available or math.inf):
+            preview, self.preview, before = self.preview, None, self.size
+            self.size = 0
+            preview()
+            self.size, self.is_exceeded = before, False
+        try:
             _check(self.size, self.available, "would bring the weights to")
+        except StepError:
+            self.is_exceeded = True
+            raise
 
 
 def check_array(shape: Any, dtype: Any) -> None:

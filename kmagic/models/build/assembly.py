@@ -58,7 +58,7 @@ from kmagic.models.keras_history import is_connected, keras_tensors, with_items
 from kmagic.models.trust import objects_in, unsafe_part
 from kmagic.support.errors import DSLError
 from kmagic.support.keras_import import keras
-from kmagic.support.process_patches import checked_weights
+from kmagic.support.process_patches import checked_weights, weights_without_values
 
 _DEEP = 400
 """From this many nodes on, Keras's recursions exceed Python's usual limit."""
@@ -95,12 +95,37 @@ def assemble(graph: Graph, context: BuildContext) -> Assembly:
     if len(graph.nodes) > _DEEP:
         sys.setrecursionlimit(max(limit, 1000 + 20 * len(graph.nodes)))
     assembly = Assembly(graph, context, graph.models, {})
+    if not any(_notebook_objects(graph, context.names)):  # which the preview would change
+        context.weights.preview = partial(_preview_weights, graph, context)
     try:
         with checked_weights(context.weights.add):
             assembly.run()
+    except _TooLargeError as error:
+        raise error.reason from None
     finally:
         sys.setrecursionlimit(limit)
     return assembly
+
+
+class _TooLargeError(BaseException):
+    """The weights do not fit into memory; Keras's and other handlers of errors do not stop it."""
+
+    def __init__(self, reason: DSLError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def _preview_weights(graph: Graph, context: BuildContext) -> None:
+    """Reject a model whose weights do not fit into memory, from within its creation."""
+    trial = replace(context, problems=[], rejected={}, fixes={}, is_trial=True, _reported=set())
+    with weights_without_values():
+        try:
+            Assembly(graph, trial, graph.models, {}).run()
+        except DSLError as error:
+            if trial.weights.is_exceeded:
+                raise _TooLargeError(error) from None
+        except Exception:  # noqa: BLE001, S110 - reported when the model itself is created
+            pass
 
 
 def has_new_weights(graph: Graph, steps: Sequence[BuiltStep], names: Mapping[str, Any]) -> bool:
@@ -118,14 +143,16 @@ def has_new_weights(graph: Graph, steps: Sequence[BuiltStep], names: Mapping[str
         owner = getattr(step.layer, "function", type(step.layer))  # a step may be of keras.ops
         if not str(getattr(owner, "__module__", "")).startswith("keras."):
             return False
+    return not any(_notebook_objects(graph, names))
+
+
+def _notebook_objects(graph: Graph, names: Mapping[str, Any]) -> Iterator[bool]:
+    """Whether each value of the notebook is an object with its own state, which may be weights."""
     nodes = [node for part in (graph, *graph.models) for node in part.nodes]
     args = [arg for node in nodes for arg in node.args if arg.name != "adapt"]
-    parts = find_parts((*(node.callee for node in nodes), *args), NotebookValue, Word)
-    values = (
-        part.value if isinstance(part, NotebookValue) else names.get(part.text) for part in parts
-    )
-    # A value of the notebook may have weights unless it is a number, a text, or made of these.
-    return all(literal_text(value) is not None for value in values)
+    for part in find_parts((*(node.callee for node in nodes), *args), NotebookValue, Word):
+        value = part.value if isinstance(part, NotebookValue) else names.get(part.text)
+        yield literal_text(value) is None
 
 
 # --- values and objects -----------------------------------------------------------------------
@@ -449,11 +476,13 @@ class Assembly:
 
     def _stack(self) -> tuple[Any, list[Any]]:
         arguments = self._model_arguments()
+        weights = self.context.weights
+        before = weights.size, weights.is_exceeded
         try:
             model = keras.Sequential(list(self.layers), **arguments)
         except Exception as error:  # noqa: BLE001 - whatever Keras raises, the text is at fault
             # With new layers, since a layer that failed once may succeed the second time.
-            self.context.weights.size = 0
+            weights.size, weights.is_exceeded = before
             again = Assembly(self.graph, self.context, self.models, {})
             again.create_layers()
             again._connect()  # reports the line, if one is at fault
@@ -520,6 +549,8 @@ class Assembly:
         try:
             output = self._call(node, layer, args, kwargs)
         except StepError as error:
+            if not error.message:
+                return UNRESOLVED
             return self.context.report_rejection(f"{word} {error}", node.span, error.remedy)
         except Exception as error:  # noqa: BLE001 - whatever a layer raises, its line is at fault
             inputs = self._layer_inputs(node, args)
@@ -568,6 +599,8 @@ class Assembly:
 
     def _check_variables(self, model: Any) -> None:
         """Reject a function that computed with weights which are not part of the model."""
+        if not self.read_variables:
+            return  # in a preview, the variables of the model have no values
         known = {id(variable.value) for variable in model.trainable_variables}
         for node, variable in self.read_variables:
             if id(variable) not in known:

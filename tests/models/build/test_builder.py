@@ -16,7 +16,8 @@ from keras import layers
 import kmagic
 from kmagic.api import build
 from kmagic.language import format_spec, parse
-from kmagic.models.build import ModelOrigin, build_model, origin_of
+from kmagic.models.binding import memory_limit
+from kmagic.models.build import ModelOrigin, assembly, build_model, origin_of
 from kmagic.support.errors import BuildError, DSLError
 
 
@@ -397,10 +398,46 @@ def test_a_model_that_does_not_fit_into_memory_is_refused_before_it_is_built(tex
     assert build("input 4 / dense 2").count_params() == 10
 
 
-def test_the_memory_is_looked_up_only_for_large_weights(monkeypatch):
+LARGE_STACK = "input 2000\n" + "dense 2000\n" * 9
+
+
+@pytest.mark.parametrize("end", ["", "add <- _, _", "model e:\n  input 2000\n  dense 3000\ne"])
+def test_no_weight_is_created_for_a_model_that_becomes_too_large(end, monkeypatch):
+    monkeypatch.setattr(memory_limit, "available_memory", lambda: 800_000_000)
+    name = "_initialize_with_initializer"
+    original, created = getattr(keras.Variable, name), []
+
+    def initialize(self, initializer):
+        created.append(self.shape)
+        original(self, initializer)
+
+    monkeypatch.setattr(keras.Variable, name, initialize)
+    weights = r"would bring the weights to 1\d\d\.\d MB"
+    with pytest.raises(BuildError, match=weights) as caught:
+        build(LARGE_STACK + end)
+    assert len(caught.value.problems) == 1
+    assert len(created) <= 2
+
+
+def test_large_weights_are_those_of_keras(monkeypatch):
+    monkeypatch.setattr(memory_limit, "available_memory", lambda: 800_000_000)
+    previews = []
+    original = assembly._preview_weights
     monkeypatch.setattr(
-        "kmagic.models.binding.memory_limit.available_memory", lambda: pytest.fail("looked up")
+        assembly, "_preview_weights", lambda *args: previews.append(original(*args))
     )
+    keras.utils.set_random_seed(1)
+    ours = build("input 1000\ndense 2000\ndense 2000\ndense 2000")
+    keras.utils.set_random_seed(1)
+    theirs = keras.Sequential([keras.Input((1000,)), *(keras.layers.Dense(2000) for _ in "123")])
+    assert previews == [None]
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert build("input 4 / dense 2").layers[0].name == f"dense_{int(ours.layers[-1].name[6:]) + 4}"
+
+
+def test_the_memory_is_looked_up_only_for_large_weights(monkeypatch):
+    monkeypatch.setattr(memory_limit, "available_memory", lambda: pytest.fail("looked up"))
     assert build("input 4 / dense 2 * 3").count_params() == 22
 
 
