@@ -37,6 +37,11 @@ TWO = SETUP + (
     "cm = confusion(two.astype(int), odds[:, :3].sum(axis=1), x=x, class_names=['no', 'yes'],"
     " top_losses=3)\ncm"
 )
+LABELS = SETUP + (
+    "labels = rng.integers(0, 2, (600, 3))\n"
+    "cm = confusion(labels, 0.3 * labels + 0.7 * rng.random((600, 3)), x=x,"
+    " class_names=['ant', 'cat', 'dog'])\ncm"
+)
 LARGE = """
 import numpy as np
 from kmagic import confusion
@@ -202,21 +207,20 @@ def test_buttons_orders_and_colours(notebook: NotebookPage, lab: Lab) -> None:
 def test_the_threshold_slider(notebook: NotebookPage, lab: Lab) -> None:
     card = start(notebook, lab, TWO)
     slider = card.get_by_role("slider")
-    before = card.locator(".km-header").inner_text()
     at_first = notebook.js(CHANGING_TEXTS)
     body_cell(card, 1, 0).click()
     assert shown(card) == python(notebook, "cm.indices(true=1, pred=0, n=12).tolist()")
+    fold = card.locator(".km-curves .km-fold")
+    fold.locator("summary").click()
     slider.focus()
     for _ in range(40):
         notebook.page.keyboard.press("ArrowRight")
     assert slider.get_attribute("aria-valuetext") == "0.7"
-    matrix = python(notebook, "cm.at(0.7).matrix.tolist()")
-    cells = card.locator("table.km-matrix tbody td b:visible").all_inner_texts()
-    assert cells == [f"{count:,}" for row in matrix for count in row if count]
+    wait_for_card(notebook, "cm.at(0.7)")
+    # Every text is that of a card of this threshold; what was open stays so.
+    assert fold.locator("table").is_visible()
+    assert "0.7 (in use)" in fold.inner_text()
     assert "above 0.7" in card.locator(".km-header").inner_text()
-    assert f"accuracy {python(notebook, 'round(cm.at(0.7).accuracy, 4)'):.4f}" in (
-        card.locator(".km-header").inner_text()
-    )
     rates = python(
         notebook,
         "[float(v) for v in (cm.at(0.7).per_class.recall[1], 1 - cm.at(0.7).per_class.recall[0])]",
@@ -224,10 +228,8 @@ def test_the_threshold_slider(notebook: NotebookPage, lab: Lab) -> None:
     at = card.locator(".km-inline .km-threshold").first
     mark = [float(at.get_attribute(name) or "nan") for name in ("cx", "cy")]
     assert mark == pytest.approx([34 + rates[1] * 170, 172 - rates[0] * 150], abs=0.1)
-    # So do the metrics, those of each class, their intervals and the list of confused pairs.
-    expected = confusion_texts(notebook, "cm.at(0.7)")
-    notebook.wait_until(
-        f"{CHANGING_TEXTS} === {json.dumps(expected)}", what="the intervals of the threshold"
+    assert f"{rates[0]:.3f} against {rates[1]:.3f}" in (
+        card.locator(".km-inline svg").first.get_attribute("aria-label") or ""
     )
     card.locator(".km-pairs li button").first.click()
     first = python(notebook, "[(p.true, p.predicted) for p in cm.at(0.7).pairs(1)][0]")
@@ -239,15 +241,13 @@ def test_the_threshold_slider(notebook: NotebookPage, lab: Lab) -> None:
     call.wait_for()
     assert shown(card) == python(notebook, "cm.at(0.7).indices(true=1, pred=0, n=12).tolist()")
     card.get_by_role("button", name="reset").click()
-    assert card.locator(".km-header").inner_text() == before
-    assert notebook.js(CHANGING_TEXTS) == at_first
+    notebook.wait_until(f"{CHANGING_TEXTS} === {json.dumps(at_first)}", what="the card's threshold")
     slider.focus()
     notebook.page.keyboard.press("End")
-    assert card.locator(".km-header").inner_text() != before
+    wait_for_card(notebook, "cm.at(1.0)")
     # Without the kernel the card is as before: no threshold slider and no grid.
     restart(notebook)
     notebook.wait_until(f"!({INTERACTIVE})", what="the card to be static again")
-    assert card.locator(".km-header").inner_text() == before
     assert notebook.js(CHANGING_TEXTS) == at_first
     assert (
         card.locator(".km-threshold-slider, [role=grid], table.km-matrix td[tabindex]").count() == 0
@@ -255,21 +255,87 @@ def test_the_threshold_slider(notebook: NotebookPage, lab: Lab) -> None:
     assert python(notebook, "1 + 1") == 2  # so that there is a kernel to end
 
 
+def test_several_labels(notebook: NotebookPage, lab: Lab) -> None:
+    card = start(notebook, lab, LABELS)
+    at_first = notebook.js(CHANGING_TEXTS)
+    # A click and Enter show the samples of each outcome, and more of them.
+    outcomes = ((True, True), (True, False), (False, True), (False, False))
+    for column, (true, pred) in enumerate(outcomes):
+        if column % 2:
+            body_cell(card, 1, column - 1).focus()
+            notebook.page.keyboard.press("ArrowRight")
+            notebook.page.keyboard.press("Enter")
+        else:
+            body_cell(card, 1, column).click()
+        call = f".indices(1, true={true}, pred={pred})"
+        card.locator(".km-samples .km-call", has_text=call).wait_for()
+        assert shown(card) == python(notebook, f"cm{call}[:12].tolist()")
+    total = python(notebook, f"len(cm{call})")
+    card.locator(".km-samples").get_by_role("button", name="more").click()
+    notebook.page.wait_for_function(
+        "document.querySelectorAll('.km-samples .km-thumb').length === 24"
+    )
+    assert f"{total} of" in card.locator(".km-samples").inner_text()
+    body_cell(card, 0, 1).click(modifiers=["Control"])
+    card.locator(".km-samples", has_text="2 cells").wait_for()
+    assert python(notebook, "cm.selection") == [(1, False, False), (0, True, False)]
+
+    # One threshold for all labels.
+    slider = card.get_by_role("slider")
+    slider.focus()
+    for _ in range(40):
+        notebook.page.keyboard.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext") == "0.7"
+    wait_for_card(notebook, "cm.at(0.7)")
+    body_cell(card, 2, 1).click()
+    call = ".at(0.7).indices(2, true=True, pred=False)"
+    card.locator(".km-samples .km-call", has_text=call).wait_for()
+    assert shown(card) == python(notebook, f"cm{call}[:12].tolist()")
+    # And another one for one of them.
+    menu = card.get_by_role("combobox", name="Predict")
+    menu.select_option("cat")
+    slider.focus()
+    for _ in range(80):
+        notebook.page.keyboard.press("ArrowLeft")
+    wait_for_card(notebook, "cm.at([0.7, 0.3, 0.7])")
+    body_cell(card, 1, 2).click()
+    call = ".at({0: 0.7, 1: 0.3, 2: 0.7}).indices(1, true=False, pred=True)"
+    card.locator(".km-samples .km-call", has_text=call).wait_for()
+    assert shown(card) == python(notebook, f"cm{call}[:12].tolist()")
+    # In another order, the cells are still those of their labels.
+    card.get_by_role("combobox", name="sort").select_option("error")
+    at = "__import__('dataclasses').replace(cm.at([0.7, 0.3, 0.7]), order='error')"
+    wait_for_card(notebook, at)
+    first = python(notebook, f"{at}.ordered()[0].item()")
+    body_cell(card, 0, 1).click()
+    call = f".indices({first}, true=True, pred=False)"
+    card.locator(".km-samples .km-call", has_text=call).wait_for()
+    restart(notebook)
+    notebook.wait_until(f"!({INTERACTIVE})", what="the card to be static again")
+    assert notebook.js(CHANGING_TEXTS) == at_first
+    card.locator("details.km-cell summary").first.click()
+    assert card.locator("details.km-cell .km-popup img").first.is_visible()
+    assert python(notebook, "1 + 1") == 2  # so that there is a kernel to end
+
+
 CHANGING_TEXTS = (
-    "[...document.querySelectorAll('.km-metrics, .km-all-metrics, .km-class-metrics, .km-pairs,"
-    " .km-worst')].map(part => part.textContent.replace(/\\s+/g, ' ')).join('|')"
+    "[...document.querySelectorAll('.km-header > .km-muted, table.km-matrix > *, .km-metrics,"
+    " .km-all-metrics, .km-class-metrics, .km-averages, .km-pairs, .km-worst, .km-curves')]"
+    ".map(part => (part.closest('table.km-matrix') ? [...part.querySelectorAll('th, td')]"
+    " .map(cell => (cell.querySelector('summary') ?? cell).textContent).join(' ')"
+    " : part.textContent + [...part.querySelectorAll('[aria-label], [alt]')]"
+    " .map(image => image.ariaLabel ?? image.alt).join('|')).replace(/\\s+/g, ' ')).join('|')"
 )
 
 
-def confusion_texts(notebook: NotebookPage, matrix: str) -> str:
-    """The parts that depend on the threshold, in a card that Python makes of a matrix."""
-    html = python(
-        notebook,
-        f"__import__('kmagic.display.confusion.matrix_cards', fromlist=['x'])"
-        f".confusion_bundle({matrix})['text/html']",
-    )
+def wait_for_card(notebook: NotebookPage, result: str) -> None:
+    """Wait until the card has the texts of the card that Python makes of a result."""
+    html = python(notebook, f"{result}._repr_mimebundle_()['text/html']")
     card = f"new DOMParser().parseFromString({json.dumps(html)}, 'text/html')"
-    return str(notebook.js(f"(document => {CHANGING_TEXTS})({card})"))
+    expected = notebook.js(f"(document => {CHANGING_TEXTS})({card})")
+    notebook.wait_until(
+        f"{CHANGING_TEXTS} === {json.dumps(expected)}", what=f"the card of {result}"
+    )
 
 
 def restart(notebook: NotebookPage) -> None:

@@ -10,15 +10,18 @@ was before.
 from __future__ import annotations
 
 import uuid
+from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from kmagic.display.kit.assets import js_module, read_static
-from kmagic.display.kit.samples import Sample, collect_samples, encode_samples, sample_caption
-from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics, ThresholdCurve
+from kmagic.display.kit.samples import Sample, collect_samples, encode_samples
+from kmagic.evaluation.confusion.confusion_matrix import Order, check_choice
 from kmagic.support.display_mode import display_mode
 from kmagic.support.errors import KmagicError
 from kmagic.support.formatting import (
@@ -26,7 +29,6 @@ from kmagic.support.formatting import (
     isolate_direction,
     isolate_names,
     shorten_name,
-    to_single_line,
 )
 
 if TYPE_CHECKING:
@@ -36,17 +38,43 @@ if TYPE_CHECKING:
 
     from kmagic.evaluation.confusion.comparison import Comparison
     from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
+    from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 
-CLASS_METRICS = ("precision", "recall", "f1")
 MAX_WIDGETS = 16  # cards that are interactive at a time; older ones become static
 MAX_SAMPLES = 48  # samples in a reply
 MAX_SENT_CLASSES = 30  # with more classes, the matrix is sent on request
-NAME_LENGTH, SHORT_NAME, CAPTION_NAME = 200, 13, 12  # characters of a class name
+NAME_LENGTH, SHORT_NAME, CAPTION_NAME, LABEL_NAME = 200, 13, 12, 24  # characters of a class name
 WORST_CELLS = 200
 THRESHOLD_STEPS = 200
 CACHED_THRESHOLDS = 8
 
+R = TypeVar("R", bound="ConfusionMatrix | MultilabelConfusion")
+
 Cell: TypeAlias = tuple[int, int]
+Threshold: TypeAlias = float | list[float] | None
+Draw: TypeAlias = Callable[[R], tuple[str, list[int]]]
+
+
+class Outcome(NamedTuple):
+    """A cell of a label's matrix."""
+
+    true: bool
+    pred: bool
+    name: str
+
+    @property
+    def is_error(self) -> bool:
+        """Whether truth and prediction differ."""
+        return self.true != self.pred
+
+
+OUTCOMES = (
+    Outcome(true=True, pred=True, name="true positives"),
+    Outcome(true=True, pred=False, name="false negatives"),
+    Outcome(true=False, pred=True, name="false positives"),
+    Outcome(true=False, pred=False, name="true negatives"),
+)
+"""The columns of the card of several labels."""
 
 _open_widgets: deque[Any] = deque()
 
@@ -118,51 +146,143 @@ def moved_samples(comparison: Comparison, cell: Cell) -> tuple[NDArray[np.intp],
     return np.flatnonzero(before & ~now), np.flatnonzero(now & ~before)
 
 
+def label_indices(result: MultilabelConfusion, cell: Cell) -> NDArray[np.intp]:
+    """The samples in a cell of a label's matrix, the most confident first."""
+    label, outcome = cell
+    true, pred, _ = OUTCOMES[outcome]
+    return result.indices(result.labels[label], true=true, pred=pred)
+
+
+def label_samples(
+    result: MultilabelConfusion, cells: Sequence[Cell], indices: Sequence[int]
+) -> list[Sample]:
+    """Samples in some cells of the labels' matrices, with the probability of the prediction."""
+    described: dict[int, list[str]] = {k: [] for k in indices}
+    for cell in cells:
+        label, (true, pred, name) = cell[0], OUTCOMES[cell[1]]
+        title = f"{isolate_direction(shorten_name(result.classes[label], LABEL_NAME))}, {name}"
+        for k in indices:
+            is_inside = result.predictions.true[k, label], result.predictions.predicted[k, label]
+            if is_inside == (true, pred):
+                described[k].append(title.removesuffix("s"))
+    below = [f"#{k:,}" for k in indices]
+    if len(cells) == 1:
+        below = captions(result[result.labels[cells[0][0]]], indices)
+    return collect_samples(result.x, indices, below, ["; ".join(described[k]) for k in indices])
+
+
 # --- answers --------------------------------------------------------------------------------------
 
 
-class InteractiveConfusion:
-    """Answers requests about one matrix; ``shown`` are the classes in the card's table.
+class InteractiveCard(ABC, Generic[R]):
+    """Answers requests about the result in a card.
+
+    Args:
+        result: What the card shows.
+        shown: The classes in the card's table.
+        draw: Gives the HTML of the card of another result, and the classes in its table; None if
+            nothing changes the card.
 
     Attributes:
         counts: What the cells of the card show.
     """
 
-    def __init__(self, matrix: ConfusionMatrix, shown: Sequence[int]) -> None:
-        self._matrix, self._shown = matrix, list(shown)
-        self._matrix_at = lru_cache(CACHED_THRESHOLDS)(matrix.at)
-        self.counts = matrix.matrix
+    kind: ClassVar[str]
+
+    def __init__(self, result: R, shown: Sequence[int], draw: Draw[R] | None = None) -> None:
+        self._result, self._shown, self._draw = result, list(shown), draw
+        self._result_at = lru_cache(CACHED_THRESHOLDS)(result.at)
+        self.counts = self._counts(result)
 
     def state(self) -> dict[str, Any]:
         """What the page needs from the beginning, as JSON."""
-        matrix = self._matrix
-        names = isolate_names(matrix.classes, NAME_LENGTH)
+        result, classes = self._result, self._result.classes
         return {
-            "names": names,
-            "short_names": isolate_names(matrix.classes, SHORT_NAME),
-            "labels": list(matrix.labels),
+            "kind": self.kind,
+            "names": isolate_names(classes, NAME_LENGTH),
+            "short_names": isolate_names(classes, SHORT_NAME),
+            "labels": list(result.labels),
             "shown": self._shown,
-            "order": matrix.order,
-            "ordered": matrix.ordered().tolist(),
-            "matrix": self.counts.tolist() if len(names) <= MAX_SENT_CLASSES else None,
-            **self._own_state(),
-        }
-
-    def _own_state(self) -> dict[str, Any]:
-        matrix = self._matrix
-        return {
-            "kind": "matrix",
-            "scale": matrix.scale,
-            "diagonal": matrix.diagonal,
-            "worst_cells": [[pair.true, pair.predicted] for pair in matrix.pairs(WORST_CELLS)],
+            "order": result.order,
+            "ordered": result.ordered().tolist(),
+            "scale": getattr(result, "scale", "linear"),
+            "diagonal": getattr(result, "diagonal", True),
             "threshold_steps": self._threshold_steps(),
+            **self._cells(result),
         }
 
-    def ordered(self, by: str) -> Sequence[int]:
-        """The classes, sorted."""
-        return [int(k) for k in self._matrix.ordered(by)]  # type: ignore[arg-type] # checked there
+    def card(self, threshold: Threshold, order: str) -> dict[str, Any]:
+        """The card at another threshold and in another order."""
+        result = self._at(threshold)
+        if order != result.order:
+            check_choice("order", order, Order)
+            result = replace(result, order=order)  # type: ignore[arg-type] # checked
+        assert self._draw is not None  # noqa: S101 - its page has neither slider nor order
+        markup, shown = self._draw(result)
+        return {"html": markup, "shown": shown, **self._cells(result)}
 
-    def find(self, cells: Sequence[Cell], threshold: float | None) -> tuple[Sequence[int], str]:
+    def ordered(self, by: str) -> list[int]:
+        """The classes, sorted."""
+        return [int(k) for k in self._result.ordered(by)]  # type: ignore[arg-type] # checked there
+
+    @abstractmethod
+    def find(self, cells: Sequence[Cell], threshold: Threshold) -> tuple[Sequence[int], str]:
+        """The samples of some cells, the most confident of one cell first; and how many."""
+
+    @abstractmethod
+    def samples(
+        self, indices: Sequence[int], cells: Sequence[Cell], threshold: Threshold
+    ) -> Sequence[Sample]:
+        """Samples of some cells as the card shows them."""
+
+    @abstractmethod
+    def select(self, cells: Sequence[Cell]) -> None:
+        """Store the user's selection in the result, of two models in that of the new one."""
+
+    @abstractmethod
+    def _counts(self, result: R) -> NDArray[Any]: ...
+
+    def _cells(self, result: R) -> dict[str, Any]:
+        """The counts of a small matrix, and the cells of the worst pairs."""
+        counts = self._counts(result)
+        return {
+            "matrix": counts.tolist() if len(counts) <= MAX_SENT_CLASSES else None,
+            "worst_cells": self._worst_cells(result),
+        }
+
+    def _worst_cells(self, result: R) -> list[Cell]:  # noqa: ARG002 - of a card with a list of pairs
+        return []
+
+    @abstractmethod
+    def _thresholds(self) -> Any: ...
+
+    def _at(self, threshold: Threshold) -> R:
+        if threshold is None:
+            return self._result
+        found = self._result_at(tuple(threshold) if isinstance(threshold, list) else threshold)
+        return cast("R", found)
+
+    def _threshold_steps(self) -> dict[str, Any] | None:
+        """The values of the threshold slider, and that of each label; None without one."""
+        sweep = self._result.threshold_curve
+        if sweep is None:
+            return None
+        current = np.atleast_1d(self._thresholds())
+        low, high = sorted((float(sweep.thresholds[-1]), float(sweep.thresholds[0])))
+        if low >= 0 and high <= 1:  # not logits
+            low, high = 0.0, 1.0
+        # Rounded, since they are shown: 0.7, not 0.7000000000000001.
+        steps = np.linspace(low, high, THRESHOLD_STEPS + 1).round(6)
+        values = np.unique(np.append(steps, current))
+        return {"values": values.tolist(), "current": current.tolist()}
+
+
+class InteractiveConfusion(InteractiveCard["ConfusionMatrix"]):
+    """Answers requests about one matrix."""
+
+    kind = "matrix"
+
+    def find(self, cells: Sequence[Cell], threshold: Threshold) -> tuple[Sequence[int], str]:
         """The samples of some cells, the most confident of one cell first; and how many."""
         matrix = self._at(threshold)
         labels = matrix.labels
@@ -172,108 +292,105 @@ class InteractiveConfusion:
             summary += f" of {format_count((matrix.predictions.true == cells[0][0]).sum())}"
         return np.concatenate(indices).tolist() if indices else [], summary
 
-    def samples(self, indices: Sequence[int], threshold: float | None) -> Sequence[Sample]:
+    def samples(
+        self,
+        indices: Sequence[int],
+        cells: Sequence[Cell],  # noqa: ARG002 - a sample is in one cell
+        threshold: Threshold,
+    ) -> Sequence[Sample]:
         """Samples as the card shows them."""
         return confusion_samples(self._at(threshold), indices)
 
-    def intervals(self, threshold: float | None) -> dict[str, Any]:
-        """What the card shows at a threshold and the page cannot compute."""
-        matrix = self._at(threshold)
-        found = matrix.intervals()
-        overall = {name: _to_json(np.array(pair)) for name, pair in found.overall.items()}
-        classes = {name: _to_json(getattr(found, name).T) for name in CLASS_METRICS}
-        worst = [sample_caption(sample) for sample in worst_samples(matrix)]
-        return {"overall": overall, **classes, "worst": worst}
-
     def select(self, cells: Sequence[Cell]) -> None:
         """Store the user's selection in the matrix, of two models in that of the new one."""
-        labels = self._matrix.labels
-        self._matrix.selection[:] = [(labels[row], labels[column]) for row, column in cells]
+        labels = self._result.labels
+        self._result.selection[:] = [(labels[row], labels[column]) for row, column in cells]
 
-    def _at(self, threshold: float | None) -> ConfusionMatrix:
-        if threshold is None or threshold == self._matrix.predictions.threshold:
-            return self._matrix
-        return self._matrix_at(threshold)
+    def _counts(self, result: ConfusionMatrix) -> NDArray[Any]:
+        return result.matrix
 
-    def _threshold_steps(self) -> dict[str, Any] | None:
-        """The matrix at every step of the threshold slider; None without one."""
-        sweep = self._matrix.threshold_curve
-        if sweep is None:
-            return None
-        current = self._matrix.predictions.threshold
-        low, high = 0.0, 1.0
-        if self._matrix.confidence is None:  # the scores are logits
-            low, high = float(sweep.thresholds[-1]), float(sweep.thresholds[0])
-        # Rounded, since they are shown: 0.7, not 0.7000000000000001.
-        steps = np.linspace(low, high, THRESHOLD_STEPS + 1).round(6)
-        thresholds = np.unique(np.append(steps, current))
-        counts = np.array([sweep.counts(threshold) for threshold in thresholds])
-        samples = ThresholdCurve.of(self._matrix.predictions)  # without weights
-        assert samples is not None  # noqa: S101 - there is one with weights
-        wrong = [sum(samples.counts(threshold)[1:3]) for threshold in thresholds]
-        return {
-            "thresholds": thresholds.tolist(),
-            "counts": counts.tolist(),
-            "wrong": wrong,
-            "metrics": _metrics_at_steps(counts.reshape(-1, 2, 2)),
-            "current": current,
-            "samples": self._matrix.samples,
-            "unit": to_single_line(self._matrix.unit),
-        }
+    def _thresholds(self) -> float:
+        return self._result.predictions.threshold
 
-
-def _metrics_at_steps(matrices: NDArray[np.float64]) -> dict[str, Any]:
-    """The metrics of matrices of two classes, shape (steps, 2, 2); None where undefined."""
-    correct = np.diagonal(matrices, axis1=1, axis2=2)
-    metrics = ClassMetrics(correct, matrices.sum(axis=2), matrices.sum(axis=1))
-    weights = (metrics.predicted, metrics.support, metrics.predicted + metrics.support)
-    classes = {
-        name: _to_json(np.where(weight > 0, getattr(metrics, name), np.nan))
-        for name, weight in zip(CLASS_METRICS, weights, strict=True)
-    }
-    overall = {name: _to_json(values) for name, values in metrics.overall().items()}
-    return {"overall": overall, **classes}
-
-
-def _to_json(values: NDArray[np.float64]) -> Any:
-    """Values as nested lists, with six decimals; None for NaN."""
-    rounded = values.round(6).astype(object)
-    rounded[np.isnan(values)] = None
-    return rounded.tolist()
+    def _worst_cells(self, result: ConfusionMatrix) -> list[Cell]:
+        return [(pair.true, pair.predicted) for pair in result.pairs(WORST_CELLS)]
 
 
 class InteractiveComparison(InteractiveConfusion):
-    """Answers requests about two matrices; ``shown`` are the classes in the card's table."""
+    """Answers requests about two matrices."""
+
+    kind = "difference"
 
     def __init__(self, comparison: Comparison, shown: Sequence[int]) -> None:
+        self._comparison = comparison
         super().__init__(comparison.new, shown)
-        self._comparison, self.counts = comparison, comparison.difference
 
-    def _own_state(self) -> dict[str, Any]:
-        return {
-            "kind": "difference",
-            "scale": "linear",
-            "diagonal": True,
-            "worst_cells": self._comparison.changed_cells(WORST_CELLS),
-            "threshold_steps": None,
-        }
-
-    def find(self, cells: Sequence[Cell], threshold: float | None) -> tuple[Sequence[int], str]:  # noqa: ARG002 - two matrices have no threshold
+    def find(self, cells: Sequence[Cell], threshold: Threshold) -> tuple[Sequence[int], str]:  # noqa: ARG002 - two matrices have no threshold
         """The samples that left some cells, then those that entered them; and how many."""
         moved = [moved_samples(self._comparison, cell) for cell in cells]
         left, entered = (sum(len(pair[side]) for pair in moved) for side in (0, 1))
         indices = [int(k) for side in (0, 1) for pair in moved for k in pair[side]]
         return indices, f"{left:,} no longer, {entered:,} new"
 
-    def samples(self, indices: Sequence[int], threshold: float | None) -> Sequence[Sample]:  # noqa: ARG002 - as above
+    def samples(
+        self,
+        indices: Sequence[int],
+        cells: Sequence[Cell],  # noqa: ARG002 - as above
+        threshold: Threshold,  # noqa: ARG002 - as above
+    ) -> Sequence[Sample]:
         """Samples as the card shows them."""
         return comparison_samples(self._comparison, indices)
+
+    def _counts(self, result: ConfusionMatrix) -> NDArray[Any]:  # noqa: ARG002 - of both
+        return self._comparison.difference
+
+    def _worst_cells(self, result: ConfusionMatrix) -> list[Cell]:  # noqa: ARG002 - of both
+        return self._comparison.changed_cells(WORST_CELLS)
+
+    def _threshold_steps(self) -> None:
+        return None
+
+
+class InteractiveLabels(InteractiveCard["MultilabelConfusion"]):
+    """Answers requests about several labels; a cell is a label and the index of an outcome."""
+
+    kind = "labels"
+
+    def find(self, cells: Sequence[Cell], threshold: Threshold) -> tuple[Sequence[int], str]:
+        """The samples of some cells, each once; and how many."""
+        result = self._at(threshold)
+        found = [label_indices(result, cell).tolist() for cell in cells]
+        indices = list(dict.fromkeys(k for each in found for k in each))
+        summary = f"{len(indices):,}"
+        if len(cells) == 1:
+            label, outcome = cells[0]
+            is_true = OUTCOMES[outcome].true
+            summary += f" of {(result.predictions.true[:, label] == is_true).sum():,}"
+        return indices, summary
+
+    def samples(
+        self, indices: Sequence[int], cells: Sequence[Cell], threshold: Threshold
+    ) -> Sequence[Sample]:
+        """Samples of some cells as the card shows them."""
+        return label_samples(self._at(threshold), cells, indices)
+
+    def select(self, cells: Sequence[Cell]) -> None:
+        """Store the user's selection in the result."""
+        self._result.selection[:] = [
+            (self._result.labels[label], *OUTCOMES[outcome][:2]) for label, outcome in cells
+        ]
+
+    def _counts(self, result: MultilabelConfusion) -> NDArray[Any]:
+        return result.matrices[:0]  # the page needs none
+
+    def _thresholds(self) -> NDArray[np.float64]:
+        return self._result.predictions.thresholds
 
 
 # --- the widget -----------------------------------------------------------------------------------
 
 
-def attach_widget(interactive: InteractiveConfusion) -> str:
+def attach_widget(interactive: InteractiveCard[Any]) -> str:
     """Open a widget for a card that is about to be shown.
 
     The result is the card's key, or "" if widgets are not available.
@@ -290,15 +407,15 @@ def attach_widget(interactive: InteractiveConfusion) -> str:
 
 
 def answer_request(
-    interactive: InteractiveConfusion, message: dict[str, Any]
+    interactive: InteractiveCard[Any], message: dict[str, Any]
 ) -> tuple[dict[str, Any], list[bytes]]:
     """The reply to a request of the page.
 
     Args:
         interactive: What the card shows.
         message: ``request`` is "samples" (with ``cells``, ``first``, ``count`` and ``threshold``),
-            "matrix", "intervals" (with ``threshold``), "order" (with ``by``) or "select" (with
-            ``cells``).
+            "card" (with ``threshold`` and ``order``), "matrix", "order" (with ``by``) or "select"
+            (with ``cells``).
 
     Returns:
         The reply as JSON, and its binary parts.
@@ -312,8 +429,8 @@ def answer_request(
             positions = np.flatnonzero(flat)
             counts = flat[positions]
             return {}, [positions.astype("<u4").tobytes(), counts.astype("<f8").tobytes()]
-        case "intervals":
-            return interactive.intervals(message.get("threshold")), []
+        case "card":
+            return interactive.card(message.get("threshold"), str(message["order"])), []
         case "order":
             return {"order": interactive.ordered(str(message["by"]))}, []
         case "select":
@@ -323,7 +440,7 @@ def answer_request(
             return {"error": f"Unknown request: {unknown!r}"}, []
 
 
-def _reply(widget: Any, interactive: InteractiveConfusion, message: dict[str, Any]) -> None:
+def _reply(widget: Any, interactive: InteractiveCard[Any], message: dict[str, Any]) -> None:
     try:
         reply, buffers = answer_request(interactive, message)
     except KmagicError as error:
@@ -332,13 +449,14 @@ def _reply(widget: Any, interactive: InteractiveConfusion, message: dict[str, An
 
 
 def _samples_reply(
-    interactive: InteractiveConfusion, cells: Sequence[Cell], message: dict[str, Any]
+    interactive: InteractiveCard[Any], cells: Sequence[Cell], message: dict[str, Any]
 ) -> tuple[dict[str, Any], list[bytes]]:
     threshold = message.get("threshold")
     indices, summary = interactive.find(cells, threshold)
     first = max(0, int(message.get("first", 0)))
     count = min(MAX_SAMPLES, max(1, int(message.get("count", MAX_SAMPLES))))
-    samples = interactive.samples([int(k) for k in indices[first : first + count]], threshold)
+    page = [int(k) for k in indices[first : first + count]]
+    samples = interactive.samples(page, cells, threshold)
     items, buffers = [], []
     for sample, image in zip(samples, encode_samples(samples), strict=True):
         item = {name: getattr(sample, name) for name in ("index", "caption", "title", "text")}
@@ -358,7 +476,7 @@ def widget_class() -> Any:
     import traitlets  # noqa: PLC0415 - see above
 
     class MatrixWidget(anywidget.AnyWidget):
-        """The kernel's end of a card; ``state`` is that of :class:`InteractiveConfusion`."""
+        """The kernel's end of a card; ``state`` is that of :class:`InteractiveCard`."""
 
         _esm = js_module("confusion/interactive_matrix.js")
         _css = read_static("confusion/interactive_matrix.css")

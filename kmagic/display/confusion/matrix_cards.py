@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from kmagic.display.confusion.interactive_matrix import (
+    OUTCOMES,
     InteractiveComparison,
     InteractiveConfusion,
+    InteractiveLabels,
     attach_widget,
-    captions,
     comparison_samples,
     confusion_samples,
+    label_indices,
+    label_samples,
     moved_samples,
     worst_samples,
 )
@@ -35,6 +38,7 @@ from kmagic.display.confusion.metrics_table import (
     curves_html,
     format_score,
     headline_html,
+    label_curves_html,
     metrics_html,
     metrics_to_text,
     text_table,
@@ -50,11 +54,10 @@ from kmagic.display.kit.card import (
     full_name_html,
     mime_bundle,
     name_html,
-    names_html,
     table_html,
     tooltip_text,
 )
-from kmagic.display.kit.samples import Sample, collect_samples, samples_html
+from kmagic.display.kit.samples import Sample, samples_html
 from kmagic.support.colour_scale import (
     DIAGONAL_TINT,
     MAX_OPACITY,
@@ -101,13 +104,12 @@ POPUPS, POPUPS_OF_MANY, MANY = 24, 16, 20
 CHANGED_POPUPS = 16  # those of a comparison, besides the diagonal
 EMPTY_CELL = '<td class="km-empty">·</td>'
 NORMALIZATIONS = {"counts": "counts", "true": "of row", "pred": "of column", "all": "of all"}
-MISTAKES = {(1, 0): "false negatives", (0, 1): "false positives"}
 
 
 def confusion_bundle(matrix: ConfusionMatrix) -> Bundle:
     """The card of a matrix, as text and as HTML."""
-    card = _ConfusionCard(matrix)
-    key = attach_widget(InteractiveConfusion(matrix, card.shown))
+    card = ConfusionCard(matrix)
+    key = attach_widget(InteractiveConfusion(matrix, card.shown, redraw_with(ConfusionCard)))
     return mime_bundle(card.to_text(), card.to_html(key))
 
 
@@ -120,8 +122,19 @@ def comparison_bundle(comparison: Comparison) -> Bundle:
 
 def multilabel_bundle(confusion: MultilabelConfusion) -> Bundle:
     """The card of several labels, as text and as HTML."""
-    card = _MultilabelCard(confusion)
-    return mime_bundle(card.to_text(), card.to_html())
+    card = MultilabelCard(confusion)
+    key = attach_widget(InteractiveLabels(confusion, card.shown, redraw_with(MultilabelCard)))
+    return mime_bundle(card.to_text(), card.to_html(key))
+
+
+def redraw_with(kind: Callable[..., Any]) -> Callable[[Any], tuple[str, list[int]]]:
+    """What draws the cards of a kind for a page with a kernel, which fetches samples itself."""
+
+    def draw(result: Any) -> tuple[str, list[int]]:
+        card = kind(result, with_popups=False)
+        return card.to_html(""), card.shown
+
+    return draw
 
 
 class _MatrixCard(ABC):
@@ -179,7 +192,7 @@ class _MatrixCard(ABC):
 # --- one matrix -----------------------------------------------------------------------------------
 
 
-class _ConfusionCard(_MatrixCard):
+class ConfusionCard(_MatrixCard):
     """The card of one matrix.
 
     Every cell contains its count and three percentages, and its colours for each. The style sheet
@@ -192,7 +205,7 @@ class _ConfusionCard(_MatrixCard):
         omitted: What the table does not show, in a sentence.
     """
 
-    def __init__(self, matrix: ConfusionMatrix) -> None:
+    def __init__(self, matrix: ConfusionMatrix, *, with_popups: bool = True) -> None:
         self.pairs = matrix.pairs(None)
         self._shares = [matrix.normalized(over) for over in ("true", "pred", "all")]
         self._scales = [
@@ -214,7 +227,7 @@ class _ConfusionCard(_MatrixCard):
             f"{format_count(total)} mistakes. For all classes use .report(), .matrix or .pairs()."
         )
         self._worst = worst_samples(matrix)
-        self._popups = self._build_popups()
+        self._popups = self._build_popups() if with_popups else {}
         self._marked = worst[0] if worst and worst[0] in self._popups else None
 
     def to_html(self, key: str) -> str:
@@ -528,19 +541,37 @@ def _signed(value: float, digits: int = 0) -> str:
 # --- several labels -------------------------------------------------------------------------------
 
 
-class _MultilabelCard:
-    """The confusion of several labels per sample, with a row for each label."""
+class MultilabelCard:
+    """The confusion of several labels per sample, with a row for each label.
 
-    def __init__(self, confusion: MultilabelConfusion) -> None:
-        self.confusion, self.counts = confusion, confusion.matrices
-        self._names = names_html(confusion.classes, LABEL_NAME)
+    A cell is a label and the index of an outcome.
+
+    Attributes:
+        shown: Indices of the labels in the table, in order.
+    """
+
+    def __init__(self, confusion: MultilabelConfusion, *, with_popups: bool = True) -> None:
+        self.confusion = confusion
+        columns = [confusion.matrices[:, int(each.true), int(each.pred)] for each in OUTCOMES]
+        self.counts = np.stack(columns, axis=1)
         self.shown: list[int] = confusion.ordered().tolist()
         if len(self.shown) > MAX_LABELS:
             worst = np.argsort(confusion.per_class.f1, kind="stable")[:MAX_LABELS].tolist()
             self.shown = [k for k in self.shown if k in worst]
-        self._popups = self._build_popups()
-        mistakes = (float(self.counts[k][cell]) for k in self.shown for cell in MISTAKES)
-        self._largest = max(mistakes, default=1)
+        errors = [
+            (k, number)
+            for k in self.shown
+            for number, outcome in enumerate(OUTCOMES)
+            if outcome.is_error and self.counts[k, number]
+        ]
+        errors.sort(key=lambda cell: -self.counts[cell])
+        self._largest = float(self.counts[errors[0]]) if errors else 1.0
+        self._popups = self._build_popups(errors) if with_popups else {}
+        self._marked = next(iter(self._popups), None)
+        thresholds = confusion.predictions.thresholds
+        has_one = len(np.unique(thresholds)) == 1
+        self._threshold = thresholds[0] if has_one else None
+        self._has_scores = confusion.predictions.scores is not None
 
     def to_text(self) -> str:
         """The labels as plain text."""
@@ -549,76 +580,85 @@ class _MultilabelCard:
         rows = [["label", "TP", "FN", "FP", "precision", "recall", "F1"]]
         names = isolate_names([confusion.classes[k] for k in self.shown], LABEL_NAME)
         for name, k in zip(names, self.shown, strict=True):
-            counts = [format_count(self.counts[k][cell]) for cell in ((1, 1), *MISTAKES)]
+            counts = map(format_count, self.counts[k, :3])
             rows.append([name, *counts, *_rates_to_text(confusion.per_class, k)])
         overall = [f"  {name} {value:.4f}" for name, value in confusion.overall.items()]
         return "\n".join([first_line, "", *text_table(rows), "", "All labels:", *overall])
 
-    def to_html(self) -> str:
-        """The card as HTML."""
+    def to_html(self, key: str) -> str:
+        """The card as HTML, with the key of its widget, if any."""
         confusion = self.confusion
-        names = ("true positives", "false negatives", "false positives", "true negatives")
-        heads = (*names, "precision", "recall", "F1", "support")
-        head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+        shown = [confusion.classes[k] for k in self.shown]
+        heads = ["precision", "recall", "F1", "support"]
+        if self._has_scores and self._threshold is None:
+            heads.append("threshold")
+        columns = "".join(f'<th scope="col">{outcome.name}</th>' for outcome in OUTCOMES)
+        columns += "".join(f'<th scope="col" class="km-metric">{head}</th>' for head in heads)
+        rows = (
+            _row_html(
+                name,
+                [self._cell((k, number)) for number in range(len(OUTCOMES))],
+                list(self._row_metrics(k))[: len(heads)],
+            )
+            for name, k in zip(row_heads(shown), self.shown, strict=True)
+        )
         table = (
-            '<table class="km-matrix km-labels"><caption>A row for each label: how many samples '
-            'are predicted correctly and wrongly.</caption><thead><tr><th class="km-corner">label'
-            f"</th>{head}</tr></thead><tbody>{''.join(map(self._row, self.shown))}</tbody></table>"
+            f'<table class="km-matrix km-labels" style="--r:{row_width(shown)}px"><caption>A row '
+            "for each label: how many samples are predicted correctly and wrongly.</caption>"
+            f'<thead><tr><th class="km-corner">label</th>{columns}</tr></thead>'
+            f"<tbody>{''.join(rows)}</tbody></table>"
         )
         body = _layout_html(
             table,
             shown=0,
-            samples=next(iter(self._popups.values()), ""),
-            below=metrics_html(confusion.overall) + details_html("Averages", self._averages()),
+            samples=self._popups[self._marked] if self._marked else "",
+            below=metrics_html(confusion.overall)
+            + label_curves_html(confusion)
+            + details_html("Averages", f'<div class="km-averages">{self._averages()}</div>'),
+            key=key,
         )
+        facts = confusion.facts()
+        if self._has_scores and self._threshold is not None:
+            facts += f" · above {self._threshold:g}"
         foot = (
             f"The table shows the {len(self.shown)} labels with the lowest F1, of "
             f"{len(confusion):,}. For all labels use .report() or .matrices."
             if len(self.shown) < len(confusion)
             else ""
         )
-        return card_html(confusion.name or "labels", confusion.facts(), body, foot=foot)
+        return card_html(confusion.name or "labels", facts, body, foot=foot)
 
-    def _row(self, k: int) -> str:
+    def _row_metrics(self, k: int) -> Iterable[str]:
         figures = self.confusion.per_class
         predicted, support = figures.predicted[k], figures.support[k]
-        f1 = _format_rate(figures.f1[k], predicted + support)
-        metrics = (
-            format_count(self.counts[k][0, 0]),
-            _format_rate(figures.precision[k], predicted),
-            _format_rate(figures.recall[k], support),
-            _rate_bar_html(figures.f1[k], f1),
-            format_count(support),
-        )
-        cells = [self._cell(k, cell) for cell in ((1, 1), *MISTAKES)]
-        return _row_html(self._names[k], cells, metrics)
+        yield _format_rate(figures.precision[k], predicted)
+        yield _format_rate(figures.recall[k], support)
+        yield _rate_bar_html(figures.f1[k], _format_rate(figures.f1[k], predicted + support))
+        yield format_count(support)
+        yield f"{self.confusion.predictions.thresholds[k]:g}"
 
-    def _cell(self, k: int, cell: Cell) -> str:
-        count, popup = self.counts[k][cell], self._popups.get((k, *cell), "")
+    def _cell(self, cell: Cell) -> str:
+        count = self.counts[cell]
         if not count:
             return EMPTY_CELL
-        if cell == (1, 1):
-            colour = -DIAGONAL_TINT
-        else:
+        if OUTCOMES[cell[1]].is_error:
             colour = MIN_OPACITY + (MAX_OPACITY - MIN_OPACITY) * float(count) / self._largest
-        return _cell_html(f"<b>{format_count(count)}</b>", popup, colour)
+        else:
+            colour = -DIAGONAL_TINT
+        is_marked = cell == self._marked
+        popup = "" if is_marked else self._popups.get(cell, "")
+        attributes = ' class="km-marked"' if is_marked else ""
+        return _cell_html(f"<b>{format_count(count)}</b>", popup, colour, attributes)
 
-    def _build_popups(self) -> dict[tuple[int, int, int], str]:
-        """The samples of the largest cells of mistakes, by label, row and column."""
-        cells = [(k, *cell) for k in self.shown for cell in MISTAKES if self.counts[k][cell]]
-        cells.sort(key=lambda cell: -self.counts[cell])
-        return _build_popups(self.confusion.x, cells[: 2 * MAX_LABELS], self._cell_samples)
+    def _build_popups(self, errors: Sequence[Cell]) -> dict[Cell, str]:
+        """The samples of the cells of errors, by label and outcome."""
+        return _build_popups(self.confusion.x, errors, self._cell_samples)
 
-    def _cell_samples(self, cell: tuple[int, int, int]) -> str:
-        k, row, column = cell
-        whole_name, what = self.confusion.classes[k], MISTAKES[row, column]
-        label = self.confusion[whole_name]
-        indices = label.indices(true=row, pred=column)
-        first = indices[:SAMPLES_SHOWN].tolist()
-        name = isolate_direction(shorten_name(whole_name, LABEL_NAME))
-        described = [f"{name}, {what.removesuffix('s')}"] * len(first)
-        samples = collect_samples(self.confusion.x, first, captions(label, first), described)
-        return _samples_html(f"{full_name_html(whole_name)}: {what}", samples, f"{len(indices):,}")
+    def _cell_samples(self, cell: Cell) -> str:
+        confusion, indices = self.confusion, label_indices(self.confusion, cell)
+        samples = label_samples(confusion, [cell], indices[:SAMPLES_SHOWN].tolist())
+        title = f"{full_name_html(confusion.classes[cell[0]])}: {OUTCOMES[cell[1]].name}"
+        return _samples_html(title, samples, f"{len(indices):,}")
 
     def _averages(self) -> str:
         averages = self.confusion.report().iloc[len(self.confusion) :]
@@ -725,10 +765,10 @@ def cell_title(classes: Sequence[str], cell: Cell) -> str:
 
 
 def _pairs_html(title: str, items: Iterable[str]) -> str:
+    """A list of pairs; without any, its place in the card."""
     listed = "".join(items)
-    if not listed:
-        return ""
-    return f'<div class="km-pairs">{_subtitle_html(title)}<ol>{listed}</ol></div>'
+    inside = f"{_subtitle_html(title)}<ol>{listed}</ol>" if listed else ""
+    return f'<div class="km-pairs">{inside}</div>'
 
 
 def _samples_html(title: str, samples: Sequence[Sample], note: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,8 +24,11 @@ from kmagic.support.downsampling import Point
 from kmagic.support.formatting import format_count, text_width
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
     from kmagic.evaluation.confusion.confusion_metrics import ThresholdCurve
+    from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 
 UNDEFINED = "\N{EN DASH}"
 HEADLINE = ("accuracy", "balanced accuracy", "kappa", "MCC", "macro F1", "weighted F1")
@@ -148,7 +151,11 @@ def _class_metrics(matrix: ConfusionMatrix) -> str:
 def curves_html(matrix: ConfusionMatrix) -> str:
     """ROC, precision-recall and calibration curves, as far as there are scores."""
     sweep, calibration = matrix.threshold_curve, matrix.calibration
-    charts = [] if sweep is None else _threshold_curves(matrix, sweep)
+    charts = []
+    if sweep is not None:
+        name = matrix.classes[1]
+        recall = f"recall of {name}" if len(name) <= AXIS_NAME else "recall"
+        charts = _threshold_curves(sweep, matrix.matrix, recall)
     if calibration is not None:
         points = zip(calibration.mean_probability, calibration.observed_frequency, strict=True)
         charts.append(
@@ -166,45 +173,56 @@ def curves_html(matrix: ConfusionMatrix) -> str:
         error = f"{100 * calibration.error:.1f}"
         title = f"Calibration: probabilities are off by {error} % on average"
         return details_html(title, _chart_image(charts[0]))
-    drawn = rate_charts_html(charts) + _other_thresholds(matrix)
-    return f'<div class="km-curves" style="margin-top:12px">{drawn}</div>'
+    return _curves_html(rate_charts_html(charts) + _other_thresholds(matrix))
 
 
-def _threshold_curves(matrix: ConfusionMatrix, sweep: ThresholdCurve) -> list[RateChart]:
-    name = matrix.classes[1]
-    of = f" of {name}" if len(name) <= AXIS_NAME else ""
+def label_curves_html(confusion: MultilabelConfusion) -> str:
+    """ROC and precision-recall curves of all labels counted together, if there are scores."""
+    sweep = confusion.threshold_curve
+    if sweep is None:
+        return ""
+    charts = _threshold_curves(sweep, confusion.matrices.sum(axis=0), "recall, all labels")
+    return _curves_html(rate_charts_html(charts))
+
+
+def _curves_html(inside: str) -> str:
+    return f'<div class="km-curves" style="margin-top:12px">{inside}</div>'
+
+
+def _threshold_curves(sweep: ThresholdCurve, matrix: NDArray[Any], recall: str) -> list[RateChart]:
+    """The curves with a mark at the matrix in use; ``recall`` is the title of an axis."""
     points = sweep.sample_indices(CURVE_POINTS)
     roc = [(sweep.false_positive_rate[k + 1], sweep.true_positive_rate[k + 1]) for k in points]
     precision_recall = [(sweep.true_positive_rate[k + 1], sweep.precision[k]) for k in points]
-    _, false_positives, _, true_positives = sweep.counts(matrix.predictions.threshold)
+    _, false_positives, _, true_positives = matrix.ravel()
     predicted = true_positives + false_positives
-    recall = _ratio(true_positives, sweep.positives)
+    share = _ratio(true_positives, sweep.positives)
     return [
         RateChart(
             f"ROC curve, AUC {format_score(sweep.auc)}",
             "false positive rate",
-            f"recall{of}",
+            recall,
             [(0.0, 0.0), *roc],
-            mark=(_ratio(false_positives, sweep.negatives), recall),
+            mark=(_ratio(false_positives, sweep.negatives), share),
         ),
         RateChart(
             f"Average precision {format_score(sweep.average_precision)}",
-            f"recall{of}",
+            recall,
             "precision",
             precision_recall,
             diagonal=False,
-            mark=(recall, _ratio(true_positives, predicted)) if predicted else None,
+            mark=(share, _ratio(true_positives, predicted)) if predicted else None,
         ),
     ]
 
 
 def _other_thresholds(matrix: ConfusionMatrix) -> str:
-    """The metrics at a few thresholds, for a reader without the slider."""
-    sweep = matrix.threshold_curve
+    """The metrics at the threshold in use and at a few others, for a reader without the slider."""
+    sweep, current = matrix.threshold_curve, matrix.predictions.threshold
     if sweep is None or matrix.confidence is None:
         return ""
     rows = []
-    for threshold in THRESHOLDS:
+    for threshold in sorted({*THRESHOLDS, current}):
         true_negatives, false_positives, false_negatives, true_positives = sweep.counts(threshold)
         correct, wrong = true_negatives + true_positives, false_positives + false_negatives
         metrics = (
@@ -213,7 +231,8 @@ def _other_thresholds(matrix: ConfusionMatrix) -> str:
             _ratio(true_positives, true_positives + false_negatives),
         )
         counts = map(format_count, (false_negatives, false_positives))
-        rows.append([f"{threshold:g}", *map(format_score, metrics), *counts])
+        name = f"{threshold:g}{' (in use)' if threshold == current else ''}"
+        rows.append([name, *map(format_score, metrics), *counts])
     heads = ("threshold", "accuracy", "precision", "recall", "false negatives", "false positives")
     return details_html("Other thresholds", table_html(heads, rows))
 

@@ -249,7 +249,10 @@ class ConfusionMatrix(Renderable):
     @cached_property
     def threshold_curve(self) -> ThresholdCurve | None:
         """ROC and precision against recall of two classes; None without scores."""
-        return ThresholdCurve.of(self.predictions, self.sample_weight)
+        true, scores = self.predictions.true, self.predictions.scores
+        if scores is None or len(self.classes) != 2:  # noqa: PLR2004
+            return None
+        return ThresholdCurve.of(true == 1, scores.second, self.sample_weight)
 
     @cached_property
     def calibration(self) -> Calibration | None:

@@ -308,17 +308,14 @@ class ThresholdCurve:
 
     @classmethod
     def of(
-        cls, predictions: LabeledPredictions, weights: NDArray[np.float64] | None = None
-    ) -> ThresholdCurve | None:
-        """The curve of two classes; None for more classes or without scores."""
-        if predictions.scores is None or len(predictions.class_names) != 2:  # noqa: PLR2004
-            return None
-        scores = predictions.scores.second
+        cls, is_second: NDArray[Any], scores: NDArray[Any], weights: NDArray[np.float64] | None
+    ) -> ThresholdCurve:
+        """The curve of samples, some of the second class, with their scores of that class."""
         order = np.argsort(-scores, kind="stable")
         sorted_scores = scores[order]
         last = np.r_[np.flatnonzero(np.diff(sorted_scores)), len(sorted_scores) - 1]
         weight = np.ones(len(scores)) if weights is None else weights
-        positive = weight * (predictions.true == 1)
+        positive = weight * is_second
         true_positives = np.cumsum(positive[order])[last]
         false_positives = np.cumsum((weight - positive)[order])[last]
         return cls(sorted_scores[last], true_positives, false_positives)

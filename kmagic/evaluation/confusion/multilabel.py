@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +15,12 @@ from kmagic.evaluation.confusion.confusion_matrix import (
     find_label,
     natural_order,
 )
-from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics, classification_report_frame
+from kmagic.evaluation.confusion.confusion_metrics import (
+    ClassMetrics,
+    ThresholdCurve,
+    classification_report_frame,
+    divide,
+)
 from kmagic.evaluation.confusion.label_arrays import (
     ClassNames,
     ClassScores,
@@ -34,7 +39,7 @@ from kmagic.support.rendering import Renderable
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 TABLE = 2  # axes of a table: samples and labels
 N_WORST = 3
@@ -114,13 +119,16 @@ def read_multilabel(
 def _broadcast_threshold(threshold: Any, labels: int) -> NDArray[np.float64]:
     try:
         thresholds = np.asarray(0.5 if threshold is None else threshold, dtype=np.float64)
-        return np.array(np.broadcast_to(thresholds, (labels,)))
+        thresholds = np.array(np.broadcast_to(thresholds, (labels,)))
     except (TypeError, ValueError):
-        raise EvaluationError(
-            option="threshold",
-            expected=f"one number, or one for each of the {labels} labels",
-            actual=threshold,
-        ) from None
+        thresholds = np.array([np.nan])
+    if np.isfinite(thresholds).all():
+        return thresholds
+    raise EvaluationError(
+        option="threshold",
+        expected=f"one number, or one for each of the {labels} labels",
+        actual=threshold,
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,6 +142,7 @@ class MultilabelConfusion(Renderable):
         order: How the labels are sorted on the card.
         name: Name of the model.
         unit: What a sample is, in the plural.
+        selection: Cells selected in the notebook, as (label, true, predicted).
     """
 
     renderer: ClassVar[str] = "kmagic.display.confusion.matrix_cards:multilabel_bundle"
@@ -144,11 +153,17 @@ class MultilabelConfusion(Renderable):
     order: Order = "given"
     name: str = ""
     unit: str = "samples"
+    selection: list[tuple[Label, bool, bool]] = field(default_factory=list)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the labels."""
         return self.predictions.label_names
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """What the data calls the labels: columns or ids."""
+        return self.predictions.label_ids
 
     @property
     def samples(self) -> int:
@@ -178,18 +193,26 @@ class MultilabelConfusion(Renderable):
         Subset accuracy is the share of samples with all labels correct, Hamming loss the share of
         wrong labels; micro F1 counts all labels together.
         """
-        from sklearn.metrics import accuracy_score, f1_score, hamming_loss  # noqa: PLC0415 - as above
-
-        both, weight = (self.predictions.true, self.predictions.predicted), self.sample_weight
+        labels, weights, figures = self.predictions, self.sample_weight, self.per_class
+        is_wrong = labels.true != labels.predicted
+        together = ClassMetrics(
+            figures.correct.sum(), figures.support.sum(), figures.predicted.sum()
+        )
         metrics = {
-            "subset accuracy": accuracy_score(*both, sample_weight=weight),
-            "Hamming loss": hamming_loss(*both, sample_weight=weight),
+            "subset accuracy": np.average(~is_wrong.any(axis=1), weights=weights),
+            "Hamming loss": np.average(is_wrong.mean(axis=1), weights=weights),
+            "micro F1": together.f1,
+            "macro F1": figures.f1.mean(),
+            "weighted F1": divide((figures.f1 * figures.support).sum(), together.support),
         }
-        for average in ("micro", "macro", "weighted"):
-            metrics[f"{average} F1"] = f1_score(
-                *both, average=average, sample_weight=weight, zero_division=0
-            )
         return {name: float(value) for name, value in metrics.items()}
+
+    @cached_property
+    def threshold_curve(self) -> ThresholdCurve | None:
+        """ROC and precision against recall, all labels counted together; None without scores."""
+        true, scores, weight = self.predictions.true, self.predictions.scores, self.sample_weight
+        weights = None if weight is None else np.repeat(weight, len(self))
+        return None if scores is None else ThresholdCurve.of(true.ravel(), scores.ravel(), weights)
 
     @property
     def wrong(self) -> int:
@@ -240,9 +263,44 @@ class MultilabelConfusion(Renderable):
         """
         return self[label].indices(true=int(true), pred=int(pred))
 
-    def ordered(self) -> NDArray[np.intp]:
+    def selected(self) -> NDArray[np.intp]:
+        """The indices of the samples in the cells that are selected in the notebook, each once."""
+        found = [self.indices(name, true=true, pred=pred) for name, true, pred in self.selection]
+        return np.array(list(dict.fromkeys(np.concatenate([[], *found]))), dtype=np.intp)
+
+    def at(self, threshold: ArrayLike | Mapping[Any, float]) -> MultilabelConfusion:
+        """The same samples with other thresholds.
+
+        Args:
+            threshold: One number for all labels, one for each, or a mapping from labels to numbers;
+                a label that it does not contain keeps its threshold.
+
+        Raises:
+            EvaluationError: There are no scores, or no such label.
+
+        Example:
+            >>> from kmagic.evaluation.confusion.confusion import confusion
+            >>> result = confusion([[1, 1], [0, 1]], [[0.9, 0.4], [0.2, 0.8]])
+            >>> result.wrong, result.at({"1": 0.3}).wrong
+            (1, 0)
+        """
+        scores = self.predictions.scores
+        if scores is None:
+            raise EvaluationError("A threshold needs the scores of the labels; got only 0 and 1.")
+        if isinstance(threshold, Mapping):
+            values = self.predictions.thresholds.tolist()
+            for label, value in threshold.items():
+                values[self.class_index(label)] = value
+            threshold = values
+        thresholds = _broadcast_threshold(threshold, len(self))
+        predictions = replace(
+            self.predictions, predicted=scores > thresholds, thresholds=thresholds
+        )
+        return replace(self, predictions=predictions, selection=[])
+
+    def ordered(self, by: Order | None = None) -> NDArray[np.intp]:
         """Indices of the labels as they are shown; "similarity" keeps the given order."""
-        match self.order:
+        match by or self.order:
             case "name":
                 return natural_order(self.classes)
             case "support":
@@ -287,7 +345,7 @@ class MultilabelConfusion(Renderable):
 
     def class_index(self, label: object) -> int:
         """The column of a label, by its name or its id."""
-        return find_label(label, self.predictions.label_ids, self.classes, "labels")
+        return find_label(label, self.labels, self.classes, "labels")
 
     def __repr__(self) -> str:
         name = f" {self.name}" if self.name else ""

@@ -16,6 +16,7 @@
 
 import { cardRegistry } from "../kit/card_registry.js";
 import { button, checkbox, dropdown, element } from "../kit/elements.js";
+import { CardUpdate } from "./card_update.js";
 import { openLargeMatrix } from "./large_matrix.js";
 import { MatrixClient } from "./matrix_client.js";
 import { MatrixTable } from "./matrix_table.js";
@@ -39,8 +40,9 @@ export class MatrixView {
     this.matrix = this.state.matrix;
     /** The cells of the list of confused pairs. */
     this.worstCells = this.state.worst_cells;
-    /** A threshold other than the card's, or null. @type {number | null} */
+    /** A threshold other than the card's, or that of each label; else null. @type {number | number[] | null} */
     this.threshold = null;
+    this.orderName = this.state.order;
     /** @type {Cell[]} */
     this.selection = [];
     /** @type {(() => void)[]} */
@@ -64,6 +66,7 @@ export class MatrixView {
   build() {
     const { card, state } = this;
     for (const opened of card.querySelectorAll("details.km-cell[open]")) opened.removeAttribute("open");
+    const update = new CardUpdate(this);
     this.announcement.setAttribute("role", "status");
     card.prepend(this.tools);
     card.append(this.announcement);
@@ -73,7 +76,7 @@ export class MatrixView {
       this.tools.remove();
       this.announcement.remove();
     });
-    if (state.names.length > 2) this.addOrderMenu();
+    if (state.names.length > 2) this.addOrderMenu(update);
     if (state.kind === "matrix") {
       this.tools.append(
         checkbox("log colour scale", this.colours.log, (log) => this.recolour({ log })),
@@ -88,7 +91,7 @@ export class MatrixView {
     });
     this.bindPairs();
     if (!this.matrix) openLargeMatrix(this).then((largeMatrix) => { this.largeMatrix = largeMatrix; });
-    if (state.threshold_steps) new ThresholdSlider(this, state.threshold_steps);
+    if (state.threshold_steps) new ThresholdSlider(this, update, state.threshold_steps);
   }
 
   dispose() {
@@ -166,16 +169,22 @@ export class MatrixView {
 
   // --- order and colours ------------------------------------------------------------------------
 
-  addOrderMenu() {
-    this.tools.append(dropdown("sort", ORDERS, this.state.order, async (by) => {
-      const { order } = await this.client.request("order", { by });
-      this.reorder(order);
-      this.markSelection();
-      this.paint();
-      this.announce(`classes sorted ${ORDERS[by]}`);
+  /** @param {CardUpdate} update */
+  addOrderMenu(update) {
+    const isOfLabels = this.state.kind === "labels";
+    const { similarity, ...orders } = ORDERS;
+    this.tools.append(dropdown("sort", isOfLabels ? orders : ORDERS, this.state.order, async (by) => {
+      this.orderName = by;
+      if (isOfLabels) await update.update();
+      else {
+        const { order } = await this.client.request("order", { by });
+        this.reorder(order);
+        this.markSelection();
+        this.paint();
+      }
+      this.announce(`${isOfLabels ? "labels" : "classes"} sorted ${ORDERS[by]}`);
     }));
-    const original = this.state.shown;
-    this.cleanups.push(() => this.reorder(original));
+    if (!isOfLabels) this.cleanups.push(() => this.reorder(this.state.shown));
   }
 
   /** @param {number[]} order */

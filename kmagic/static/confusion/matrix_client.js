@@ -2,18 +2,14 @@
 /**
  * The connection between the cards of a confusion matrix in the page and its kernel.
  *
- * @typedef {[number, number]} Cell  positions of the true and of the predicted class
- * @typedef {{thresholds: number[], counts: number[][], metrics: StepMetrics, current: number,
- *     wrong: number[], samples: number, unit: string}} ThresholdSteps
- * @typedef {number | null} Score  null if it is undefined
- * @typedef {Record<"precision" | "recall" | "f1", Score[][]>} ClassScores
- * @typedef {ClassScores & {overall: Record<string, Score[]>}} StepMetrics  at each step; for classes,
- *     a score of each class
- * @typedef {ClassScores & {overall: Record<string, Score[]>, worst: string[]}} MetricIntervals  low and
- *     high of the metrics at one threshold, and the captions of the worst samples
- * @typedef {{key: string, kind: "matrix" | "difference", names: string[],
- *     short_names: string[], labels: (number | string)[], shown: number[], matrix: number[][] | null, order: string, ordered: number[], scale: string,
- *     diagonal: boolean, worst_cells: Cell[], threshold_steps: ThresholdSteps | null}} MatrixState
+ * @typedef {[number, number]} Cell  positions of the true and of the predicted class; with several
+ *     labels, of a label and of an outcome
+ * @typedef {{values: number[], current: number[]}} ThresholdSteps  of the slider; and the thresholds
+ *     of the saved card, one for each label
+ * @typedef {{shown: number[], matrix: number[][] | null, worst_cells: Cell[]}} Drawn  what a card shows
+ * @typedef {Drawn & {key: string, kind: "matrix" | "difference" | "labels", names: string[],
+ *     short_names: string[], labels: (number | string)[], order: string, ordered: number[], scale: string,
+ *     diagonal: boolean, threshold_steps: ThresholdSteps | null}} MatrixState
  * @typedef {{index: number, caption: string, title: string, text: string, mime?: string,
  *     width?: number, height?: number, pixelated?: boolean}} Sample
  * @typedef {{positions: Uint32Array, counts: Float64Array}} FilledCells  the cells of a large matrix

@@ -1,11 +1,13 @@
 // @ts-check
 /**
- * The matrix's table: selecting cells by clicks and keys, sorting and colouring them.
+ * The table of a matrix or of several labels: selecting cells by clicks and keys, sorting and
+ * colouring them.
  *
  * @typedef {import("./matrix_client.js").Cell} Cell
  * @typedef {import("./interactive_matrix.js").MatrixView} MatrixView
  */
 
+import { OUTCOMES } from "./cell_text.js";
 import { cellOpacities, normalizedCounts } from "./colour_scale.js";
 
 export class MatrixTable {
@@ -13,8 +15,8 @@ export class MatrixTable {
   constructor(view, table) {
     this.view = view;
     this.table = table;
-    /** The cell that the Tab key reaches. @type {HTMLTableCellElement | null} */
-    this.current = null;
+    /** Row and column of the cell that the Tab key reaches. @type {[number, number]} */
+    this.current = [0, 1];
     this.bind();
   }
 
@@ -23,26 +25,26 @@ export class MatrixTable {
     return this.view.matrix ? this.view.order : this.view.state.shown;
   }
 
+  /** What the columns show: classes, or the outcomes of a label. */
+  columns() {
+    return this.view.state.kind === "labels" ? [...OUTCOMES.keys()] : this.order();
+  }
+
   /** @param {(td: HTMLTableCellElement, cell: Cell) => void} callback */
   forEachCell(callback) {
-    const order = this.order();
-    const { rows } = this.table.tBodies[0];
-    for (let row = 0; row < order.length && row < rows.length; row += 1) {
-      for (let column = 0; column < order.length; column += 1) {
-        callback(rows[row].cells[column + 1], [order[row], order[column]]);
-      }
-    }
+    const [order, columns] = [this.order(), this.columns()];
+    [...this.table.tBodies[0].rows].forEach((row, index) => {
+      columns.forEach((column, k) => callback(row.cells[k + 1], [order[index], column]));
+    });
   }
 
   bind() {
     const { table } = this;
     table.setAttribute("role", "grid");
-    for (const summary of table.querySelectorAll("summary")) summary.setAttribute("tabindex", "-1");
     this.forEachCell((td) => {
-      td.tabIndex = -1;
-      if (td.classList.contains("km-marked")) this.current = td;
+      if (td.classList.contains("km-marked")) this.current = positionOf(td);
     });
-    this.makeCurrent(this.current ?? table.tBodies[0].rows[0].cells[1]);
+    this.bindCells();
     this.view.on(table, "click", (event) => {
       const td = this.cellOf(event.target);
       if (!td) return;
@@ -52,6 +54,18 @@ export class MatrixTable {
     });
     this.view.on(table, "keydown", (event) => this.onKey(event));
     this.view.cleanups.push(() => this.unbind());
+  }
+
+  /** Let keys reach the cells, which may have been drawn anew. */
+  bindCells() {
+    for (const summary of this.table.querySelectorAll("summary")) summary.setAttribute("tabindex", "-1");
+    this.forEachCell((td) => { td.tabIndex = -1; });
+    this.currentCell().tabIndex = 0;
+  }
+
+  currentCell() {
+    const [row, column] = this.current;
+    return this.table.tBodies[0].rows[row].cells[column];
   }
 
   unbind() {
@@ -66,8 +80,8 @@ export class MatrixTable {
 
   /** @param {HTMLTableCellElement} td */
   makeCurrent(td) {
-    if (this.current) this.current.tabIndex = -1;
-    this.current = td;
+    this.currentCell().tabIndex = -1;
+    this.current = positionOf(td);
     td.tabIndex = 0;
   }
 
@@ -75,14 +89,13 @@ export class MatrixTable {
   onKey(event) {
     const td = this.cellOf(event.target);
     if (!td) return;
-    const row = /** @type {HTMLTableRowElement} */ (td.parentElement);
+    const [row, column] = positionOf(td);
     const { rows } = this.table.tBodies[0];
-    const last = this.order().length;
+    const last = this.columns().length;
     /** @type {Record<string, [number, number]>} */
     const moves = {
-      ArrowLeft: [row.rowIndex - 1, td.cellIndex - 1], ArrowRight: [row.rowIndex - 1, td.cellIndex + 1],
-      ArrowUp: [row.rowIndex - 2, td.cellIndex], ArrowDown: [row.rowIndex, td.cellIndex],
-      Home: [row.rowIndex - 1, 1], End: [row.rowIndex - 1, last],
+      ArrowLeft: [row, column - 1], ArrowRight: [row, column + 1], ArrowUp: [row - 1, column],
+      ArrowDown: [row + 1, column], Home: [row, 1], End: [row, last],
     };
     const target = moves[event.key];
     if (target) {
@@ -106,16 +119,15 @@ export class MatrixTable {
   /** @param {EventTarget | null} target @returns {HTMLTableCellElement | null} */
   cellOf(target) {
     const td = target instanceof Element ? target.closest("td") : null;
-    const inMatrix = td && td.closest("tbody") && td.cellIndex >= 1 && td.cellIndex <= this.order().length;
+    const inMatrix = td && td.closest("tbody") && td.cellIndex >= 1 && td.cellIndex <= this.columns().length;
     return inMatrix && td.closest("table") === this.table ? td : null;
   }
 
   /** @param {HTMLTableCellElement} td @param {MouseEvent | KeyboardEvent} event */
   open(td, event) {
     if (td.classList.contains("km-empty")) return;
-    const row = /** @type {HTMLTableRowElement} */ (td.parentElement).rowIndex - 1;
-    const order = this.order();
-    this.view.select([order[row], order[td.cellIndex - 1]], event.ctrlKey || event.metaKey || event.shiftKey);
+    const [row, column] = positionOf(td);
+    this.view.select([this.order()[row], this.columns()[column - 1]], event.ctrlKey || event.metaKey || event.shiftKey);
   }
 
   /** @param {Cell[]} selection */
@@ -160,4 +172,9 @@ export class MatrixTable {
       td.style.setProperty("--p", opacity(byColumn));
     });
   }
+}
+
+/** Row in the body, and column in the row. @param {HTMLTableCellElement} td @returns {[number, number]} */
+function positionOf(td) {
+  return [/** @type {HTMLTableRowElement} */ (td.parentElement).rowIndex - 1, td.cellIndex];
 }

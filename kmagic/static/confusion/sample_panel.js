@@ -72,7 +72,7 @@ export class SamplePanel {
     const { state, threshold } = this.view;
     const title = element("div", "km-subtitle");
     const name = element("b");
-    name.append(...cellTitle(state.names, cells));
+    name.append(...cellTitle(state, cells));
     title.append(name, " ", element("span", "km-muted", reply.summary));
     const hasImages = reply.samples.some((/** @type {Sample} */ sample) => sample.mime);
     const list = element("div", hasImages ? "km-thumbs" : "km-texts");
@@ -96,6 +96,7 @@ export class SamplePanel {
     const copy = button(call, () => {
       navigator.clipboard?.writeText(call).then(() => { copy.textContent = "copied"; }, () => {});
     }, "km-call");
+    copy.hidden = !call;
     copy.title = "copy this call, which returns the indices of these samples";
     actions.append(more, copy, button("close", () => this.close()));
     this.container.replaceChildren(title, list, actions);

@@ -136,9 +136,10 @@ def test_every_label_has_a_row():
         for row in table.split("<tr>")[2:]
     ]
     assert [[number or dot for number, dot in row] for row in rows] == [
-        ["2", "·", "·"], ["2", "·", "1"], ["·", "1", "·"],
+        ["2", "·", "·", "2"], ["2", "·", "1", "1"], ["·", "1", "·", "3"],
     ]  # fmt: skip
-    assert table.count("<details") == 2
+    assert table.count("<details") == 1  # and the marked cell, whose samples are shown
+    assert table.count("km-marked") == 1
     assert "subset accuracy" in markup
     assert "samples avg" in markup
     assert text(found).splitlines()[2:6] == [

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
 from kmagic.display.confusion import interactive_matrix
 from kmagic.display.confusion.interactive_matrix import (
+    OUTCOMES,
     InteractiveComparison,
     InteractiveConfusion,
+    InteractiveLabels,
     answer_request,
     attach_widget,
 )
+from kmagic.display.confusion.matrix_cards import ConfusionCard, MultilabelCard, redraw_with
 from kmagic.evaluation.confusion.confusion import confusion
 
 
@@ -27,7 +32,8 @@ def digits(samples=60, classes=4, **keywords):
 
 
 def interactive(found):
-    return InteractiveConfusion(found, range(len(found.classes)))
+    draw = redraw_with(ConfusionCard)
+    return InteractiveConfusion(found, range(len(found.classes)), draw)
 
 
 def request(found, kind, **message):
@@ -98,22 +104,40 @@ def test_orders_are_sent_on_request():
         assert reply["order"] == found.ordered(by).tolist()
 
 
-def test_every_step_of_the_slider_has_its_matrix():
-    found = digits(80, 2, threshold=0.37)
-    state = interactive(found).state()["threshold_steps"]
-    assert state["current"] == 0.37
-    assert 0.37 in state["thresholds"]
-    for threshold, counts in list(zip(state["thresholds"], state["counts"], strict=True))[::20]:
-        assert list(counts) == found.at(threshold).matrix.ravel().tolist()
+def test_the_card_at_another_threshold_is_that_of_its_matrix(monkeypatch):
+    monkeypatch.setenv("KMAGIC_DISPLAY", "static")
+    found = two_classes(threshold=0.37, sample_weight=np.linspace(0.5, 2, 80), top_losses=3)
+    state = interactive(found).state()
+    steps = state["threshold_steps"]
+    assert steps["current"] == [0.37]
+    assert {0.0, 0.37, 0.7, 1.0} <= set(steps["values"])
+    for threshold in (0.0, 0.37, 0.7, 1.0):
+        reply, _ = request(interactive(found), "card", threshold=threshold, order="given")
+        at = found.at(threshold)
+        assert words(reply["html"]) == words(at._repr_mimebundle_()["text/html"])
+        assert reply["matrix"] == at.matrix.tolist()
+        assert reply["worst_cells"] == [[pair.true, pair.predicted] for pair in at.pairs()]
+    # The page fetches samples when they are looked at.
+    with_samples = interactive(replace(found, x=[f"text {k}" for k in range(80)]))
+    assert (
+        'class="km-popup'
+        not in request(with_samples, "card", threshold=0.7, order="given")[0]["html"]
+    )
     moved = found.at(0.9)
     reply, _ = request(interactive(found), "samples", cells=[[1, 0]], threshold=0.9)
-    assert reply["total"] == moved.matrix[1, 0]
+    assert reply["total"] == (moved.predictions.true > moved.predictions.predicted).sum()
     assert reply["samples"][0]["index"] == moved.indices(true=1, pred=0)[0]
+
+
+def words(markup):
+    """The alternative texts of a card, and its other words."""
+    labels = re.findall(r'(?:aria-label|alt)="([^"]*)"', markup)
+    return labels, re.sub(r"<[^>]*>", " ", markup).split()
 
 
 def test_the_slider_of_logits_covers_their_range():
     found = confusion([0, 1, 1, 0], [-3.0, 2.0, 5.0, 0.5], threshold=0)
-    thresholds = interactive(found).state()["threshold_steps"]["thresholds"]
+    thresholds = interactive(found).state()["threshold_steps"]["values"]
     assert (thresholds[0], thresholds[-1]) == (-3.0, 5.0)
     assert 0.0 in thresholds
 
@@ -189,43 +213,69 @@ def two_classes(**keywords):
     return confusion(true, np.clip(rng.normal(0.35 + 0.3 * true, 0.2), 0, 1), **keywords)
 
 
-def test_the_metrics_of_every_threshold_are_sent():
-    found = two_classes(sample_weight=np.linspace(0.5, 2, 80))
-    steps = interactive(found).state()["threshold_steps"]
-    json.dumps(steps, allow_nan=False)
-    for step in (20, 100, 133):
-        at = found.at(steps["thresholds"][step])
-        for name, values in steps["metrics"]["overall"].items():
-            assert np.isclose(values[step], at.overall[name], atol=1e-6), name
-        for name in ("precision", "recall", "f1"):
-            np.testing.assert_allclose(
-                steps["metrics"][name][step], getattr(at.per_class, name), atol=1e-6
-            )
-    # Nothing is predicted above 1, so the precision of the second class is undefined.
-    assert steps["metrics"]["precision"][-1][1] is None
-    assert steps["metrics"]["recall"][-1] == [1, 0]
+def labels(samples=90, **keywords):
+    rng = np.random.default_rng(4)
+    true = rng.integers(0, 2, (samples, 3))
+    scores = 0.3 * true + 0.7 * rng.random((samples, 3))
+    return confusion(true, scores, class_names=["cat", "dog", "emu"], **keywords)
 
 
-def test_intervals_and_captions_of_a_threshold_are_sent_on_request():
-    found = two_classes(x=[f"text {k}" for k in range(80)], top_losses=3)
-    reply, _ = request(interactive(found), "intervals", threshold=0.3)
-    at = found.at(0.3)
-    assert reply["overall"].keys() == at.overall.keys()
-    np.testing.assert_allclose(reply["overall"]["MCC"], at.intervals().overall["MCC"], atol=1e-6)
-    np.testing.assert_allclose(reply["recall"], at.intervals().recall.T, atol=1e-6)
-    table = at.top_losses(3)
-    assert len(reply["worst"]) == 3
-    for caption, index, true, predicted in zip(
-        reply["worst"], table.index, table["true"], table["predicted"], strict=True
-    ):
-        assert caption.startswith(f"#{index} · {true} as {predicted}, ")
+def interactive_labels(found):
+    return InteractiveLabels(found, [0, 1, 2], redraw_with(MultilabelCard))
 
 
-def test_the_slider_counts_wrong_samples_as_the_card_does_also_with_weights():
-    rng = np.random.default_rng(0)
-    true, scores, weights = rng.integers(0, 2, 50), rng.random(50), rng.random(50)
-    matrix = confusion(true, scores, sample_weight=weights)
-    steps = InteractiveConfusion(matrix, [0, 1]).state()["threshold_steps"]
-    for threshold in (0.25, 0.5, 0.75):
-        wrong = steps["wrong"][steps["thresholds"].index(threshold)]
-        assert wrong == matrix.at(threshold).wrong
+def test_samples_of_an_outcome_are_sent_most_confident_first():
+    found = labels(400, x=np.zeros((400, 8, 8), dtype="uint8"))
+    for number, (true, pred, name) in enumerate(OUTCOMES):
+        expected = found.indices("dog", true=true, pred=pred)
+        reply, parts = request(interactive_labels(found), "samples", cells=[[1, number]], count=2)
+        of = int((found.predictions.true[:, 1] == true).sum())
+        assert (reply["total"], reply["summary"]) == (len(expected), f"{len(expected)} of {of}")
+        assert [sample["index"] for sample in reply["samples"]] == expected[:2].tolist()
+        assert reply["samples"][0]["title"] == f"dog, {name.removesuffix('s')}"
+        assert reply["samples"][0]["caption"] == f"{found['dog'].confidence[expected[0]]:.2f}"
+        assert len(parts) == len(reply["samples"])
+        page, _ = request(interactive_labels(found), "samples", cells=[[1, number]], first=2)
+        assert [sample["index"] for sample in page["samples"]] == expected[2:50].tolist()
+
+
+def test_a_sample_in_cells_of_two_labels_is_sent_once():
+    found = labels()
+    cells = [[0, 0], [1, 0]]
+    reply, _ = request(interactive_labels(found), "samples", cells=cells)
+    both = found.predictions.true[:, :2] & found.predictions.predicted[:, :2]
+    assert reply["total"] == both.any(axis=1).sum()
+    assert reply["summary"] == str(reply["total"])
+    titles = {sample["index"]: sample["title"] for sample in reply["samples"]}
+    for index, title in titles.items():
+        names = np.array(["cat", "dog"])[both[index]]
+        named = [f"{name}, true positive" for name in names]
+        assert title == "; ".join(named)
+    answer_request(interactive_labels(found), {"request": "select", "cells": cells})
+    assert found.selection == [(0, True, True), (1, True, True)]
+    assert sorted(found.selected()) == np.flatnonzero(both.any(axis=1)).tolist()
+
+
+def test_every_figure_of_the_labels_follows_their_thresholds(monkeypatch):
+    monkeypatch.setenv("KMAGIC_DISPLAY", "static")
+    found = labels(sample_weight=np.linspace(1, 2, 90), threshold=[0.5, 0.4, 0.3])
+    state = interactive_labels(found).state()
+    json.dumps(state, allow_nan=False)
+    assert state["threshold_steps"]["current"] == [0.5, 0.4, 0.3]
+    for thresholds in ([0.5, 0.4, 0.3], [0.2] * 3, [0.0, 0.7, 1.0]):
+        reply, _ = request(interactive_labels(found), "card", threshold=thresholds, order="error")
+        at = replace(found.at(thresholds), order="error")
+        assert reply["shown"] == at.ordered().tolist()
+        assert words(reply["html"]) == words(at._repr_mimebundle_()["text/html"])
+        shown = " ".join(words(reply["html"])[1])
+        for name, value in at.overall.items():
+            assert f"{name} {value:.4f}" in shown
+
+
+def test_labels_without_scores_have_no_slider():
+    found = confusion([[1, 1], [0, 1]], [[1, 0], [0, 1]])
+    draw = redraw_with(MultilabelCard)
+    assert InteractiveLabels(found, [0, 1], draw).state()["threshold_steps"] is None
+    reply, _ = request(InteractiveLabels(found, [0, 1], draw), "card", order="error")
+    assert reply["shown"] == [1, 0]
+    assert "above" not in reply["html"]

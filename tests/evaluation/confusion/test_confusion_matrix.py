@@ -141,9 +141,8 @@ def two(draw):
 @settings(max_examples=80, deadline=None)
 def test_roc_and_precision_recall(case):
     true, odds, weights = case
-    predictions = read_labels_and_predictions(true, odds, threshold=0.5)
     heavy = None if weights is None else np.array(weights)
-    sweep = ThresholdCurve.of(predictions, heavy)
+    sweep = ThresholdCurve.of(true == 1, odds, heavy)
     rates = metrics.roc_curve(true, odds, sample_weight=weights, drop_intermediate=False)
     for ours, theirs in zip(
         (sweep.false_positive_rate, sweep.true_positive_rate, np.r_[np.inf, sweep.thresholds]),

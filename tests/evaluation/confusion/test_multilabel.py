@@ -82,6 +82,49 @@ def test_a_threshold_for_all_or_for_each():
     assert logits.predictions.predicted.tolist() == [[0, 1], [0, 1]]
 
 
+@pytest.mark.parametrize("threshold", [0.0, 0.25, 0.5, 0.81, [0.2, 0.7, 0.5]])
+def test_other_thresholds_are_those_of_scikit_learn(threshold):
+    rng = np.random.default_rng(1)
+    true = rng.integers(0, 2, (80, 3))
+    scores, weights = 0.3 * true + 0.7 * rng.random((80, 3)), rng.random(80)
+    found = confusion(true, scores, sample_weight=weights, class_names=["cat", "dog", "emu"])
+    at = found.at(threshold)
+    guess = scores > np.array(threshold)
+    keywords = {"sample_weight": weights, "zero_division": 0}
+    np.testing.assert_allclose(
+        at.matrices, metrics.multilabel_confusion_matrix(true, guess, sample_weight=weights)
+    )
+    assert at.overall["subset accuracy"] == pytest.approx(
+        metrics.accuracy_score(true, guess, sample_weight=weights)
+    )
+    for average in ("micro", "macro", "weighted"):
+        expected = metrics.f1_score(true, guess, average=average, **keywords)
+        assert at.overall[f"{average} F1"] == pytest.approx(expected)
+    np.testing.assert_allclose(
+        at.per_class.recall, metrics.recall_score(true, guess, average=None, **keywords)
+    )
+    assert at["dog"].predictions.threshold == at.predictions.thresholds[1]
+    curve = at.threshold_curve
+    together = {"average": "micro", "sample_weight": weights}
+    assert curve.auc == pytest.approx(metrics.roc_auc_score(true, scores, **together))
+    assert curve.average_precision == pytest.approx(
+        metrics.average_precision_score(true, scores, **together)
+    )
+
+
+def test_a_mapping_changes_the_thresholds_of_some_labels():
+    found = confusion([[1, 1], [0, 1]], [[0.9, 0.4], [0.2, 0.8]], class_names=["cat", "dog"])
+    assert found.at({"dog": 0.3}).predictions.thresholds.tolist() == [0.5, 0.3]
+    assert found.at({0: 0.1}).at({"dog": 0.3}).predictions.thresholds.tolist() == [0.1, 0.3]
+    with pytest.raises(EvaluationError, match="'emu' is not one of the labels"):
+        found.at({"emu": 0.3})
+    for wrong in ("high", [0.1, 0.2, 0.3], float("nan"), {"cat": "high"}):
+        with pytest.raises(EvaluationError, match="one number, or one for each of the 2 labels"):
+            found.at(wrong)
+    with pytest.raises(EvaluationError, match="needs the scores of the labels"):
+        confusion([[1, 1], [0, 1]], [[1, 0], [0, 1]]).at(0.3)
+
+
 def test_the_report_is_scikit_learns():
     rng = np.random.default_rng(0)
     true, guess = rng.integers(0, 2, (2, 40, 3))
