@@ -12,6 +12,7 @@ from email.parser import Parser
 from importlib import import_module
 from pathlib import Path
 
+import nbformat
 import pytest
 
 import kmagic
@@ -142,6 +143,34 @@ def test_its_kernel_starts_with_the_magics(use_installed: Path) -> None:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+def test_the_extension_of_the_editor_is_enabled(use_installed: Path) -> None:
+    folder = use_installed / "share" / "jupyter" / "labextensions" / "kmagic"
+    package = json.loads((folder / "package.json").read_text())
+    assert package["version"] == kmagic.__version__
+    assert (folder / package["jupyterlab"]["_build"]["load"]).is_file()
+    assert (folder / package["jupyterlab"]["schemaDir"] / "kmagic" / "plugin.json").is_file()
+    shared = {"highlighting.json", "words.json"}
+    assert shared < {path.name for path in (folder / "static").iterdir()}
+    command = [sys.executable, "-m", "jupyterlab.labextensions", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (line,) = re.findall(r"kmagic v.*", re.sub(r"\x1b\[[0-9;]*m", "", done.stderr))
+    assert line.split()[2:] == ["enabled", "OK", "(python,", "kmagic)"]
+
+
+def test_exported_notebooks_are_highlighted(use_installed: Path, tmp_path: Path) -> None:
+    notebook = tmp_path / "net.ipynb"
+    cell = nbformat.v4.new_code_cell("%%keras_model net\ninput 28x28x1\ndense 3 relu")
+    language = {"name": "python", "pygments_lexer": "ipython3"}
+    metadata = {"language_info": language}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), notebook)
+    setting = "--HighlightMagicsPreprocessor.languages=%%keras_model=kmagic"
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", setting, str(notebook)]
+    subprocess.run(command, check=True, capture_output=True)
+    page = notebook.with_suffix(".html").read_text(encoding="utf-8")
+    assert '<span class="k k-Layer">dense</span>' in page
+    assert '<span class="m m-Shape">28x28x1</span>' in page
 
 
 def test_every_public_name_is_there_and_documented() -> None:

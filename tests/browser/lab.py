@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 App = Literal["lab", "notebook"]
+ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
@@ -301,11 +304,28 @@ class Lab:
             folder = self.home / name
             folder.mkdir(parents=True, exist_ok=True)
             clean[variable] = str(folder)
+        if find_spec("kmagic").origin == str(ROOT / "kmagic" / "__init__.py"):  # type: ignore[union-attr]
+            clean["JUPYTER_PATH"] = str(self._checkout_data())
         for variable, value in self._env.items():
             clean.pop(variable, None)
             if value is not None:
                 clean[variable] = value
         return clean
+
+    def _checkout_data(self) -> Path:
+        """What the wheel would install in `share/jupyter`, from the checkout.
+
+        An editable install has copies of these files, which may be older.
+        """
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        folder = self.home / "share" / "jupyter"
+        targets = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
+        for source, target in targets.items():
+            to = folder.parents[1] / target
+            to.parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copyfile
+            copy(ROOT / source, to)
+        return folder
 
     def _await_answer(self) -> None:
         assert self._process is not None

@@ -73,8 +73,9 @@ def test_the_types_of_all_modules_are_correct() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_every_module_is_type_checked() -> None:
-    for path in STATIC.rglob("*.js"):
+def test_every_module_is_type_checked(root: Path) -> None:
+    extension = root / "jupyter-config" / "labextension" / "static"
+    for path in [*STATIC.rglob("*.js"), *extension.glob("*.js")]:
         assert path.read_text(encoding="utf-8").startswith("// @ts-check\n"), path.name
 
 
@@ -116,6 +117,7 @@ def test_every_css_class_is_used() -> None:
         "km-previous",
         "km-batches",
         "km-raw",
+        "km-code-",
     )
     sheets = "\n".join(path.read_text(encoding="utf-8") for path in STATIC.rglob("*.css"))
     unused = set(re.findall(r"\.(km-[\w-]+)", sheets)) - used

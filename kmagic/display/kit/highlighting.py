@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 from kmagic.display.kit.card import escape_html
-from kmagic.language import parse
-from kmagic.language.spec import InnerLayer, LayerSpec, Word, find_parts
-from kmagic.support.errors import DSLError
 
 _PANE = "margin:0;overflow-x:auto;word-break:normal;background:none"
 _COPY = (
@@ -35,47 +34,39 @@ def code_html(code: str, language: str, label: str) -> str:
 
 def python_html(code: str) -> str:
     """Python code with its keywords, strings, numbers and comments marked."""
-    from pygments import lex  # noqa: PLC0415 - only where code is shown
-    from pygments.lexers import PythonLexer  # noqa: PLC0415
+    from pygments.lexers import PythonLexer  # noqa: PLC0415 - only where code is shown
     from pygments.token import Comment, Keyword, Number, Operator, String  # noqa: PLC0415
 
     kinds = {
-        Keyword: "km-word",
-        Operator.Word: "km-word",
-        String: "km-string",
-        Number: "km-number-literal",
-        Comment: "km-muted",
+        Keyword: "layer",
+        Operator.Word: "layer",
+        String: "string",
+        Number: "number",
+        Comment: "comment",
     }
-    markup = ""
-    for token, text in lex(code, PythonLexer(stripnl=False, ensurenl=False)):
-        kind = next((name for known, name in kinds.items() if token in known), "")
-        shown = escape_html(text)
-        markup += f'<span class="{kind}">{shown}</span>' if kind else shown
-    return markup
+    return _marked(code, PythonLexer(stripnl=False, ensurenl=False), kinds)
 
 
 def model_text_html(text: str) -> str:
-    """A text of the layer language with the word of each layer marked.
+    """A text of the layer language, with the classes of its words marked as in the editor.
 
     Example:
-        >>> model_text_html("x = dense 4 relu")
-        'x = <span class="km-word">dense</span> 4 relu'
+        >>> model_text_html("dense 4")
+        '<span class="km-code-layer">dense</span> <span class="km-code-number">4</span>'
     """
-    try:
-        parts: list[LayerSpec | InnerLayer] = list(find_parts(parse(text), LayerSpec))
-    except DSLError:
-        return escape_html(text)
-    starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    marks = set()
-    for part in parts:  # grows by the layers inside others
-        parts += find_parts(part.args, InnerLayer)
-        if isinstance(part.callee, Word):
-            span = part.callee.span
-            marks.add((starts[span.line - 1] + span.column - 1, part.callee.text))
-    markup, end = "", 0
-    for start, word in sorted(marks):
-        if start >= end and text.startswith(word, start):
-            shown = f'<span class="km-word">{escape_html(word)}</span>'
-            markup += escape_html(text[end:start]) + shown
-            end = start + len(word)
-    return markup + escape_html(text[end:])
+    from kmagic.language.pygments_lexer import TOKEN_TYPES, ModelTextLexer  # noqa: PLC0415 - as above
+
+    kinds = {kind: name for name, kind in TOKEN_TYPES.items()}
+    return _marked(text, ModelTextLexer(stripnl=False, ensurenl=False), kinds)
+
+
+def _marked(code: str, lexer: Any, kinds: dict[Any, str]) -> str:
+    named = (
+        (next((kinds[kind] for kind in reversed(token.split()) if kind in kinds), ""), text)
+        for token, text in lexer.get_tokens(code)
+    )
+    markup = ""
+    for name, parts in groupby(named, itemgetter(0)):
+        shown = escape_html("".join(text for _, text in parts))
+        markup += f'<span class="km-code-{name}">{shown}</span>' if name else shown
+    return markup

@@ -11,13 +11,13 @@ TEXT = """block res(n):
   add <- _, x
 input 28x28x1
 res 8 * 3
-bidirectional (lstm 32 "<b>")
+bidirectional(lstm 32 "<b>")
 compile adam"""
 
 
 def test_the_word_of_every_layer_is_marked() -> None:
-    words = re.findall(r'<span class="km-word">(.*?)</span>', model_text_html(TEXT))
-    assert words == ["conv2d", "dropout", "add", "input", "res", "bidirectional", "lstm"]
+    words = re.findall(r'<span class="km-code-layer">(.*?)</span>', model_text_html(TEXT))
+    assert words == ["conv2d", "dropout", "add", "res", "bidirectional", "lstm"]
 
 
 @pytest.mark.parametrize("text", [TEXT, "dense 4 <<", "", "a\x1b"])
@@ -31,10 +31,10 @@ def test_a_marked_text_is_the_text(text: str) -> None:
 
 def test_python_is_marked_by_kind() -> None:
     markup = python_html("import keras\nn = 3  # 'x'\ns = 'a'\n")
-    assert '<span class="km-word">import</span>' in markup
-    assert '<span class="km-number-literal">3</span>' in markup
-    assert '<span class="km-muted"># &#x27;x&#x27;</span>' in markup
-    assert '<span class="km-string">a</span>' in markup
+    assert '<span class="km-code-layer">import</span>' in markup
+    assert '<span class="km-code-number">3</span>' in markup
+    assert '<span class="km-code-comment"># &#x27;x&#x27;</span>' in markup
+    assert '<span class="km-code-string">&#x27;a&#x27;</span>' in markup
 
 
 def test_the_listing_can_be_copied_and_scrolled() -> None:

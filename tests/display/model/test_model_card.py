@@ -47,7 +47,8 @@ def test_a_block_is_one_row_that_opens():
     (line,) = (row for row in bundle["text/plain"].splitlines() if "pair" in row)
     assert line.split() == ["pair", "4", "*", "2", "8", "x", "8", "x", "4", "556"]
     assert bundle["text/html"].count("<details>") == 1
-    assert '<span class="km-word">conv2d</span> {f} 3x3 same relu' in bundle["text/html"]
+    words = '<span class="km-code-layer">conv2d</span> <span class="km-code-expression">{f}</span> '
+    assert words in bundle["text/html"]
 
 
 def test_a_large_model_is_folded_as_in_its_diagram():

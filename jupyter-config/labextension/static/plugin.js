@@ -1,0 +1,74 @@
+// @ts-check
+/** The plugin: an extension of each editor that supports the cells of the layer language. */
+
+import { modelCellExtension } from './model_cell.js';
+import { modelLanguage } from './model_language.js';
+import { loadSharedPackages } from './shared_packages.js';
+
+const ID = 'kmagic:plugin';
+
+/**
+ * @param {any} scope the packages that the application shares
+ * @param {URL} folder where the files of this extension are
+ * @returns {Promise<any>} a plugin of JupyterLab
+ */
+export async function createPlugin(scope, folder) {
+  const [packages, definition] = await Promise.all([
+    loadSharedPackages(scope),
+    fetch(new URL('highlighting.json', folder)).then(response => response.json()),
+  ]);
+  const { IEditorExtensionRegistry, EditorExtensionRegistry } = packages.codemirror;
+  const { ISettingRegistry } = packages.settings;
+  const language = modelLanguage(packages, definition);
+
+  return {
+    id: ID,
+    description: 'Highlighting, live shapes, diagnostics and help in %%keras_model cells.',
+    autoStart: true,
+    requires: [IEditorExtensionRegistry],
+    optional: [ISettingRegistry],
+
+    /** @param {any} _app @param {any} editors @param {any} settingRegistry */
+    activate(_app, editors, settingRegistry) {
+      const options = new EditorOptions();
+      settingRegistry?.load(ID).then((/** @type {any} */ settings) => {
+        const update = () => options.set(settings.composite);
+        settings.changed.connect(update);
+        update();
+      }, (/** @type {any} */ error) => console.warn('kmagic: settings are not available:', error));
+      editors.addExtension({
+        name: 'kmagic',
+        factory: (/** @type {any} */ { model }) => EditorExtensionRegistry.createImmutableExtension(
+          modelCellExtension(packages, {
+            model,
+            options,
+            isModelText: cellMatcher(definition.cell),
+            extensions: () => [options.highlighting ? language : []],
+          }),
+        ),
+      });
+    },
+  };
+}
+
+/** The settings of the plugin, and who wants to know that they change. */
+class EditorOptions extends EventTarget {
+  highlighting = true;
+  shapes = true;
+  diagnostics = true;
+
+  /** @param {Record<string, any>} values */
+  set({ highlighting, shapes, diagnostics }) {
+    Object.assign(this, { highlighting, shapes, diagnostics });
+    this.dispatchEvent(new Event('change'));
+  }
+}
+
+/**
+ * @param {string} pattern
+ * @returns {(doc: any) => boolean} whether a text is a cell of the layer language
+ */
+function cellMatcher(pattern) {
+  const regex = new RegExp(pattern, 'u');
+  return doc => regex.test(doc.sliceString(0, 2000));
+}
