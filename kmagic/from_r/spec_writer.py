@@ -37,29 +37,11 @@ from kmagic.from_r.r_values import (
     tensors_in,
     vector,
 )
+from kmagic.language import spec
 from kmagic.language.graph import Graph, Node
 from kmagic.language.graph_statements import GraphStatements
 from kmagic.language.parser import RESERVED
-from kmagic.language.spec import (
-    Arg,
-    CompileSpec,
-    Expr,
-    InnerLayer,
-    LayerRef,
-    LayerSpec,
-    LiteralValue,
-    MappingValue,
-    ModelRef,
-    NodeOutput,
-    NotebookValue,
-    Object,
-    SequenceValue,
-    Shape,
-    Span,
-    Statement,
-    Value,
-    Word,
-)
+from kmagic.language.spec import Arg, Expr, LiteralValue, Statement, Value, Word
 from kmagic.language.vocabulary import RENAMED_ARGUMENTS, old_argument_remedy
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Parameter, Role, find_object, parameters
@@ -109,7 +91,7 @@ class SpecWriter:
     """Writes one model, and the models that it contains; in keras3, axes are counted from 1."""
 
     def __init__(
-        self, note: Note, spans: Callable[[TextRange], Span], *, axes_from_one: bool = False
+        self, note: Note, spans: Callable[[TextRange], spec.Span], *, axes_from_one: bool = False
     ) -> None:
         self._note, self._spans, self._axes_from_one = note, spans, axes_from_one
         self._models: list[Graph] = []
@@ -127,7 +109,7 @@ class SpecWriter:
 
     # --- graphs -------------------------------------------------------------------------------
 
-    def _graph(self, model: RModel, span: Span, *, is_nested: bool = False) -> Graph:
+    def _graph(self, model: RModel, span: spec.Span, *, is_nested: bool = False) -> Graph:
         inputs, outputs = model.inputs, model.outputs
         if inputs is None:
             inputs, outputs = self._stack(model, is_nested=is_nested)
@@ -148,7 +130,7 @@ class SpecWriter:
                 first = first_use.setdefault(call.layer, number)
                 if first != number:
                     graph.nodes[first].word = call.layer.variable or "shared"
-                    node.callee, node.args, node.name = LayerRef(first), (), None
+                    node.callee, node.args, node.name = spec.LayerRef(first), (), None
             if node.name:
                 taken = {other.name for other in graph.nodes if other.name}
                 node.name = RModelStatements().new_name(node.name, taken)
@@ -163,7 +145,7 @@ class SpecWriter:
         inputs = tuple(Arg(_output(tensor, index)) for tensor in call.inputs)
         inputs += tuple(self._call_argument(arg, index) for arg in call.named)
         word = Word("input")
-        node = Node(word, (), inputs, None, self._spans(call.range), LayerSpec(word))
+        node = Node(word, (), inputs, None, self._spans(call.range), spec.LayerSpec(word))
         node.word = call.variable or "x"
         match layer:
             case ModelInput():
@@ -171,7 +153,7 @@ class SpecWriter:
             case RModel():
                 node.callee = self.model_ref(layer, call.range)
             case UnknownValue():
-                node.callee = NotebookValue(None, _source_of(layer, call.range))
+                node.callee = spec.NotebookValue(None, _source_of(layer, call.range))
             case KerasObject():
                 word, node.args, name = self.layer_line(layer)
                 node.callee, node.name = word, name or None
@@ -221,9 +203,9 @@ class SpecWriter:
         if not items:
             return Arg(self.value(arg.value, "any", arg.range), arg.name)
         is_one = isinstance(arg.value, RTensor)
-        return Arg(items[0] if is_one else SequenceValue("list", items), arg.name)
+        return Arg(items[0] if is_one else spec.SequenceValue("list", items), arg.name)
 
-    def model_ref(self, model: RModel, span: TextRange) -> ModelRef:
+    def model_ref(self, model: RModel, span: TextRange) -> spec.ModelRef:
         """A model inside this one, which is written above it."""
         if model not in self._parts:
             self._depth += 1
@@ -232,7 +214,7 @@ class SpecWriter:
             self._models.append(self._graph(model, self._spans(span), is_nested=True))
             self._parts.append(model)
             self._depth -= 1
-        return ModelRef(self._parts.index(model))
+        return spec.ModelRef(self._parts.index(model))
 
     def _compile(self, given: list[CallArg], span: TextRange) -> Statement:
         by_name = bind_args(_COMPILE_ORDER, given)
@@ -240,7 +222,7 @@ class SpecWriter:
         given = [replace(arg, name=names.get(arg, arg.name)) for arg in given]
         args = self.args(keras.Model.compile, given)
         args = tuple(Arg(arg.value) if arg.name == "optimizer" else arg for arg in args)
-        return CompileSpec(args, span=self._spans(given[0].range if given else span))
+        return spec.CompileSpec(args, span=self._spans(given[0].range if given else span))
 
     # --- layers -------------------------------------------------------------------------------
 
@@ -447,10 +429,10 @@ class SpecWriter:
             raise RMistake(f"is not {_with_article(role)}", item.range, remedy)
         word = Word(catalogue.word_for(found))
         if role == "layer":
-            return InnerLayer(word, self.args(found, item.args, layer=True))
+            return spec.InnerLayer(word, self.args(found, item.args, layer=True))
         given = self._optimizer_args(found, item) if role == "optimizer" else item.args
         args = self.args(found, given)
-        return Object(word, args) if args else word
+        return spec.Object(word, args) if args else word
 
     def _optimizer_args(self, cls: Any, optimizer: KerasObject) -> list[CallArg]:
         """An optimizer's arguments in Keras 3: no ``lr``, ``decay`` or ``clipnorm = -1``."""
@@ -502,13 +484,13 @@ class SpecWriter:
                 (_word_or_literal(str(name)), self.value(item, role, span))
                 for name, item in vector.items
             )
-            return MappingValue(tuple(entries))
+            return spec.MappingValue(tuple(entries))
         if items and all(item is None or (type(item) is int and item >= 0) for item in items):
             is_single = len(items) == 1 and items[0] is not None
-            return LiteralValue(items[0]) if is_single else Shape(tuple(items))
+            return LiteralValue(items[0]) if is_single else spec.Shape(tuple(items))
         if len(items) == 1 and role in ("metric", "loss"):
             return self.value(items[0], role, span, param)
-        return SequenceValue("list", tuple(self.value(item, role, span) for item in items))
+        return spec.SequenceValue("list", tuple(self.value(item, role, span) for item in items))
 
 
 def _source_of(value: UnknownValue, span: TextRange) -> str:
@@ -556,8 +538,8 @@ def _shape_args(layer: KerasObject) -> list[CallArg]:
     return [arg for arg in layer.args if arg.name in _SHAPES - own]
 
 
-def _output(tensor: RTensor, index: dict[RLayerCall, int]) -> NodeOutput:
-    return NodeOutput(index[tensor.call], tensor.path)
+def _output(tensor: RTensor, index: dict[RLayerCall, int]) -> spec.NodeOutput:
+    return spec.NodeOutput(index[tensor.call], tensor.path)
 
 
 def _shape(value: Any, span: TextRange) -> Value:
@@ -568,6 +550,6 @@ def _shape(value: Any, span: TextRange) -> Value:
         raise RMistake("is not a shape", span, "Write a shape as c(28, 28, 1) or 13.")
     if len(known) == len(sides):
         is_number = len(sides) == 1 and sides[0] is not None
-        return LiteralValue(sides[0]) if is_number else Shape(tuple(sides))
+        return LiteralValue(sides[0]) if is_number else spec.Shape(tuple(sides))
     words = [str(side) if side in known else _source_of(side, span) for side in sides]
     return Expr(words[0] if len(words) == 1 else f"({', '.join(words)})")

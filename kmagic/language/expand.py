@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from kmagic.language import spec
 from kmagic.language.formatter import format_param
 from kmagic.language.graph import BlockUse, Graph, Node
 from kmagic.language.name_lookup import (
@@ -23,38 +24,7 @@ from kmagic.language.name_lookup import (
     Scope,
     StatementError,
 )
-from kmagic.language.spec import (
-    Arg,
-    BlockSpec,
-    BranchSpec,
-    CompileSpec,
-    Expr,
-    ForSpec,
-    FreezeSpec,
-    HeadSpec,
-    Index,
-    InputsSpec,
-    LayerRef,
-    LayerSpec,
-    MergeSpec,
-    ModelRef,
-    ModelSpec,
-    NestedSpec,
-    NodeOutput,
-    NotebookValue,
-    Object,
-    OutputSpec,
-    Ref,
-    RepeatSpec,
-    ResidualSpec,
-    SequenceValue,
-    Span,
-    Statement,
-    Value,
-    Word,
-    find_parts,
-    plain_value,
-)
+from kmagic.language.spec import Arg, LayerRef, LayerSpec, ModelSpec, NodeOutput, Statement, Word
 from kmagic.language.tokens import MAX_NESTING
 from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.support.formatting import pluralize, safe_repr
@@ -127,147 +97,149 @@ class _Expander(NameResolver):
         match statement:
             case LayerSpec():
                 self._step(statement)
-            case BlockSpec():
+            case spec.BlockSpec():
                 self._check_new(statement.name, statement.span)
                 self.scope.blocks[statement.name] = (statement, self.scope)
-            case NestedSpec():
+            case spec.NestedSpec():
                 self._nested(statement)
-            case RepeatSpec():
+            case spec.RepeatSpec():
                 self._loop([None] * self.repetitions(statement.times), statement)
-            case ForSpec():
+            case spec.ForSpec():
                 self._for(statement)
-            case ResidualSpec():
+            case spec.ResidualSpec():
                 self._residual(statement)
-            case MergeSpec():
+            case spec.MergeSpec():
                 self._merge(statement)
-            case CompileSpec():
+            case spec.CompileSpec():
                 self._check_top_level(statement.span, "compile")
                 self.graph.compile = replace(statement, args=self.args(statement.args))
-            case FreezeSpec():
+            case spec.FreezeSpec():
                 self._freeze(statement)
-            case OutputSpec():
+            case spec.OutputSpec():
                 self.scope.outputs = self.entries(statement.entries)
-            case InputsSpec():
+            case spec.InputsSpec():
                 self._check_top_level(statement.span, "inputs")
                 self.graph.inputs = self.entries(statement.entries)
-            case HeadSpec():
+            case spec.HeadSpec():
                 self._check_top_level(statement.span, "model")
                 self.graph.name, self.graph.kind = statement.name, statement.kind
                 self.graph.args, self.graph.span = self.args(statement.args), statement.span
-            case BranchSpec():
+            case spec.BranchSpec():
                 remedy = "Put it in the body of a merge, such as `merge add:`."
                 self.fail("is only allowed in a merge", statement.span, remedy)
 
     # --- steps --------------------------------------------------------------------------------
 
-    def _step(self, spec: LayerSpec) -> None:
-        if spec.callee in (Word("_"), Word("_in")):
-            self._name_outputs(spec, spec.callee)
+    def _step(self, line: LayerSpec) -> None:
+        if line.callee in (Word("_"), Word("_in")):
+            self._name_outputs(line, line.callee)
             return
-        if spec.times is None:
-            self._apply(spec, named=True)
+        if line.times is None:
+            self._apply(line, named=True)
             return
-        times = self.repetitions(spec.times)
-        if spec.callee == Word("input"):
+        times = self.repetitions(line.times)
+        if line.callee == Word("input"):
             remedy = "Write a shape as 28x28."
-            self.fail("an input cannot be repeated", spec.times.span, remedy)
+            self.fail("an input cannot be repeated", line.times.span, remedy)
         outer = self.scope.iterations
         for number in range(1, times + 1):
             if times > 1:
                 iteration = (len(self.scope.trail), f"repetition {number} of {times}")
                 self.scope.iterations = (*outer, iteration)
-            inputs = spec.inputs
+            inputs = line.inputs
             if number > 1 and inputs is not None and not mentions("_", inputs):
-                inputs = (Arg(Word("_", span=spec.span)),)
-            targets = spec.targets if number == times else ()
-            once = replace(spec, inputs=inputs, times=None, targets=targets)
+                inputs = (Arg(Word("_", span=line.span)),)
+            targets = line.targets if number == times else ()
+            once = replace(line, inputs=inputs, times=None, targets=targets)
             self._apply(once, named=times == 1)
         self.scope.iterations = outer
 
-    def _name_outputs(self, spec: LayerSpec, sign: Word) -> None:
+    def _name_outputs(self, line: LayerSpec, sign: Word) -> None:
         """``h = _``: another name for what is there."""
         remedy = f"To name it, write `h = {sign.text}`; to use it, `dense 4 <- {sign.text}`."
-        if not spec.targets or spec.args or spec.inputs is not None or spec.times or spec.reuse:
+        if not line.targets or line.args or line.inputs is not None or line.times or line.reuse:
             self.fail(f"{sign.text} is an output, not a layer", sign.span, remedy)
         outputs = self._implicit(sign.text, sign.span)
-        if len(spec.targets) != len(outputs):
-            names = pluralize(len(spec.targets), "name")
+        if len(line.targets) != len(outputs):
+            names = pluralize(len(line.targets), "name")
             message = f"{names} for {pluralize(len(outputs), 'output')}"
-            remedy = f"For one of them, write `{spec.targets[0]} = identity <- {sign.text}[0]`."
+            remedy = f"For one of them, write `{line.targets[0]} = identity <- {sign.text}[0]`."
             if len(outputs) == 1:
-                remedy = f"Write `{spec.targets[0]} = {sign.text}`."
+                remedy = f"Write `{line.targets[0]} = {sign.text}`."
             self.fail(message, sign.span, remedy)
-        self._bind(spec.targets, outputs, spec.span)
+        self._bind(line.targets, outputs, line.span)
         self.scope.current = outputs
 
-    def _apply(self, spec: LayerSpec, *, named: bool) -> None:
-        callee = spec.callee
-        if spec.reuse:
-            if spec.args:
+    def _apply(self, line: LayerSpec, *, named: bool) -> None:
+        callee = line.callee
+        if line.reuse:
+            if line.args:
                 remedy = "It keeps the arguments of its definition."
-                self.fail("a reused layer takes no arguments", spec.args[0].span, remedy)
-            self._add(self.known_layer(callee), spec, named=False)
+                self.fail("a reused layer takes no arguments", line.args[0].span, remedy)
+            self._add(self.known_layer(callee), line, named=False)
             return
         if isinstance(callee, Word) and callee.text in self.scope.blocks:
-            self._use_block(*self.scope.blocks[callee.text], spec)
+            self._use_block(*self.scope.blocks[callee.text], line)
             return
         if isinstance(callee, Word) and callee.text in self.scope.models:
-            if spec.args:
+            if line.args:
                 remedy = f"Name its inputs after an arrow: `{callee.text} <- _`."
-                self.fail("a nested model takes no arguments", spec.args[0].span, remedy)
-            self._add(self.scope.models[callee.text], spec, named=False)
+                self.fail("a nested model takes no arguments", line.args[0].span, remedy)
+            self._add(self.scope.models[callee.text], line, named=False)
             return
         if isinstance(callee, Word):
             self.skip_if_lost(callee.text)
-        value = self.expr(callee) if isinstance(callee, Expr) else callee
-        if not isinstance(value, Word | NotebookValue):
+        value = self.expr(callee) if isinstance(callee, spec.Expr) else callee
+        if not isinstance(value, Word | spec.NotebookValue):
             self.fail("is not a layer", callee.span)
-        self._add(value, spec, named=named)
+        self._add(value, line, named=named)
 
     def _add(
         self,
-        callee: Word | NotebookValue | LayerRef | ModelRef,
-        spec: LayerSpec,
+        callee: Word | spec.NotebookValue | LayerRef | spec.ModelRef,
+        line: LayerSpec,
         *,
         named: bool,
     ) -> None:
         word = callee.text if isinstance(callee, Word) else ""
         is_input = word == "input"
         inputs: tuple[Arg, ...] = ()
-        if spec.inputs is not None:
+        if line.inputs is not None:
             if is_input:
                 remedy = (
                     "The model begins at an input; other layers take the outputs of earlier lines."
                 )
-                self.fail("an input layer has no inputs", spec.inputs[0].span, remedy)
-            inputs = self.call_args(spec.inputs)
+                self.fail("an input layer has no inputs", line.inputs[0].span, remedy)
+            inputs = self.call_args(line.inputs)
         elif not is_input and word not in CONSTANT_FUNCTIONS:
             inputs = tuple(Arg(output) for output in self.scope.current)
-        names_layer = named and self.scope.names_layers and len(spec.targets) == 1
+        names_layer = named and self.scope.names_layers and len(line.targets) == 1
         number = len(self.graph.nodes)
         if number >= MAX_LAYERS:
             message = f"the model has more than {MAX_LAYERS:,} layers"
-            self.stop(message, spec.span, "Repeat it less often.")
+            self.stop(message, line.span, "Repeat it less often.")
         node = Node(
             callee,
-            self.args(spec.args),
+            self.args(line.args),
             inputs,
-            name=spec.targets[0] if names_layer else None,
-            span=spec.span,
+            name=line.targets[0] if names_layer else None,
+            span=line.span,
             trail=self.scope.trail,
-            spec=spec,
+            spec=line,
             params=self.scope.params,
             named_outputs=self.scope.outputs_by_name,
             iterations=self.scope.iterations,
         )
         self.graph.nodes.append(node)
         outputs: tuple[NodeOutput, ...] = (NodeOutput(number),)
-        if len(spec.targets) > 1:
-            outputs = tuple(NodeOutput(number, (index,)) for index in range(len(spec.targets)))
-        self._bind(spec.targets, outputs, spec.span)
+        if len(line.targets) > 1:
+            outputs = tuple(NodeOutput(number, (index,)) for index in range(len(line.targets)))
+        self._bind(line.targets, outputs, line.span)
         self.scope.current = outputs[:1]
 
-    def _bind(self, targets: tuple[str, ...], outputs: tuple[NodeOutput, ...], span: Span) -> None:
+    def _bind(
+        self, targets: tuple[str, ...], outputs: tuple[NodeOutput, ...], span: spec.Span
+    ) -> None:
         """Give outputs and their layers the names in front of a step."""
         for target, output in zip(targets, outputs, strict=False):
             known = self.scope.outputs_by_name.get(target)
@@ -281,17 +253,17 @@ class _Expander(NameResolver):
 
     # --- blocks and nested models -------------------------------------------------------------
 
-    def _use_block(self, block: BlockSpec, home: Scope, spec: LayerSpec) -> None:
+    def _use_block(self, block: spec.BlockSpec, home: Scope, line: LayerSpec) -> None:
         if any(use.name == block.name for use in self.scope.trail):
             remedy = "To repeat its lines, write `repeat 3:` inside it, or `* 3` where it is used."
-            self.fail(f"block {block.name} uses itself", spec.span, remedy)
+            self.fail(f"block {block.name} uses itself", line.span, remedy)
         if len(self.scope.trail) >= MAX_NESTING:
             message = f"blocks use each other more than {MAX_NESTING} levels deep"
-            self.stop(message, spec.span, "Write some of them into the blocks that use them.")
-        values = self._block_arguments(block, spec)
+            self.stop(message, line.span, "Write some of them into the blocks that use them.")
+        values = self._block_arguments(block, line)
         inputs = self.scope.current
-        if spec.inputs is not None:
-            inputs = tuple(self._block_input(arg) for arg in self.call_args(spec.inputs))
+        if line.inputs is not None:
+            inputs = tuple(self._block_input(arg) for arg in self.call_args(line.inputs))
         outer = self.scope
         self.scope = inner = Scope(
             {**home.names, **values},
@@ -299,7 +271,7 @@ class _Expander(NameResolver):
             dict(home.models),
             current=inputs,
             entry=inputs,
-            trail=(*outer.trail, BlockUse(block.name, spec.span, spec, self.args(spec.args))),
+            trail=(*outer.trail, BlockUse(block.name, line.span, line, self.args(line.args))),
             names_layers=False,
             params=home.params | set(values),
             iterations=outer.iterations,
@@ -312,19 +284,19 @@ class _Expander(NameResolver):
         if inner.outputs:
             values_of = (arg.value for arg in inner.outputs)
             outputs = tuple(value for value in values_of if isinstance(value, NodeOutput))
-        if len(spec.targets) > 1 and len(spec.targets) != len(outputs):
+        if len(line.targets) > 1 and len(line.targets) != len(outputs):
             remedy = "A block's output is its last line, or what its line `output a, b` names."
-            message = f"{len(spec.targets)} names for {pluralize(len(outputs), 'output')}"
-            self.fail(message, spec.span, remedy)
-        self._bind(spec.targets, outputs[: len(spec.targets)], spec.span)
+            message = f"{len(line.targets)} names for {pluralize(len(outputs), 'output')}"
+            self.fail(message, line.span, remedy)
+        self._bind(line.targets, outputs[: len(line.targets)], line.span)
         self.scope.current = outputs
 
-    def _block_arguments(self, block: BlockSpec, spec: LayerSpec) -> dict[str, Any]:
+    def _block_arguments(self, block: spec.BlockSpec, line: LayerSpec) -> dict[str, Any]:
         """The value of each parameter of a block in one of its uses."""
         known = {param.name: param for param in block.params}
         signature = f"{block.name} takes: {' '.join(map(format_param, block.params)) or 'nothing'}"
         values: dict[str, Any] = {}
-        for arg in spec.args:
+        for arg in line.args:
             name = arg.name or next((name for name in known if name not in values), "")
             if not name:
                 self.fail(f"too many arguments for block {block.name}", arg.span, signature)
@@ -333,12 +305,12 @@ class _Expander(NameResolver):
                 self.fail(f"block {block.name} has no parameter {name}", arg.span, remedy)
             if name in values:
                 self.fail(f"{name} is given twice", arg.span)
-            values[name] = plain_value(self.value(arg.value))
+            values[name] = spec.plain_value(self.value(arg.value))
         for name, param in known.items():
             if name not in values:
                 if param.default is None:
-                    self.fail(f"block {block.name} needs {name}", spec.span, signature)
-                values[name] = plain_value(self.value(param.default))
+                    self.fail(f"block {block.name} needs {name}", line.span, signature)
+                values[name] = spec.plain_value(self.value(param.default))
         return values
 
     def _block_input(self, arg: Arg) -> NodeOutput:
@@ -357,12 +329,12 @@ class _Expander(NameResolver):
         if self.failures > before:
             raise StatementError(None)
 
-    def _nested(self, spec: NestedSpec) -> None:
-        self._check_new(spec.name, spec.span)
+    def _nested(self, line: spec.NestedSpec) -> None:
+        self._check_new(line.name, line.span)
         outer = self.graph, self.scope, self.owner
-        graph = Graph(name=spec.name, kind=spec.kind, span=spec.span)
-        graph.args, graph.models = self.args(spec.args), self.graph.models
-        self.graph, self.owner = graph, spec.name
+        graph = Graph(name=line.name, kind=line.kind, span=line.span)
+        graph.args, graph.models = self.args(line.args), self.graph.models
+        self.graph, self.owner = graph, line.name
         self.scope = Scope(
             self.scope.names,
             dict(self.scope.blocks),
@@ -370,75 +342,75 @@ class _Expander(NameResolver):
             trail=self.scope.trail,
             params=self.scope.params,
         )
-        self.model(spec.body)
+        self.model(line.body)
         self.graph, self.scope, self.owner = outer
-        used = (n.callee.model for n in graph.nodes if isinstance(n.callee, ModelRef))
+        used = (n.callee.model for n in graph.nodes if isinstance(n.callee, spec.ModelRef))
         depth = 1 + max((self.model_depths[model] for model in used), default=0)
         if depth > MAX_MODEL_DEPTH:
             message = f"models contain each other more than {MAX_MODEL_DEPTH} levels deep"
-            self.stop(message, spec.span, "Use blocks, or fewer nested models.")
+            self.stop(message, line.span, "Use blocks, or fewer nested models.")
         self.model_depths.append(depth)
         self.graph.models.append(graph)
-        self.scope.models[spec.name] = ModelRef(len(self.graph.models) - 1)
+        self.scope.models[line.name] = spec.ModelRef(len(self.graph.models) - 1)
 
     # --- loops and branches -------------------------------------------------------------------
 
-    def _for(self, spec: ForSpec) -> None:
+    def _for(self, line: spec.ForSpec) -> None:
         names, params = self.scope.names, self.scope.params
-        values = self._loop_values(spec)
-        self.scope.params = params | {spec.name}
-        self._loop([{**names, spec.name: value} for value in values], spec)
+        values = self._loop_values(line)
+        self.scope.params = params | {line.name}
+        self._loop([{**names, line.name: value} for value in values], line)
         self.scope.names, self.scope.params = names, params
 
-    def _loop_values(self, spec: ForSpec) -> list[Any]:
-        items = loop_items(spec)
+    def _loop_values(self, line: spec.ForSpec) -> list[Any]:
+        items = loop_items(line)
         for item in items:
-            if isinstance(item, Object) and item.callee == Word("range"):
+            if isinstance(item, spec.Object) and item.callee == Word("range"):
                 remedy = "Write `repeat 3:`, or the values themselves: `for f in 32 64:`."
                 self.fail("range is Python and not available here", item.span, remedy)
         values = [self.value(item) for item in items]
-        size = len(values) if len(values) != 1 else _length(plain_value(values[0]))
+        size = len(values) if len(values) != 1 else _length(spec.plain_value(values[0]))
         if size > MAX_REPETITIONS:
             message = f"a loop must not have more than {MAX_REPETITIONS:,} iterations"
-            self.fail(message, spec.span)
+            self.fail(message, line.span)
         series = series_of(values)
-        return list(map(plain_value, values)) if series is None else series
+        return list(map(spec.plain_value, values)) if series is None else series
 
-    def _loop(self, iterations: list[Any], spec: ForSpec | RepeatSpec) -> None:
+    def _loop(self, iterations: list[Any], line: spec.ForSpec | spec.RepeatSpec) -> None:
         outer, before = (self.scope.names_layers, self.scope.iterations), self.failures
         self.scope.names_layers = False
         for number, names in enumerate(iterations, 1):
-            text = f"iteration {number} of the loop in line {self.line_number(spec.span.line)}"
-            if isinstance(spec, ForSpec):
+            text = f"iteration {number} of the loop in line {self.line_number(line.span.line)}"
+            if isinstance(line, spec.ForSpec):
                 self.scope.names = names
-                value = names[spec.name]
+                value = names[line.name]
                 if isinstance(value, int | float | str):
-                    text += f", {spec.name} = {value}"
+                    text += f", {line.name} = {value}"
                 elif isinstance(value, tuple):
-                    text += f", {spec.name} = {safe_repr(value)}"
+                    text += f", {line.name} = {safe_repr(value)}"
             self.scope.iterations = (*outer[1], (len(self.scope.trail), text))
-            self._all(spec.body)
+            self._all(line.body)
             if self.failures > before:
                 break
         self.scope.names_layers, self.scope.iterations = outer
 
-    def _residual(self, spec: ResidualSpec) -> None:
-        before = self._need_current(spec.span)
-        self._with_entry(spec.body, before)
+    def _residual(self, line: spec.ResidualSpec) -> None:
+        before = self._need_current(line.span)
+        self._with_entry(line.body, before)
         if self.scope.current != before:
             self.scope.current = (*before, *self.scope.current)
-            self._apply(LayerSpec(Word("add", span=spec.span), span=spec.span), named=False)
+            self._apply(LayerSpec(Word("add", span=line.span), span=line.span), named=False)
             self.graph.nodes[-1].word = "residual"
 
-    def _merge(self, spec: MergeSpec) -> None:
-        before = self._need_current(spec.span)
+    def _merge(self, line: spec.MergeSpec) -> None:
+        before = self._need_current(line.span)
         outputs: list[NodeOutput] = []
-        for branch in spec.body:
+        for branch in line.body:
             self.scope.current = before
             self._with_entry(branch.body, before)
             outputs += self.scope.current
         self.scope.current = tuple(outputs)
-        self._apply(LayerSpec(spec.callee, spec.args, span=spec.callee.span), named=False)
+        self._apply(LayerSpec(line.callee, line.args, span=line.callee.span), named=False)
 
     def _with_entry(self, body: tuple[Statement, ...], entry: tuple[NodeOutput, ...]) -> None:
         """Expand a body in which ``_in`` stands for some outputs."""
@@ -448,23 +420,23 @@ class _Expander(NameResolver):
         finally:
             self.scope.entry = outer
 
-    def _freeze(self, spec: FreezeSpec) -> None:
-        if not spec.args:
+    def _freeze(self, line: spec.FreezeSpec) -> None:
+        if not line.args:
             # A second line without names freezes only what the first has not.
             frozen = self.graph.frozen
             before = frozen[-1] if frozen and frozen[0] == LayerRef(0) else None
             is_first = not isinstance(before, LayerRef) or before != LayerRef(len(frozen) - 1)
-            start, span = (0, spec.span) if is_first else (len(frozen), frozen[0].span)
+            start, span = (0, line.span) if is_first else (len(frozen), frozen[0].span)
             numbers = range(start, len(self.graph.nodes))
             self.graph.frozen += [LayerRef(number, span=span) for number in numbers]
-        for arg in spec.args:
-            if arg.name is not None or not isinstance(arg.value, Word | Ref):
+        for arg in line.args:
+            if arg.name is not None or not isinstance(arg.value, Word | spec.Ref):
                 self.fail("expected the name of a layer or model", arg.span)
             self.graph.frozen.append(self.known_layer(arg.value))
 
     # --- checks -------------------------------------------------------------------------------
 
-    def _need_current(self, span: Span) -> tuple[NodeOutput, ...]:
+    def _need_current(self, span: spec.Span) -> tuple[NodeOutput, ...]:
         if not self.scope.current:
             if self.failures:
                 raise StatementError(None)
@@ -472,22 +444,22 @@ class _Expander(NameResolver):
             self.fail("no line before it has an output", span, remedy)
         return self.scope.current
 
-    def _check_new(self, name: str, span: Span) -> None:
+    def _check_new(self, name: str, span: spec.Span) -> None:
         if name in self.scope.blocks or name in self.scope.models:
             message = f"a block or model is already named {name}"
             self.fail(message, span, "Choose another name.")
 
-    def _check_top_level(self, span: Span, statement: str) -> None:
+    def _check_top_level(self, span: spec.Span, statement: str) -> None:
         if self.scope.trail:
             self.fail(f"{statement} must be outside blocks", span, "Move it out of the block.")
 
 
-def loop_items(spec: ForSpec) -> tuple[Value, ...]:
+def loop_items(line: spec.ForSpec) -> tuple[spec.Value, ...]:
     """The values of a ``for`` line: those of a single list, as in Python."""
-    match spec.values:
-        case (SequenceValue(items=items),):
+    match line.values:
+        case (spec.SequenceValue(items=items),):
             return items
-    return spec.values
+    return line.values
 
 
 def _length(value: Any) -> float:
@@ -503,7 +475,7 @@ def _length(value: Any) -> float:
 def series_of(values: list[Any]) -> list[Any] | None:
     """The values of a series of the notebook, if it is all that a loop runs over."""
     match values:
-        case [NotebookValue(only)] if not isinstance(only, str):
+        case [spec.NotebookValue(only)] if not isinstance(only, str):
             with suppress(TypeError):  # a single value, not a series
                 return [*only]
     return None
@@ -513,10 +485,10 @@ def mentions(name: str, part: Any) -> bool:
     """Whether an output's name, ``_`` or ``_in`` is in a part of a text.
 
     Example:
-        >>> mentions("_", (Arg(Word("h")), Arg(Index("_", (0,)))))
+        >>> mentions("_", (Arg(Word("h")), Arg(spec.Index("_", (0,)))))
         True
     """
     return any(
         (found.text if isinstance(found, Word) else found.name) == name
-        for found in find_parts(part, Word, Index)
+        for found in spec.find_parts(part, Word, spec.Index)
     )

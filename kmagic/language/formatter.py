@@ -6,37 +6,9 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 
+from kmagic.language import spec
 from kmagic.language.parser import RESERVED
-from kmagic.language.spec import (
-    Arg,
-    BlockSpec,
-    BranchSpec,
-    CompileSpec,
-    Expr,
-    ForSpec,
-    FreezeSpec,
-    HeadSpec,
-    Index,
-    InnerLayer,
-    InputsSpec,
-    LayerSpec,
-    LiteralValue,
-    MappingValue,
-    MergeSpec,
-    ModelSpec,
-    NestedSpec,
-    Object,
-    OutputSpec,
-    Param,
-    Ref,
-    RepeatSpec,
-    ResidualSpec,
-    SequenceValue,
-    Shape,
-    Statement,
-    Value,
-    Word,
-)
+from kmagic.language.spec import Arg, InnerLayer, LayerSpec, ModelSpec, Statement
 
 _MAX_INLINE = 88
 """Longest line of a branch that is written on one line."""
@@ -67,65 +39,65 @@ def format_statement(statement: Statement) -> str:
     match statement:
         case LayerSpec():
             return _step(statement)
-        case CompileSpec():
+        case spec.CompileSpec():
             return _join("compile", *map(format_arg, statement.args))
-        case FreezeSpec():
+        case spec.FreezeSpec():
             return _join("freeze", *map(format_arg, statement.args))
-        case OutputSpec():
+        case spec.OutputSpec():
             return f"output {_tensors(statement.entries)}"
-        case InputsSpec():
+        case spec.InputsSpec():
             return f"inputs {_tensors(statement.entries)}"
-        case HeadSpec(name=name):
+        case spec.HeadSpec(name=name):
             args = map(format_arg, statement.args)
             return _join("model", _head_name(name), statement.kind, *args)
-        case NestedSpec():
+        case spec.NestedSpec():
             args = map(format_arg, statement.args)
             return _join("model", statement.name, statement.kind, *args) + ":"
-        case BlockSpec():
+        case spec.BlockSpec():
             params = ", ".join(map(format_param, statement.params))
             return f"block {statement.name}{f'({params})' if params else ''}:"
-        case RepeatSpec():
+        case spec.RepeatSpec():
             return f"repeat {format_value(statement.times)}:"
-        case ForSpec():
+        case spec.ForSpec():
             values = " ".join(map(format_value, statement.values))
             return f"for {statement.name} in {values}:"
-        case ResidualSpec():
+        case spec.ResidualSpec():
             return "residual:"
-        case BranchSpec():
+        case spec.BranchSpec():
             return "branch:"
-        case MergeSpec():
+        case spec.MergeSpec():
             args = map(format_arg, statement.args)
             return _join("merge", format_value(statement.callee), *args) + ":"
         case _:
             raise TypeError(f"{type(statement).__name__} has no text")
 
 
-def format_value(value: Value) -> str:
+def format_value(value: spec.Value) -> str:
     """One value."""
     match value:
-        case LiteralValue():
+        case spec.LiteralValue():
             return _literal(value.value)
-        case Word():
+        case spec.Word():
             return value.text
-        case Shape():
+        case spec.Shape():
             return "x".join("?" if dim is None else str(dim) for dim in value.dims)
-        case Expr():
+        case spec.Expr():
             return "{" + value.source + "}"
-        case Object():
+        case spec.Object():
             return f"{format_value(value.callee)}({_comma_args(value.args)})"
         case InnerLayer():
             return " ".join([format_value(value.callee), *map(format_arg, value.args)])
-        case SequenceValue(kind="list"):
+        case spec.SequenceValue(kind="list"):
             return f"[{', '.join(map(format_value, value.items))}]"
-        case SequenceValue():
+        case spec.SequenceValue():
             comma = "," if len(value.items) == 1 else ""
             return f"({', '.join(map(format_value, value.items))}{comma})"
-        case MappingValue():
+        case spec.MappingValue():
             entries = (f"{format_value(key)}: {format_value(item)}" for key, item in value.entries)
             return "{" + ", ".join(entries) + "}"
-        case Ref():
+        case spec.Ref():
             return f"&{value.name}"
-        case Index():
+        case spec.Index():
             return value.name + "".join(f"[{_literal(key)}]" for key in value.path)
         case _:
             raise TypeError(f"{type(value).__name__} belongs to a graph and has no text")
@@ -135,12 +107,12 @@ def format_arg(arg: Arg) -> str:
     """One argument: a value, `name=value` or `!name`."""
     if arg.name is None:
         return format_value(arg.value)
-    if isinstance(arg.value, LiteralValue) and arg.value.value is False:
+    if isinstance(arg.value, spec.LiteralValue) and arg.value.value is False:
         return f"!{arg.name}"
     return f"{arg.name}={format_value(arg.value)}"
 
 
-def format_param(param: Param) -> str:
+def format_param(param: spec.Param) -> str:
     """A block's parameter: `f` or `s=1`."""
     return param.name if param.default is None else f"{param.name}={format_value(param.default)}"
 
@@ -233,7 +205,7 @@ def _lines(statements: Iterable[Statement], indent: str, width: int) -> Iterator
 
 def _inline_branch(statement: Statement, indent: str) -> str:
     """A branch of a few plain steps on one line, or "" if it needs several."""
-    if not isinstance(statement, BranchSpec):
+    if not isinstance(statement, spec.BranchSpec):
         return ""
     steps = [step for step in statement.body if isinstance(step, LayerSpec)]
     row = "branch: " + " / ".join(map(_step, steps))

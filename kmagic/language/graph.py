@@ -7,20 +7,9 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import TypeAlias
 
+from kmagic.language import spec
 from kmagic.language.formatter import format_statement
-from kmagic.language.spec import (
-    NO_SPAN,
-    Arg,
-    CompileSpec,
-    LayerRef,
-    LayerSpec,
-    ModelKind,
-    ModelRef,
-    NodeOutput,
-    NotebookValue,
-    Span,
-    Word,
-)
+from kmagic.language.spec import Arg, LayerRef, LayerSpec, ModelRef, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +27,7 @@ BlockTrail: TypeAlias = tuple[BlockUse, ...]
 Iterations: TypeAlias = tuple[tuple[int, str], ...]
 """Iterations of the loops around a step, as text, each with the number of blocks around it."""
 
-NamedOutputs: TypeAlias = Mapping[str, tuple[NodeOutput, Span]]
+NamedOutputs: TypeAlias = Mapping[str, tuple[spec.NodeOutput, Span]]
 
 
 @dataclass(slots=True)
@@ -60,7 +49,7 @@ class Node:
         word: What the text calls it, if that is not the callee: "residual".
     """
 
-    callee: Word | NotebookValue | LayerRef | ModelRef
+    callee: spec.Word | spec.NotebookValue | LayerRef | ModelRef
     args: tuple[Arg, ...]
     inputs: tuple[Arg, ...]
     name: str | None
@@ -75,7 +64,7 @@ class Node:
     @property
     def is_input(self) -> bool:
         """Whether this is an ``input`` line."""
-        return isinstance(self.callee, Word) and self.callee.text == "input"
+        return isinstance(self.callee, spec.Word) and self.callee.text == "input"
 
 
 def named_end(nodes: Sequence[Node], index: int) -> str:
@@ -140,15 +129,15 @@ class Graph:
     """
 
     name: str = ""
-    kind: ModelKind = ""
+    kind: spec.ModelKind = ""
     args: tuple[Arg, ...] = ()
     nodes: list[Node] = field(default_factory=list)
     models: list[Graph] = field(default_factory=list)
     outputs: tuple[Arg, ...] = ()
     inputs: tuple[Arg, ...] | None = None
     frozen: list[LayerRef | ModelRef] = field(default_factory=list)
-    compile: CompileSpec | None = None
-    span: Span = NO_SPAN
+    compile: spec.CompileSpec | None = None
+    span: Span = spec.NO_SPAN
 
     @property
     def is_stack(self) -> bool:
@@ -159,6 +148,6 @@ class Graph:
         )
         if shared and self.kind != "sequential":
             return False
-        chain = [(), *((Arg(NodeOutput(index)),) for index in range(len(self.nodes)))]
+        chain = [(), *((Arg(spec.NodeOutput(index)),) for index in range(len(self.nodes)))]
         edges = [*(node.inputs for node in self.nodes), self.outputs]
         return edges == chain and self.nodes != [] and self.inputs is None

@@ -6,27 +6,9 @@ from collections import defaultdict
 from collections.abc import Container
 from typing import Any
 
+from kmagic.language import spec
 from kmagic.language.graph import Graph, Node
-from kmagic.language.spec import (
-    Arg,
-    Expr,
-    FreezeSpec,
-    Index,
-    InputsSpec,
-    LayerRef,
-    LayerSpec,
-    ModelRef,
-    NestedSpec,
-    NodeOutput,
-    NotebookValue,
-    OutputSpec,
-    Ref,
-    Statement,
-    Value,
-    Word,
-    find_parts,
-    map_args,
-)
+from kmagic.language.spec import Arg, LayerRef, ModelRef, NodeOutput, NotebookValue, Statement, Word
 
 
 class GraphStatements:
@@ -51,7 +33,7 @@ class GraphStatements:
             self._model_names.append(self.new_name(base, taken))
             taken.add(self._model_names[-1])
         nested = [
-            NestedSpec(name, self._body(model), span=model.span)
+            spec.NestedSpec(name, self._body(model), span=model.span)
             for name, model in zip(self._model_names, graph.models, strict=True)
         ]
         return (*nested, *self._body(graph))
@@ -60,9 +42,9 @@ class GraphStatements:
         """A name for an output or a model."""
         return unused_name(base, taken)
 
-    def expression(self, value: NotebookValue) -> Value:
+    def expression(self, value: NotebookValue) -> spec.Value:
         """A value of the notebook."""
-        return Expr(value.source, span=value.span)
+        return spec.Expr(value.source, span=value.span)
 
     # --- one model ----------------------------------------------------------------------------
 
@@ -74,13 +56,13 @@ class GraphStatements:
         ends: list[Statement] = []
         for refs in sorted(freezes, key=len, reverse=True):
             if _freezes_all(refs):
-                steps.insert(len(refs), FreezeSpec(span=refs[0].span))
+                steps.insert(len(refs), spec.FreezeSpec(span=refs[0].span))
             else:
-                ends.append(FreezeSpec(tuple(Arg(Word(self._name_of(ref))) for ref in refs)))
+                ends.append(spec.FreezeSpec(tuple(Arg(Word(self._name_of(ref))) for ref in refs)))
         if graph.inputs:
-            ends.append(InputsSpec(self._args(graph.inputs), span=graph.span))
+            ends.append(spec.InputsSpec(self._args(graph.inputs), span=graph.span))
         if graph.outputs != (Arg(NodeOutput(len(graph.nodes) - 1)),):
-            ends.append(OutputSpec(self._args(graph.outputs), span=graph.span))
+            ends.append(spec.OutputSpec(self._args(graph.outputs), span=graph.span))
         return (*steps, *ends)
 
     def _choose_targets(self, freezes: list[tuple[LayerRef | ModelRef, ...]]) -> list[str]:
@@ -88,15 +70,15 @@ class GraphStatements:
         nodes = self._graph.nodes
         users: dict[int, set[int]] = defaultdict(set)
         for index, node in enumerate(nodes):
-            for output in find_parts(node.inputs, NodeOutput):
+            for output in spec.find_parts(node.inputs, NodeOutput):
                 users[output.node].add(index)
         ends = (*self._graph.outputs, *(self._graph.inputs or ()))
-        for output in find_parts(ends, NodeOutput):
+        for output in spec.find_parts(ends, NodeOutput):
             is_last = output == NodeOutput(len(nodes) - 1) and len(self._graph.outputs) == 1
             users[output.node].add(output.node + 1 if is_last else -1)
         references = [(node.callee, node.args) for node in nodes]
         by_name = (refs for refs in freezes if not _freezes_all(refs))
-        kept = {ref.node for ref in find_parts((*references, *by_name), LayerRef)}
+        kept = {ref.node for ref in spec.find_parts((*references, *by_name), LayerRef)}
         has_several_inputs = sum(node.is_input for node in nodes) > 1
         targets: list[str] = []
         taken = {node.name or "" for node in nodes} | {*self._model_names}
@@ -112,7 +94,7 @@ class GraphStatements:
     def _follows(self, index: int) -> bool:
         """Whether a node's inputs mention the previous output only as its single tensor."""
         inputs = self._graph.nodes[index].inputs if index < len(self._graph.nodes) else ()
-        previous = [output.node == index - 1 for output in find_parts(inputs, NodeOutput)]
+        previous = [output.node == index - 1 for output in spec.find_parts(inputs, NodeOutput)]
         positional = [arg.value for arg in inputs if arg.name is None]
         return not any(previous) or (
             positional == [NodeOutput(index - 1)] and previous.count(True) == 1
@@ -134,7 +116,7 @@ class GraphStatements:
                 word = self._word(self._graph.nodes[node.callee.node])
         return word if word.isidentifier() else "layer"
 
-    def _step(self, index: int) -> LayerSpec:
+    def _step(self, index: int) -> spec.LayerSpec:
         node = self._graph.nodes[index]
         callee: Any = node.callee
         if isinstance(callee, LayerRef | ModelRef):
@@ -142,7 +124,7 @@ class GraphStatements:
         elif isinstance(callee, NotebookValue):
             callee = self.expression(callee)
         is_default = not node.inputs or node.inputs == (Arg(NodeOutput(index - 1)),)
-        return LayerSpec(
+        return spec.LayerSpec(
             callee,
             self._args(node.args),
             None if is_default else self._args(node.inputs),
@@ -157,16 +139,16 @@ class GraphStatements:
         )
 
     def _args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
-        return map_args(args, self._value)
+        return spec.map_args(args, self._value)
 
     def _value(self, value: Any) -> Any:
         match value:
             case NodeOutput(path=()):
                 return Word(self._targets[value.node] or "_")
             case NodeOutput():
-                return Index(self._targets[value.node] or "_", value.path)
+                return spec.Index(self._targets[value.node] or "_", value.path)
             case LayerRef() | ModelRef():
-                return Ref(self._name_of(value), span=value.span)
+                return spec.Ref(self._name_of(value), span=value.span)
             case NotebookValue():
                 return self.expression(value)
             case _:

@@ -6,34 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
+from kmagic.language import spec
 from kmagic.language.expressions import ExpressionError, evaluate, python_integer
 from kmagic.language.formatter import format_value
 from kmagic.language.graph import BlockTrail, Graph, Iterations
-from kmagic.language.spec import (
-    NO_SPAN,
-    Arg,
-    BlockSpec,
-    Expr,
-    Index,
-    InnerLayer,
-    LayerRef,
-    LayerSpec,
-    MappingValue,
-    ModelRef,
-    NestedSpec,
-    NodeOutput,
-    NotebookValue,
-    Object,
-    Ref,
-    SequenceValue,
-    Span,
-    Statement,
-    Value,
-    Word,
-    map_args,
-    map_value,
-    plain_value,
-)
+from kmagic.language.spec import Arg, BlockSpec, NodeOutput, Span, Statement, Value, Word
 from kmagic.language.tokens import problem_at
 from kmagic.language.vocabulary import CALL_ARGUMENTS
 from kmagic.support.errors import Problem
@@ -95,7 +72,7 @@ class Scope:
 
     names: Mapping[str, Any]
     blocks: dict[str, tuple[BlockSpec, Scope]] = field(default_factory=dict)
-    models: dict[str, ModelRef] = field(default_factory=dict)
+    models: dict[str, spec.ModelRef] = field(default_factory=dict)
     outputs_by_name: dict[str, tuple[NodeOutput, Span]] = field(default_factory=dict)
     layers: dict[str, int] = field(default_factory=dict)
     current: tuple[NodeOutput, ...] = ()
@@ -139,13 +116,13 @@ class NameResolver:
 
     # --- layers and outputs -------------------------------------------------------------------
 
-    def known_layer(self, value: Value) -> LayerRef | ModelRef:
+    def known_layer(self, value: Value) -> spec.LayerRef | spec.ModelRef:
         """The layer or nested model of a name."""
-        name = value.name if isinstance(value, Ref) else getattr(value, "text", "")
+        name = value.name if isinstance(value, spec.Ref) else getattr(value, "text", "")
         if name in self.scope.models:
             return replace(self.scope.models[name], span=value.span)
         if name in self.scope.layers:
-            return LayerRef(self.scope.layers[name], span=value.span)
+            return spec.LayerRef(self.scope.layers[name], span=value.span)
         self.skip_if_lost(name)
         known = {*self.scope.layers, *self.scope.models}
         remedy = did_you_mean(name, known) or "Name the layer where it is defined: `d = dense 4`."
@@ -182,21 +159,21 @@ class NameResolver:
         match value:
             case Word(text="_" | "_in"):
                 outputs = self._implicit(value.text, value.span)
-                several = SequenceValue("list", outputs, span=value.span)
+                several = spec.SequenceValue("list", outputs, span=value.span)
                 return outputs[0] if len(outputs) == 1 else several
             case Word():
                 return replace(self._named_output(value.text, value.span), span=value.span)
-            case Index():
+            case spec.Index():
                 return self._indexed(value)
-            case SequenceValue():
+            case spec.SequenceValue():
                 return replace(value, items=tuple(self._tensor(item) for item in value.items))
-            case MappingValue():
+            case spec.MappingValue():
                 entries = tuple((key, self._tensor(item)) for key, item in value.entries)
                 return replace(value, entries=entries)
             case _:
                 return self.value(value)
 
-    def _indexed(self, value: Index) -> NodeOutput:
+    def _indexed(self, value: spec.Index) -> NodeOutput:
         path = value.path
         if value.name in IMPLICIT:
             outputs = self._implicit(value.name, value.span)
@@ -238,32 +215,32 @@ class NameResolver:
 
     def args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
         """Arguments with all their expressions evaluated."""
-        return map_args(args, self._evaluated)
+        return spec.map_args(args, self._evaluated)
 
     def value(self, value: Value) -> Any:
         """A value with all its expressions evaluated."""
-        return map_value(value, self._evaluated)
+        return spec.map_value(value, self._evaluated)
 
     def _evaluated(self, value: Value) -> Any:
         match value:
-            case Expr():
+            case spec.Expr():
                 return self.expr(value)
-            case Ref():
+            case spec.Ref():
                 return self.known_layer(value)
             case _:
                 return value
 
-    def expr(self, expr: Expr) -> Value:
+    def expr(self, expr: spec.Expr) -> Value:
         """What an expression stands for."""
         known = self.scope.names.get(expr.source)
-        if isinstance(known, Object | InnerLayer):
+        if isinstance(known, spec.Object | spec.InnerLayer):
             return known
         try:
             result = evaluate(expr.source, self.scope.names, self._why_no_value)
         except ExpressionError as error:
             span = Span(expr.span.line, expr.span.column + 1 + error.column, error.width)
             self.fail(error.message, span, error.remedy)
-        return NotebookValue(python_integer(result), expr.source, span=expr.span)
+        return spec.NotebookValue(python_integer(result), expr.source, span=expr.span)
 
     def _why_no_value(self, name: str) -> str:
         """Why a name in braces is not one of the notebook; "" if it is."""
@@ -277,7 +254,7 @@ class NameResolver:
 
     def repetitions(self, value: Value) -> int:
         """A whole number of repetitions."""
-        count = plain_value(self.value(value))
+        count = spec.plain_value(self.value(value))
         is_number = isinstance(count, int) and not isinstance(count, bool)
         if is_number and count > MAX_REPETITIONS:
             self.fail(f"at most {MAX_REPETITIONS:,} repetitions are possible", value.span)
@@ -306,7 +283,7 @@ class NameResolver:
 
     def fail(self, message: str, span: Span, remedy: str = "") -> NoReturn:
         """Leave the statement out because of a mistake at a span."""
-        if span == NO_SPAN and self.scope.trail:
+        if span == spec.NO_SPAN and self.scope.trail:
             span = self.scope.trail[-1].span
         raise StatementError(problem_at(span, message, remedy), self.scope.trail)
 
@@ -316,9 +293,9 @@ def _output_names(
 ) -> Iterator[tuple[str, int, str]]:
     """Every output's name, its line, and the block or nested model around it."""
     for statement in statements:
-        if isinstance(statement, LayerSpec):
+        if isinstance(statement, spec.LayerSpec):
             yield from ((name, statement.span.line, owner) for name in statement.targets)
-        inside = statement.name if isinstance(statement, BlockSpec | NestedSpec) else owner
+        inside = statement.name if isinstance(statement, BlockSpec | spec.NestedSpec) else owner
         yield from _output_names(getattr(statement, "body", ()), inside)
 
 
@@ -327,5 +304,5 @@ def definition_lines(statements: Iterable[Statement]) -> dict[str, int]:
     return {
         statement.name: statement.span.line
         for statement in statements
-        if isinstance(statement, BlockSpec | NestedSpec)
+        if isinstance(statement, BlockSpec | spec.NestedSpec)
     }

@@ -12,41 +12,10 @@ import re
 from dataclasses import replace
 from typing import Literal, NoReturn
 
+from kmagic.language import spec
 from kmagic.language.expressions import ExpressionError, parse_expression
 from kmagic.language.foreign_code import merge_foreign_problems
-from kmagic.language.spec import (
-    NO_SPAN,
-    Arg,
-    BlockSpec,
-    BranchSpec,
-    CompileSpec,
-    Expr,
-    ForSpec,
-    FreezeSpec,
-    HeadSpec,
-    Index,
-    InnerLayer,
-    InputsSpec,
-    LayerSpec,
-    LiteralValue,
-    MappingValue,
-    MergeSpec,
-    ModelKind,
-    ModelSpec,
-    NestedSpec,
-    Object,
-    OutputSpec,
-    Param,
-    Ref,
-    RepeatSpec,
-    ResidualSpec,
-    SequenceValue,
-    Shape,
-    Span,
-    Statement,
-    Value,
-    Word,
-)
+from kmagic.language.spec import Arg, BranchSpec, Expr, LiteralValue, Span, Statement, Value, Word
 from kmagic.language.tokens import (
     MAX_NESTING,
     LogicalLine,
@@ -88,7 +57,7 @@ _EXAMPLES = {
 }
 
 
-def parse(text: str, *, where: str = "", first_line: int = 1) -> ModelSpec:
+def parse(text: str, *, where: str = "", first_line: int = 1) -> spec.ModelSpec:
     """Parse a model's text.
 
     Args:
@@ -114,14 +83,14 @@ def parse(text: str, *, where: str = "", first_line: int = 1) -> ModelSpec:
     return spec
 
 
-def parse_partial(text: str) -> ModelSpec:
+def parse_partial(text: str) -> spec.ModelSpec:
     """Parse as much of a model's text as possible; like :func:`parse`, but raises nothing."""
     lines, token_problems = tokenize(text)
     parser = _Parser(lines, has_tabs="\t" in text)
     statements = parser.block(at_top=True)
     found = dict.fromkeys([*token_problems, *parser.problems])
     problems = sorted(found, key=lambda problem: (problem.line, problem.column))
-    return ModelSpec(statements, text, tuple(problems), frozenset(parser.lost_names))
+    return spec.ModelSpec(statements, text, tuple(problems), frozenset(parser.lost_names))
 
 
 class _Parser:
@@ -209,27 +178,27 @@ class _Parser:
             case "model":
                 name, kind = _new_name(cursor, "a name for the model"), _model_kind(cursor)
                 args = cursor.args(until=":")
-                return NestedSpec(name, self._body(cursor, line), kind, args, span=span)
+                return spec.NestedSpec(name, self._body(cursor, line), kind, args, span=span)
             case "block":
                 name, params = _new_name(cursor, "a name for the block"), _parameters(cursor)
-                return BlockSpec(name, params, self._body(cursor, line), span=span)
+                return spec.BlockSpec(name, params, self._body(cursor, line), span=span)
             case "repeat":
                 if cursor.next_is(":"):
                     cursor.fail("expected the number of repetitions, as in `repeat 3:`")
-                return RepeatSpec(cursor.value(), self._body(cursor, line), span=span)
+                return spec.RepeatSpec(cursor.value(), self._body(cursor, line), span=span)
             case "for":
                 name = _new_name(cursor, "a name, as in `for f in 32 64:`")
                 values = _loop_values(cursor)
-                return ForSpec(name, values, self._body(cursor, line), span=span)
+                return spec.ForSpec(name, values, self._body(cursor, line), span=span)
             case "residual":
-                return ResidualSpec(self._body(cursor, line), span=span)
+                return spec.ResidualSpec(self._body(cursor, line), span=span)
             case "branch":
                 return BranchSpec(self._body(cursor, line), span=span)
             case _:
                 callee = cursor.callee("a layer that merges, as in `merge add:`")
                 args = cursor.args(until=":")
                 branches = _branches(self._body(cursor, line), span)
-                return MergeSpec(callee, args, branches, span=span)
+                return spec.MergeSpec(callee, args, branches, span=span)
 
     def _body(self, cursor: Cursor, line: LogicalLine) -> tuple[Statement, ...]:
         """The indented lines below, or the rest of the same line."""
@@ -255,7 +224,9 @@ class _Parser:
         if token.text in ("compile", "freeze"):
             cursor.take()
             args = cursor.args(commas_make_lists=True)
-            return (CompileSpec if token.text == "compile" else FreezeSpec)(args, span=token.span)
+            return (spec.CompileSpec if token.text == "compile" else spec.FreezeSpec)(
+                args, span=token.span
+            )
         if token.text in ("output", "inputs"):
             cursor.take()
             if token.text == "inputs" and cursor.peek.kind in ("number", "shape"):
@@ -264,11 +235,13 @@ class _Parser:
             entries = cursor.tensors()
             if cursor.peek.kind == "name":
                 cursor.fail(NOT_ALLOWED, f"Separate names by commas: `{token.text} a, b`.")
-            return (OutputSpec if token.text == "output" else InputsSpec)(entries, span=token.span)
+            return (spec.OutputSpec if token.text == "output" else spec.InputsSpec)(
+                entries, span=token.span
+            )
         if token.text == "model":
             cursor.take()
             name = "" if _is_nameless(cursor) else _model_name(cursor)
-            return HeadSpec(name, _model_kind(cursor), cursor.args(), span=token.span)
+            return spec.HeadSpec(name, _model_kind(cursor), cursor.args(), span=token.span)
         if token.text in COMPOUND:
             example = _EXAMPLES.get(token.text, f"{token.text}:")
             remedy = "To merge outputs by a layer, write `add <- a, b`." * (token.text == "merge")
@@ -307,11 +280,11 @@ def _names_defined(line: LogicalLine) -> set[str]:
     return set()
 
 
-def _parameters(cursor: Cursor) -> tuple[Param, ...]:
+def _parameters(cursor: Cursor) -> tuple[spec.Param, ...]:
     """A block's parameters, in brackets."""
     if cursor.peek.kind == "name":
         cursor.fail("expected ( or :", "Put parameters in brackets: `block res(f, s=1):`")
-    params: list[Param] = []
+    params: list[spec.Param] = []
     if not cursor.accept("("):
         return ()
     while not cursor.accept(")"):
@@ -322,7 +295,7 @@ def _parameters(cursor: Cursor) -> tuple[Param, ...]:
             fail_at(token.span, message)
         if any(param.name == token.text for param in params):
             fail_at(token.span, f"duplicate parameter {token.text}")
-        params.append(Param(token.text, default, span=token.span))
+        params.append(spec.Param(token.text, default, span=token.span))
         if not cursor.next_is(")"):
             cursor.expect(",", "expected , or )")
     return tuple(params)
@@ -352,7 +325,7 @@ def _branches(body: tuple[Statement, ...], span: Span) -> tuple[BranchSpec, ...]
     return tuple(branches)
 
 
-def _model_kind(cursor: Cursor) -> ModelKind:
+def _model_kind(cursor: Cursor) -> spec.ModelKind:
     if cursor.accept("sequential", "name"):
         return "sequential"
     return "functional" if cursor.accept("functional", "name") else ""
@@ -387,7 +360,7 @@ class Cursor:
     """A position in a line's tokens, with the parsers of values, arguments and steps."""
 
     def __init__(self, tokens: list[Token]) -> None:
-        last = tokens[-1].span if tokens else NO_SPAN
+        last = tokens[-1].span if tokens else spec.NO_SPAN
         end = Token("end", "", Span(last.line, last.column + last.width), spaced=True)
         self.tokens = [*tokens, end]
         self._index = 0
@@ -453,7 +426,7 @@ class Cursor:
             return first
         while self.accept("x"):
             sizes += _sizes(self._simple_value())
-        return SequenceValue("tuple", tuple(sizes), span=first.span)
+        return spec.SequenceValue("tuple", tuple(sizes), span=first.span)
 
     def _simple_value(self) -> Value:
         token = self.take()
@@ -465,7 +438,7 @@ class Cursor:
             case "shape":
                 _check_digits(token)
                 dims = tuple(None if dim == "?" else int(dim) for dim in token.text.split("x"))
-                return Shape(dims, span=span)
+                return spec.Shape(dims, span=span)
             case "string":
                 return LiteralValue(string_of(token), span=span)
             case "brace":
@@ -485,7 +458,7 @@ class Cursor:
                 return LiteralValue(..., span=span)
             case "&":
                 name = self.name("the name of a layer or model after &")
-                return Ref(name.text, span=span)
+                return spec.Ref(name.text, span=span)
             case _:
                 return fail_at(span, NOT_ALLOWED, value_hint(token.text))
 
@@ -495,7 +468,7 @@ class Cursor:
 
     def _maybe_object(self, value: Value) -> Value:
         if isinstance(value, Word | Expr) and self._opens("("):
-            return Object(value, self._call_args(), span=value.span)
+            return spec.Object(value, self._call_args(), span=value.span)
         return value
 
     def _indexed(self, name: Token) -> Value:
@@ -507,7 +480,7 @@ class Cursor:
                 fail_at(key.span, "expected a number or a quoted name")
             path.append(key.value)
             self.expect("]", "expected ]")
-        return Index(name.text, tuple(path), span=name.span)
+        return spec.Index(name.text, tuple(path), span=name.span)
 
     def _sequence(self, kind: Literal["list", "tuple"], closing: str, span: Span) -> Value:
         items: list[Value] = []
@@ -519,7 +492,7 @@ class Cursor:
                 self.fail(f"expected , or {closing}")
         if kind == "tuple" and len(items) == 1 and not comma:
             return items[0]
-        return SequenceValue(kind, tuple(items), span=span)
+        return spec.SequenceValue(kind, tuple(items), span=span)
 
     def nested_value(self) -> Value:
         """A value, or a layer with its arguments: ``lstm 32 return_sequences``."""
@@ -529,7 +502,7 @@ class Cursor:
         args: list[Arg] = []
         while not self.done and not self.next_is(",", ")", "]", "=", ":"):
             args.append(self._arg())
-        return InnerLayer(first, tuple(args), span=first.span) if args else first
+        return spec.InnerLayer(first, tuple(args), span=first.span) if args else first
 
     # --- arguments ----------------------------------------------------------------------------
 
@@ -563,7 +536,7 @@ class Cursor:
                 items = [arg.value]
                 while self.accept(","):
                     items.append(self.value())
-                arg = replace(arg, value=SequenceValue("list", tuple(items), span=arg.span))
+                arg = replace(arg, value=spec.SequenceValue("list", tuple(items), span=arg.span))
             args.append(arg)
         return tuple(args)
 
@@ -605,7 +578,7 @@ class Cursor:
 
     # --- steps --------------------------------------------------------------------------------
 
-    def step(self) -> LayerSpec:
+    def step(self) -> spec.LayerSpec:
         """``h = conv2d 32 3x3 relu <- x * 2``."""
         start = self.peek.span
         targets = self._targets()
@@ -623,7 +596,7 @@ class Cursor:
         times = self.value() if self.accept("*") else None
         if not self.done and not self.next_is("/"):
             self.fail(NOT_ALLOWED, value_hint(self.peek.text))
-        return LayerSpec(callee, args, inputs, targets, reuse, times, span=start)
+        return spec.LayerSpec(callee, args, inputs, targets, reuse, times, span=start)
 
     def _check_star(self) -> None:
         """Refuse ``3*3`` and ``{n}*3``: a shape is meant, and a repetition would be read."""
@@ -699,12 +672,12 @@ def _brace(token: Token) -> Value:
         entries.append((key, cursor.nested_value()))
         if not cursor.done:
             cursor.expect(",", "expected , or }")
-    return MappingValue(tuple(entries), span=start)
+    return spec.MappingValue(tuple(entries), span=start)
 
 
 def _sizes(value: Value) -> list[Value]:
     """The sizes of a part of a shape such as ``{n}x3x3``."""
-    if isinstance(value, Shape):
+    if isinstance(value, spec.Shape):
         return [LiteralValue(size, span=value.span) for size in value.dims]
     return [value]
 

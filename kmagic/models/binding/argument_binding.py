@@ -9,19 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from kmagic.language import format_value
+from kmagic.language import format_value, spec
 from kmagic.language.formatter import format_arg
-from kmagic.language.spec import (
-    Arg,
-    InnerLayer,
-    LiteralValue,
-    NotebookValue,
-    Object,
-    Shape,
-    Span,
-    Value,
-    Word,
-)
+from kmagic.language.spec import Arg, LiteralValue, NotebookValue, Object, Span, Value, Word
 from kmagic.language.vocabulary import CALL_ARGUMENTS, old_argument_remedy
 from kmagic.models import catalogue
 from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
@@ -148,7 +138,7 @@ class _ArgumentBinder:
             self._report(f"{self.word} has no argument {name}", arg.span, remedy)
 
     def _keyword_remedy(self, name: str, value: Value) -> str:
-        if name in ("input_shape", "input_dim") and isinstance(value, LiteralValue | Shape):
+        if name in ("input_shape", "input_dim") and isinstance(value, LiteralValue | spec.Shape):
             return f"Write the shape on a separate line: `input {format_value(value)}`."
         if remedy := old_argument_remedy(name, self.params):
             return remedy
@@ -176,7 +166,7 @@ class _ArgumentBinder:
     def _is_keyword_without_sign(self, arg: Arg, following: tuple[Arg, ...]) -> bool:
         """Whether a parameter's name comes before its value without ``=``; if so, report it."""
         name = arg.value
-        if isinstance(arg.value, InnerLayer):
+        if isinstance(arg.value, spec.InnerLayer):
             name, following = arg.value.callee, arg.value.args[:1]
         if not isinstance(name, Word) or name.text not in self.params or not following:
             return False
@@ -454,7 +444,7 @@ def _has_role(word: str, role: Role) -> bool:
 def _cannot_be_boolean(value: Value) -> bool:
     if isinstance(value, LiteralValue):
         return value.value not in (True, False, None)  # 0 and 1 are as good
-    return isinstance(value, Word | Object | Shape)
+    return isinstance(value, Word | Object | spec.Shape)
 
 
 def _word_of(arg: Arg) -> str | None:

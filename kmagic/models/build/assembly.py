@@ -11,26 +11,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn
 
-from kmagic.language import format_value
+from kmagic.language import format_value, spec
 from kmagic.language.graph import Graph, Node, named_end, rest_of_line
 from kmagic.language.portable_text import literal_text
-from kmagic.language.spec import (
-    Arg,
-    InnerLayer,
-    LayerRef,
-    LiteralValue,
-    MappingValue,
-    ModelRef,
-    NodeOutput,
-    NotebookValue,
-    Object,
-    SequenceValue,
-    Shape,
-    Span,
-    Value,
-    Word,
-    find_parts,
-)
+from kmagic.language.spec import Arg, LayerRef, LiteralValue, NodeOutput, NotebookValue, Shape, Word
 from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
@@ -150,7 +134,7 @@ def _notebook_objects(graph: Graph, names: Mapping[str, Any]) -> Iterator[bool]:
     """Whether each value of the notebook is an object with its own state, which may be weights."""
     nodes = [node for part in (graph, *graph.models) for node in part.nodes]
     args = [arg for node in nodes for arg in node.args if arg.name != "adapt"]
-    for part in find_parts((*(node.callee for node in nodes), *args), NotebookValue, Word):
+    for part in spec.find_parts((*(node.callee for node in nodes), *args), NotebookValue, Word):
         value = part.value if isinstance(part, NotebookValue) else names.get(part.text)
         yield literal_text(value) is None
 
@@ -189,18 +173,18 @@ class ValueResolver:
             case Word():
                 kind = word_kind(value, role, context)
                 if kind == "object":
-                    return self._object(Object(value, span=value.span), role, context)
+                    return self._object(spec.Object(value, span=value.span), role, context)
                 words = {"text": value.text, "name": context.names.get(value.text)}
                 return words.get(kind, UNRESOLVED)
-            case Object() | InnerLayer():
+            case spec.Object() | spec.InnerLayer():
                 return self._object(value, role, context)
-            case SequenceValue():
+            case spec.SequenceValue():
                 inner: Role = "any" if role == "shape" else role
                 items = [self.resolve(item, inner, context) for item in value.items]
                 if any(item is UNRESOLVED for item in items):
                     return UNRESOLVED
                 return items if value.kind == "list" else tuple(items)
-            case MappingValue():
+            case spec.MappingValue():
                 entries = {
                     self.key(key, context): self.resolve(item, role, context)
                     for key, item in value.entries
@@ -208,7 +192,7 @@ class ValueResolver:
                 if any(v is UNRESOLVED for v in entries.values()):
                     return UNRESOLVED
                 return entries if _check_configuration(entries, value.span, context) else UNRESOLVED
-            case LayerRef() | ModelRef() | NodeOutput() if self._referenced is not None:
+            case LayerRef() | spec.ModelRef() | NodeOutput() if self._referenced is not None:
                 return self._referenced(value)
             case _:
                 return context.report("is not expected here", value.span)
@@ -222,7 +206,9 @@ class ValueResolver:
             return resolved
         return context.report("is not a key; keys are words, texts and numbers", key.span)
 
-    def _object(self, value: Object | InnerLayer, role: Role, context: BuildContext) -> Any:
+    def _object(
+        self, value: spec.Object | spec.InnerLayer, role: Role, context: BuildContext
+    ) -> Any:
         function, word = find_callable(value, role, context)
         if function is None:
             return UNRESOLVED
@@ -232,7 +218,7 @@ class ValueResolver:
         return create_object(function, word, bound, value.span, context)
 
 
-def _check_configuration(value: Any, span: Span, context: BuildContext) -> bool:
+def _check_configuration(value: Any, span: spec.Span, context: BuildContext) -> bool:
     """Whether a value may be used in the text of a file; report a configuration of Keras."""
     if not context.safe_mode or next(objects_in(value), None) is None:
         return True
@@ -256,7 +242,7 @@ def create_object(
     function: Callable[..., Any],
     word: str,
     bound: BoundArguments,
-    span: Span,
+    span: spec.Span,
     context: BuildContext,
 ) -> Any:
     """Call a class with bound arguments; an error is reported at the argument that it names."""
@@ -321,7 +307,7 @@ class Assembly:
         self.layers: list[Any] = []
         self.outputs: list[Any] = []
         self.named: dict[str, Node] = {}
-        self.adapted: list[tuple[Node, Any, Value]] = []
+        self.adapted: list[tuple[Node, Any, spec.Value]] = []
         self.read_variables: list[tuple[Node, Any]] = []
         self.model: Any = None
         self.steps: list[BuiltStep] = []
@@ -354,7 +340,7 @@ class Assembly:
 
     def _create(self, node: Node) -> Any:
         match node.callee:
-            case LayerRef() | ModelRef():
+            case LayerRef() | spec.ModelRef():
                 return self._referenced(node.callee)
             case NotebookValue():
                 word = node.callee.source
@@ -433,7 +419,7 @@ class Assembly:
                 named[arg.name] = value
         return positional, named
 
-    def _referenced(self, reference: LayerRef | ModelRef | NodeOutput) -> Any:
+    def _referenced(self, reference: LayerRef | spec.ModelRef | NodeOutput) -> Any:
         """The layer, the nested model, or the output that a reference stands for."""
         if isinstance(reference, NodeOutput):
             return self._output(reference)
@@ -572,7 +558,7 @@ class Assembly:
     def _name_fixes(self, node: Node) -> Iterator[Fix]:
         """For an input that names a layer within a line: the end of the line instead."""
         nodes = self.graph.nodes
-        for output in find_parts(node.inputs, NodeOutput):
+        for output in spec.find_parts(node.inputs, NodeOutput):
             first = nodes[output.node]
             if line := named_end(nodes, output.node):
                 last = rest_of_line(nodes, output.node)[-1]

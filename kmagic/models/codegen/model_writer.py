@@ -8,33 +8,10 @@ from itertools import takewhile
 from typing import Any, ClassVar, Self, TypeAlias
 from typing import Literal as OneOf
 
-from kmagic.language import expressions
+from kmagic.language import expressions, spec
 from kmagic.language.expand import loop_items, mentions, series_of
 from kmagic.language.graph import BlockUse, Graph
-from kmagic.language.spec import (
-    Arg,
-    BlockSpec,
-    ForSpec,
-    FreezeSpec,
-    Index,
-    InnerLayer,
-    InputsSpec,
-    LayerSpec,
-    MappingValue,
-    MergeSpec,
-    NestedSpec,
-    NotebookValue,
-    Object,
-    OutputSpec,
-    Ref,
-    RepeatSpec,
-    ResidualSpec,
-    SequenceValue,
-    Statement,
-    Value,
-    Word,
-    plain_value,
-)
+from kmagic.language.spec import BlockSpec, LayerSpec, MergeSpec, NotebookValue, Statement, Word
 from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.models.binding.argument_binding import with_name
 from kmagic.models.build.constant_inputs import is_constant
@@ -158,29 +135,29 @@ class ModelWriter:
                 self._step(statement)
             case BlockSpec():
                 self.scope.blocks[statement.name] = (statement, self.scope)
-            case NestedSpec():
+            case spec.NestedSpec():
                 self._nested(statement)
-            case RepeatSpec():
+            case spec.RepeatSpec():
                 count = self.state.count(statement.times)
                 self._repeat(count, lambda: self.write(statement.body))
-            case ForSpec():
+            case spec.ForSpec():
                 self._for(statement)
-            case ResidualSpec():
+            case spec.ResidualSpec():
                 self._residual(statement)
             case MergeSpec():
                 self._merge(statement)
-            case FreezeSpec(args=()):
+            case spec.FreezeSpec(args=()):
                 if not self.scope.in_model:
                     raise Unstructured  # it freezes the layers outside the block, too
                 self._freeze_all()
-            case FreezeSpec():
+            case spec.FreezeSpec():
                 for arg in statement.args:
                     value = arg.value
-                    name = value.name if isinstance(value, Ref) else getattr(value, "text", "")
+                    name = value.name if isinstance(value, spec.Ref) else getattr(value, "text", "")
                     self._add(f"{self.scope.layer(name).code}.trainable = False")
-            case OutputSpec():
+            case spec.OutputSpec():
                 self.scope.outputs = statement.entries
-            case InputsSpec():
+            case spec.InputsSpec():
                 self.scope.inputs = statement.entries
 
     def _add(self, line: SourceStatement) -> None:
@@ -188,7 +165,7 @@ class ModelWriter:
 
     # --- tensors ------------------------------------------------------------------------------
 
-    def _tensors(self, value: Value) -> tuple[TensorCode, ...]:
+    def _tensors(self, value: spec.Value) -> tuple[TensorCode, ...]:
         """What a value after an arrow stands for; ``_`` and ``_in`` may be several outputs."""
         match value:
             case Word("_"):
@@ -200,7 +177,7 @@ class ModelWriter:
         is_constant = self.state.is_constant(self.scope.value(value))
         return (TensorCode(self._tensor(value), is_constant=is_constant),)
 
-    def _call_inputs(self, args: tuple[Arg, ...] | None) -> tuple[list[TensorCode], list[str]]:
+    def _call_inputs(self, args: tuple[spec.Arg, ...] | None) -> tuple[list[TensorCode], list[str]]:
         """What is right of an arrow: the tensors, and the arguments by name."""
         if args is None:
             return [*self.scope.current], []
@@ -211,7 +188,7 @@ class ModelWriter:
         return positional, named
 
     def _layer_inputs(
-        self, args: tuple[Arg, ...] | None, step: StepCode
+        self, args: tuple[spec.Arg, ...] | None, step: StepCode
     ) -> tuple[list[TensorCode], list[str]]:
         """The same for a layer, with its constants repeated for each sample."""
         inputs, named = self._call_inputs(args)
@@ -225,46 +202,47 @@ class ModelWriter:
         given = [arg for arg in args or () if arg.name is not None]
         return repeated, [f"{arg.name}={self._named_input(arg.value)}" for arg in given]
 
-    def _named_input(self, value: Value) -> str:
+    def _named_input(self, value: spec.Value) -> str:
         """An argument of a layer's call; an array in it is repeated, a number is a setting."""
         given = self.scope.value(value)
         match given:
-            case SequenceValue() if not self.state.is_constant(given):
+            case spec.SequenceValue() if not self.state.is_constant(given):
                 items = getattr(value, "items", ())
                 return sequence_of(given.kind, map(self._named_input, items))
             case NotebookValue(Placeholder()):
                 pass
             case NotebookValue(array) if hasattr(array, "shape") and is_constant(array):
                 return self.state.repeated(self._tensor(value))
-            case Object() if self.state.is_constant(given):
+            case spec.Object() if self.state.is_constant(given):
                 return self.state.repeated(self._tensor(value))
-        if isinstance(value, Word | Index):
+        if isinstance(value, Word | spec.Index):
             tensors = self._tensors(value)
             return _one_or_list([self.state.repeated(t) if t.is_constant else t for t in tensors])
         return self._tensor(value)
 
-    def _ends(self, entries: tuple[Arg, ...]) -> str:
+    def _ends(self, entries: tuple[spec.Arg, ...]) -> str:
         """The structure of a model's inputs or outputs by its line, or "" without one."""
         named = [arg for arg in entries if arg.name is not None]
         if named:
             return dictionary((literal(arg.name), self._tensor(arg.value)) for arg in named)
         return _one_or_list(self._call_inputs(entries)[0]) if entries else ""
 
-    def _tensor(self, value: Value) -> str:
+    def _tensor(self, value: spec.Value) -> str:
         """A tensor, a structure of tensors, or a plain value."""
         match value:
             case Word():
                 return _one_or_list(self._tensors(value))
-            case Index(name, path):
+            case spec.Index(name, path):
                 outputs = self._tensors(Word(name))
                 if len(outputs) > 1 and isinstance(path[0], int) and path[0] < len(outputs):
                     return _part_of(outputs[path[0]], path[1:])
                 return _part_of(outputs[0], path)
-            case SequenceValue():
+            case spec.SequenceValue():
                 return sequence_of(value.kind, map(self._tensor, value.items))
-            case MappingValue():
+            case spec.MappingValue():
                 return dictionary(
-                    (literal(plain_value(key)), self._tensor(item)) for key, item in value.entries
+                    (literal(spec.plain_value(key)), self._tensor(item))
+                    for key, item in value.entries
                 )
             case _:
                 return self.state.value_code(self.scope.value(value))
@@ -304,70 +282,70 @@ class ModelWriter:
 
     # --- steps --------------------------------------------------------------------------------
 
-    def _step(self, spec: LayerSpec) -> None:
-        if spec.times is None:
-            self._apply(spec)
+    def _step(self, line: LayerSpec) -> None:
+        if line.times is None:
+            self._apply(line)
             return
-        count = self.state.count(spec.times)
+        count = self.state.count(line.times)
         if count.known == 1:
-            self._apply(spec)
-        elif spec.inputs is None or mentions("_", spec.inputs):
-            self._repeat(count, lambda: self._apply(spec))
+            self._apply(line)
+        elif line.inputs is None or mentions("_", line.inputs):
+            self._repeat(count, lambda: self._apply(line))
         elif count.known != 0:
-            self._repeat(RepeatCount("1", 1), lambda: self._apply(spec))
-            again = replace(spec, inputs=None)
-            self._repeat(self.state.count(spec.times, less=1), lambda: self._apply(again))
+            self._repeat(RepeatCount("1", 1), lambda: self._apply(line))
+            again = replace(line, inputs=None)
+            self._repeat(self.state.count(line.times, less=1), lambda: self._apply(again))
 
-    def _apply(self, spec: LayerSpec) -> None:
-        scope, callee = self.scope, spec.callee
+    def _apply(self, line: LayerSpec) -> None:
+        scope, callee = self.scope, line.callee
         if callee in (Word("_"), Word("_in")):
-            self._name_outputs(spec)
+            self._name_outputs(line)
             return
         node = next(self.state.flat_nodes, None)
         word = callee.text if isinstance(callee, Word) else ""
-        if not spec.reuse and word in scope.blocks:
-            self._add_block(spec, *self._block_call(*scope.blocks[word], spec))
-        elif spec.reuse or word in scope.models:
-            self._add_step(spec, scope.layer(word))
+        if not line.reuse and word in scope.blocks:
+            self._add_block(line, *self._block_call(*scope.blocks[word], line))
+        elif line.reuse or word in scope.models:
+            self._add_step(line, scope.layer(word))
         else:
-            name = spec.targets[0] if scope.names_layers and len(spec.targets) == 1 else None
+            name = line.targets[0] if scope.names_layers and len(line.targets) == 1 else None
             if node is not None:  # its target is a variable, not always the layer's name
                 self.context.enter(node)
                 name = node.name
-            target, args = scope.value(callee), scope.value(spec.args)
-            self._add_step(spec, self.state.step(target, args, name, spec.span))
+            target, args = scope.value(callee), scope.value(line.args)
+            self._add_step(line, self.state.step(target, args, name, line.span))
 
-    def _name_outputs(self, spec: LayerSpec) -> None:
+    def _name_outputs(self, line: LayerSpec) -> None:
         """``h = _``: another variable for what is there."""
-        scope, outputs = self.scope, self._tensors(spec.callee)
-        if scope.layer_variables.keys() & set(spec.targets):
+        scope, outputs = self.scope, self._tensors(line.callee)
+        if scope.layer_variables.keys() & set(line.targets):
             raise Unstructured  # its layer has no variable
-        variables = [scope.variables.get(target, scope.flow) for target in spec.targets]
+        variables = [scope.variables.get(target, scope.flow) for target in line.targets]
         keys = [tensor.keys for tensor in outputs]
-        scope.current = self._bind(variables, ", ".join(outputs), spec.targets, keys)
+        scope.current = self._bind(variables, ", ".join(outputs), line.targets, keys)
 
-    def _add_step(self, spec: LayerSpec, step: StepCode) -> None:
-        if spec.callee == Word("input"):
-            self._input(spec, step)
+    def _add_step(self, line: LayerSpec, step: StepCode) -> None:
+        if line.callee == Word("input"):
+            self._input(line, step)
             return
-        step = self._keep_layer(spec, step)
+        step = self._keep_layer(line, step)
         if not step.is_function:
-            inputs, named = self._layer_inputs(spec.inputs, step)
-        elif spec.inputs is None and getattr(spec.callee, "text", "") in CONSTANT_FUNCTIONS:
+            inputs, named = self._layer_inputs(line.inputs, step)
+        elif line.inputs is None and getattr(line.callee, "text", "") in CONSTANT_FUNCTIONS:
             inputs, named = [], []
         else:
-            inputs, named = self._call_inputs(spec.inputs)
+            inputs, named = self._call_inputs(line.inputs)
         is_constant = step.is_function and all(tensor.is_constant for tensor in inputs)
         code = step.applied(inputs, named)
-        self._assign(spec.targets, code, step, is_constant=is_constant)
+        self._assign(line.targets, code, step, is_constant=is_constant)
 
-    def _input(self, spec: LayerSpec, step: StepCode) -> None:
+    def _input(self, line: LayerSpec, step: StepCode) -> None:
         scope = self.scope
         if not scope.names_layers:
             raise Unstructured  # keras.Model needs each input in a variable
-        target = spec.targets[0] if spec.targets else ""
+        target = line.targets[0] if line.targets else ""
         variable = scope.variables.get(target) or scope.frame.new_name(f"{self.prefix}inputs")
-        scope.current = self._bind([variable], step.code, spec.targets[:1])
+        scope.current = self._bind([variable], step.code, line.targets[:1])
         scope.model_inputs += scope.current
 
     def _assign(
@@ -395,10 +373,10 @@ class ModelWriter:
                 self._bind([scope.variables[target]], _part_of(whole, (index,)), (target,))
         scope.current = (scope.tensors[targets[0]],)
 
-    def _keep_layer(self, spec: LayerSpec, step: StepCode) -> StepCode:
+    def _keep_layer(self, line: LayerSpec, step: StepCode) -> StepCode:
         """Put a layer into its own variable if it is used again."""
         scope = self.scope
-        reused = [target for target in spec.targets if target in scope.layer_variables]
+        reused = [target for target in line.targets if target in scope.layer_variables]
         if step.is_new and (reused or step.adapt is not None):
             variable = (
                 scope.layer_variables[reused[0]] if reused else scope.frame.new_name(step.base_name)
@@ -422,36 +400,36 @@ class ModelWriter:
 
     # --- blocks and nested models -------------------------------------------------------------
 
-    def _nested(self, spec: NestedSpec) -> None:
+    def _nested(self, line: spec.NestedSpec) -> None:
         """Write a ``model`` statement, and make its name known."""
         state, outer = self.state, self.scope
-        graph = next(state.flat_models, None) or state.graphs[spec.span]
+        graph = next(state.flat_models, None) or state.graphs[line.span]
         scope = outer.inner(outer.frame)
-        variable = python_name(spec.name)
-        scope.declare(spec.body)
+        variable = python_name(line.name)
+        scope.declare(line.body)
         used = (*outer.current, *outer.entry, *outer.tensors.values())
         if outer.flow in used:
             scope.choose_flow(f"{variable}_")
         else:
             scope.flow = outer.flow
         state.scope = scope
-        write_model(state, spec.body, graph, variable, f"{variable}_")
+        write_model(state, line.body, graph, variable, f"{variable}_")
         state.scope = outer
         outer.body += [*scope.body, ""]
         keys = tuple(sorted(arg.name for arg in graph.outputs if arg.name))
-        outer.models[spec.name] = StepCode(
+        outer.models[line.name] = StepCode(
             variable, base_name=variable, signature=keras.Sequential.call, keys=keys
         )
 
     def _block_call(
-        self, block: BlockSpec, home: CodeScope, spec: LayerSpec
+        self, block: BlockSpec, home: CodeScope, line: LayerSpec
     ) -> tuple[str, list[TensorCode]]:
         """A use of a block: the call of its function, and what it returns."""
-        outer, (args, _) = self.scope, self._call_inputs(spec.inputs)
+        outer, (args, _) = self.scope, self._call_inputs(line.inputs)
         if any(tensor.is_constant for tensor in args):
             raise Unstructured  # a block's function does not know the model's input
-        given = self._block_arguments(block, spec)
-        scope = self._block_scope(block, home, given, spec)
+        given = self._block_arguments(block, line)
+        scope = self._block_scope(block, home, given, line)
         self.state.scope, self.context.trail = scope, scope.trail
         params, body, outs = self._write_block(block, len(args))
         self.state.scope, self.context.trail = outer, outer.trail
@@ -468,10 +446,10 @@ class ModelWriter:
                 args.append(TensorCode(code if is_positional else f"{scope.renames[name]}={code}"))
         return call(function, *args), outs
 
-    def _block_arguments(self, block: BlockSpec, spec: LayerSpec) -> _BlockArguments:
+    def _block_arguments(self, block: BlockSpec, line: LayerSpec) -> _BlockArguments:
         given: _BlockArguments = {}
         names = [param.name for param in block.params]
-        for arg in spec.args:
+        for arg in line.args:
             name = arg.name or next(name for name in names if name not in given)
             given[name] = self.scope.value(arg.value), "named" if arg.name else "positional"
         for param in block.params:
@@ -480,15 +458,15 @@ class ModelWriter:
         return {name: given[name] for name in names}
 
     def _block_scope(
-        self, block: BlockSpec, home: CodeScope, given: _BlockArguments, spec: LayerSpec
+        self, block: BlockSpec, home: CodeScope, given: _BlockArguments, line: LayerSpec
     ) -> CodeScope:
         outside = {own for name, own in home.renames.items() if name not in given}
         frame = CodeFrame(home.frame.common | outside)
         values = {
-            name: expressions.python_integer(plain_value(value))
+            name: expressions.python_integer(spec.plain_value(value))
             for name, (value, _) in given.items()
         }
-        trail = (*self.scope.trail, BlockUse(block.name, spec.span, spec))
+        trail = (*self.scope.trail, BlockUse(block.name, line.span, line))
         scope = home.inner(
             frame, env={**home.env, **values}, trail=trail, names_layers=False, in_model=False
         )
@@ -507,7 +485,11 @@ class ModelWriter:
             if value is None:
                 continue
             needs = spec_survey.free_names(value)
-            if isinstance(value, Object | InnerLayer) or needs & bound or needs - {*self.scope.env}:
+            if (
+                isinstance(value, spec.Object | spec.InnerLayer)
+                or needs & bound
+                or needs - {*self.scope.env}
+            ):
                 return {}
             defaults[param.name] = self.state.value_code(self.scope.value(value))
         return defaults
@@ -524,7 +506,7 @@ class ModelWriter:
         names = [base] if inputs == 1 else [f"{base}_{number + 1}" for number in range(inputs)]
         scope.current = scope.entry = tuple(map(TensorCode, names))
         self.write(block.body)
-        ends = scope.outputs or (Arg(Word("_")),)
+        ends = scope.outputs or (spec.Arg(Word("_")),)
         outs = [tensor for arg in ends for tensor in self._tensors(arg.value)]
         body = scope.frame.with_functions(scope.body)
         value = _assigned(body, outs[0]) if len(outs) == 1 else ""
@@ -532,15 +514,15 @@ class ModelWriter:
             body.pop()
         return names, [*body, f"return {value or ', '.join(outs)}"], outs
 
-    def _add_block(self, spec: LayerSpec, code: str, outs: list[TensorCode]) -> None:
+    def _add_block(self, line: LayerSpec, code: str, outs: list[TensorCode]) -> None:
         flow = self._flow_variables(len(outs))
-        targets = (*spec.targets, *[""] * len(outs))
+        targets = (*line.targets, *[""] * len(outs))
         variables = [
             self.scope.variables.get(target, variable)
             for target, variable in zip(targets, flow, strict=False)
         ]
         keys = [out.keys for out in outs]
-        self.scope.current = self._bind(variables, code, spec.targets, keys)
+        self.scope.current = self._bind(variables, code, line.targets, keys)
 
     # --- loops --------------------------------------------------------------------------------
 
@@ -553,26 +535,26 @@ class ModelWriter:
         elif count.known != 0:
             self._loop("_", call("range", count.code), [self.scope.env], write)
 
-    def _for(self, spec: ForSpec) -> None:
+    def _for(self, line: spec.ForSpec) -> None:
         scope = self.scope
         env, renames = scope.env, scope.renames
-        iterable, values = self._loop_values(spec)
-        variable = python_name(spec.name)
-        if renames.get(spec.name) != variable:
+        iterable, values = self._loop_values(line)
+        variable = python_name(line.name)
+        if renames.get(line.name) != variable:
             variable = scope.frame.new_name(variable)
-        scope.renames = {**renames, spec.name: variable}
-        envs = [{**env, spec.name: value} for value in values]
-        self._loop(variable, iterable, envs, lambda: self.write(spec.body))
+        scope.renames = {**renames, line.name: variable}
+        envs = [{**env, line.name: value} for value in values]
+        self._loop(variable, iterable, envs, lambda: self.write(line.body))
         scope.env, scope.renames = env, renames
 
-    def _loop_values(self, spec: ForSpec) -> tuple[str, list[Any]]:
+    def _loop_values(self, line: spec.ForSpec) -> tuple[str, list[Any]]:
         """What a ``for`` line runs over as source, and its values."""
-        values = [self.scope.value(value) for value in loop_items(spec)]
+        values = [self.scope.value(value) for value in loop_items(line)]
         series = series_of(values)
         if series is not None:
             return self.state.value_code(values[0]), series
         codes = map(self.state.value_code, values)
-        return sequence_of("list", codes), list(map(plain_value, values))
+        return sequence_of("list", codes), list(map(spec.plain_value, values))
 
     def _loop(
         self, variable: str, iterable: str, envs: list[Any], write: Callable[[], None]
@@ -604,25 +586,25 @@ class ModelWriter:
 
     # --- residuals and merges -----------------------------------------------------------------
 
-    def _residual(self, spec: ResidualSpec) -> None:
+    def _residual(self, line: spec.ResidualSpec) -> None:
         scope = self.scope
         before = scope.current
         index = len(scope.body)
-        changed = self._changed(spec.body) | {scope.flow, *self._flow_variables(len(before))}
+        changed = self._changed(line.body) | {scope.flow, *self._flow_variables(len(before))}
         kept = self._kept(before, changed, "shortcut")
         new = {*kept} - {*before}
-        self._write_body(spec.body, kept, before)
+        self._write_body(line.body, kept, before)
         if scope.current is before:
             del scope.body[index : index + len(new)]
         else:
             scope.current = (*kept, *scope.current)
-            self._apply(LayerSpec(Word("add", span=spec.span), span=spec.span))
+            self._apply(LayerSpec(Word("add", span=line.span), span=line.span))
         scope.frame.taken -= new
 
-    def _merge(self, spec: MergeSpec) -> None:
+    def _merge(self, line: MergeSpec) -> None:
         scope = self.scope
         flow, before = scope.flow, scope.current
-        changed = self._changed(spec.body)
+        changed = self._changed(line.body)
         new: set[str] = set()
         if changed.intersection(before):
             changed |= {flow, *self._flow_variables(len(before))}
@@ -630,15 +612,15 @@ class ModelWriter:
             new |= {*before} - {*scope.current}
         prefix = flow if flow.startswith("branch") else "branch"
         outs: list[TensorCode] = []
-        for index, branch in enumerate(spec.body):
+        for index, branch in enumerate(line.body):
             scope.flow = scope.frame.new_name(f"{prefix}_{index + 1}")
             self._write_body(branch.body, before, before)
-            later = self._changed(spec.body[index + 1 :])
+            later = self._changed(line.body[index + 1 :])
             ends = self._kept(scope.current, later, f"{scope.flow}_end")
             new |= {scope.flow} | ({*ends} - {*scope.current})
             outs += ends
         scope.flow, scope.current = flow, tuple(outs)
-        self._apply(_merge_step(spec))
+        self._apply(_merge_step(line))
         scope.frame.taken -= new
 
     def _write_body(
@@ -672,8 +654,8 @@ class ModelWriter:
         return tuple(kept)
 
 
-def _merge_step(spec: MergeSpec) -> LayerSpec:
-    return LayerSpec(spec.callee, spec.args, span=spec.callee.span)
+def _merge_step(line: MergeSpec) -> LayerSpec:
+    return LayerSpec(line.callee, line.args, span=line.callee.span)
 
 
 def _assigned(body: list[SourceStatement], variable: str) -> str:
@@ -751,31 +733,31 @@ class StackWriter(ModelWriter):
         if is_taken:
             scope.body.append(f"{variable} = {scope.flow}")
 
-    def _residual(self, spec: ResidualSpec) -> None:
-        self.write(spec.body)  # which has no layers
+    def _residual(self, line: spec.ResidualSpec) -> None:
+        self.write(line.body)  # which has no layers
 
-    def _merge(self, spec: MergeSpec) -> None:
-        for branch in spec.body:  # only one has layers
+    def _merge(self, line: MergeSpec) -> None:
+        for branch in line.body:  # only one has layers
             self.write(branch.body)
-        self._apply(_merge_step(spec))
+        self._apply(_merge_step(line))
 
     def _freeze_all(self) -> None:
         self._add(
             StackLoop(f"for layer in {self.scope.flow}.layers:", ("layer.trainable = False",))
         )
 
-    def _step(self, spec: LayerSpec) -> None:
-        super()._step(replace(spec, inputs=None))  # it is the layer before
+    def _step(self, line: LayerSpec) -> None:
+        super()._step(replace(line, inputs=None))  # it is the layer before
 
-    def _add_step(self, spec: LayerSpec, step: StepCode) -> None:
-        layer = self._keep_layer(spec, step).code
+    def _add_step(self, line: LayerSpec, step: StepCode) -> None:
+        layer = self._keep_layer(line, step).code
         self._add(StackCall(call(f"{self.scope.flow}.add", layer), layer))
 
-    def _name_outputs(self, spec: LayerSpec) -> None:
-        if self.scope.layer_variables.keys() & set(spec.targets):
+    def _name_outputs(self, line: LayerSpec) -> None:
+        if self.scope.layer_variables.keys() & set(line.targets):
             raise Unstructured
 
-    def _add_block(self, spec: LayerSpec, code: str, outs: list[TensorCode]) -> None:  # noqa: ARG002
+    def _add_block(self, line: LayerSpec, code: str, outs: list[TensorCode]) -> None:  # noqa: ARG002
         self._add(StackCall(code))
 
     def _write_block(

@@ -10,28 +10,10 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Self
 
-from kmagic.language import expressions
+from kmagic.language import expressions, spec
 from kmagic.language.graph import BlockTrail, Graph
 from kmagic.language.graph_statements import unused_name
-from kmagic.language.spec import (
-    Arg,
-    BlockSpec,
-    Expr,
-    InnerLayer,
-    LiteralValue,
-    MappingValue,
-    NotebookValue,
-    Object,
-    Ref,
-    SequenceValue,
-    Shape,
-    Span,
-    Statement,
-    Value,
-    Word,
-    map_value,
-    plain_value,
-)
+from kmagic.language.spec import Arg, LiteralValue, NotebookValue, Object, Span, Value, Word
 from kmagic.language.vocabulary import snake_case
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
@@ -230,7 +212,7 @@ class CodeScope:
     renames: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     layer_variables: dict[str, str] = field(default_factory=dict)
-    blocks: dict[str, tuple[BlockSpec, CodeScope]] = field(default_factory=dict)
+    blocks: dict[str, tuple[spec.BlockSpec, CodeScope]] = field(default_factory=dict)
     models: dict[str, StepCode] = field(default_factory=dict)
     tensors: dict[str, TensorCode] = field(default_factory=dict)
     layers: dict[str, StepCode] = field(default_factory=dict)
@@ -250,7 +232,7 @@ class CodeScope:
         seen |= {name: dict(getattr(self, name)) for name in ("renames", "blocks", "models")}
         return CodeScope(frame, **(seen | own))
 
-    def declare(self, statements: tuple[Statement, ...]) -> None:
+    def declare(self, statements: tuple[spec.Statement, ...]) -> None:
         """Give the names of the scope's own statements unique variables."""
         names = spec_survey.output_names(statements)
         for name in sorted(names):
@@ -283,10 +265,10 @@ class CodeScope:
 
     def value(self, value: Value | tuple[Arg, ...]) -> Any:
         """A value or arguments with their expressions evaluated."""
-        return map_value(value, self._evaluated)
+        return spec.map_value(value, self._evaluated)
 
     def _evaluated(self, value: Value) -> Any:
-        if not isinstance(value, Expr):
+        if not isinstance(value, spec.Expr):
             return value
         result = expressions.evaluate(value.source, self.env)
         return NotebookValue(result, value.source, span=value.span)
@@ -375,7 +357,7 @@ class ProgramState:
     def count(self, value: Value, *, less: int = 0) -> RepeatCount:
         """How often something is repeated, or that less a number."""
         evaluated = self.scope.value(value)
-        number = plain_value(evaluated)
+        number = spec.plain_value(evaluated)
         if not isinstance(evaluated, NotebookValue):
             known = int(number) - less
             return RepeatCount(str(known) if less else self.value_code(evaluated), known)
@@ -392,9 +374,9 @@ class ProgramState:
     def resolve(self, value: Any, role: Role, context: BuildContext) -> Any:
         """The source of a value, or UNRESOLVED after a mistake, which is reported."""
         match value:
-            case Ref():
+            case spec.Ref():
                 return self.scope.layer(value.name).code
-            case NotebookValue(value=Object() | InnerLayer()):
+            case NotebookValue(value=Object() | spec.InnerLayer()):
                 if role == "layer":
                     raise Unstructured  # each use creates its own layer
                 self.roles[id(value.value)] = role
@@ -413,19 +395,19 @@ class ProgramState:
                 if role == "schedule" and _is_int(given):
                     given = float(given)
                 return literal((given,) if role == "shape" and _is_int(given) else given)
-            case Shape(dims=(None,)) if role != "shape":
+            case spec.Shape(dims=(None,)) if role != "shape":
                 return "None"
-            case Shape():
+            case spec.Shape():
                 return literal(value.dims)
             case Word():
                 return self._word(value, role, context)
-            case Object() | InnerLayer():
+            case Object() | spec.InnerLayer():
                 return self._object(value, role)
-            case SequenceValue():
+            case spec.SequenceValue():
                 inner: Role = "any" if role == "shape" else role
                 codes = [self.resolve(item, inner, context) for item in value.items]
                 return UNRESOLVED if UNRESOLVED in codes else sequence_of(value.kind, codes)
-            case MappingValue():
+            case spec.MappingValue():
                 keys = [
                     literal(key.text) if isinstance(key, Word) else self.value_code(key)
                     for key, _ in value.entries
@@ -446,8 +428,8 @@ class ProgramState:
                 return is_constant(value.value)
             case Object(callee=Word(word)):
                 return word in ("array", "tensor")
-            case SequenceValue(items=items):
-                numbers = all(isinstance(item, LiteralValue | SequenceValue) for item in items)
+            case spec.SequenceValue(items=items):
+                numbers = all(isinstance(item, LiteralValue | spec.SequenceValue) for item in items)
                 return numbers and all(map(self.is_constant, items))
         return False
 
@@ -470,7 +452,7 @@ class ProgramState:
             case _:
                 return UNRESOLVED
 
-    def _object(self, value: Object | InnerLayer, role: Role) -> Any:
+    def _object(self, value: Object | spec.InnerLayer, role: Role) -> Any:
         """The call that creates a Keras object."""
         callee: Any = value.callee
         if isinstance(callee, NotebookValue) and isinstance(callee.value, Placeholder):

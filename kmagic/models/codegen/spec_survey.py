@@ -5,23 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kmagic.language import expressions
+from kmagic.language import expressions, spec
 from kmagic.language.expand import mentions
-from kmagic.language.spec import (
-    BlockSpec,
-    Expr,
-    ForSpec,
-    FreezeSpec,
-    LayerSpec,
-    MergeSpec,
-    NestedSpec,
-    Ref,
-    RepeatSpec,
-    ResidualSpec,
-    Statement,
-    Word,
-    find_parts,
-)
+from kmagic.language.spec import BlockSpec, ForSpec, NestedSpec, Statement
 
 
 def free_names(part: Any, bound: frozenset[str] = frozenset()) -> set[str]:
@@ -32,9 +18,9 @@ def free_names(part: Any, bound: frozenset[str] = frozenset()) -> set[str]:
         bound: Parameters and loop variables around it.
     """
     names: set[str] = set()
-    for found in find_parts(part, Expr, BlockSpec, ForSpec):
+    for found in spec.find_parts(part, spec.Expr, BlockSpec, ForSpec):
         match found:
-            case Expr(source):
+            case spec.Expr(source):
                 names |= expressions.names_in_expression(source) - bound
             case BlockSpec(_, params, body):
                 inner = bound | {param.name for param in params}
@@ -64,7 +50,7 @@ def output_names(statements: Iterable[Statement]) -> frozenset[str]:
     return frozenset(
         target
         for statement in statements_in(statements)
-        if isinstance(statement, LayerSpec)
+        if isinstance(statement, spec.LayerSpec)
         for target in statement.targets
         if target != "_"
     )
@@ -74,12 +60,12 @@ def reused_layers(statements: Iterable[Statement]) -> frozenset[str]:
     """The names whose layer, not its output, is used again: by ``reuse``, ``&`` or ``freeze``."""
     names: set[str] = set()
     for statement in statements_in(statements):
-        if isinstance(statement, LayerSpec) and statement.reuse:
+        if isinstance(statement, spec.LayerSpec) and statement.reuse:
             names.add(getattr(statement.callee, "text", ""))
-        if isinstance(statement, FreezeSpec):
-            names |= {arg.value.text for arg in statement.args if isinstance(arg.value, Word)}
+        if isinstance(statement, spec.FreezeSpec):
+            names |= {arg.value.text for arg in statement.args if isinstance(arg.value, spec.Word)}
         if not isinstance(statement, BlockSpec | NestedSpec):
-            names |= {ref.name for ref in find_parts(statement, Ref)}
+            names |= {ref.name for ref in spec.find_parts(statement, spec.Ref)}
     return frozenset(names)
 
 
@@ -87,8 +73,8 @@ def uses_entry(statements: Iterable[Statement]) -> bool:
     """Whether ``_in`` stands for what enters these statements, not for that of an inner body."""
     return any(
         uses_entry(statement.body)
-        if isinstance(statement, RepeatSpec | ForSpec)
+        if isinstance(statement, spec.RepeatSpec | ForSpec)
         else mentions("_in", statement)
         for statement in statements
-        if not isinstance(statement, MergeSpec | ResidualSpec | BlockSpec | NestedSpec)
+        if not isinstance(statement, spec.MergeSpec | spec.ResidualSpec | BlockSpec | NestedSpec)
     )

@@ -5,20 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kmagic.language import format_spec, format_statement, parse
-from kmagic.language.spec import (
-    Arg,
-    CompileSpec,
-    FreezeSpec,
-    HeadSpec,
-    LiteralValue,
-    ModelKind,
-    ModelSpec,
-    NestedSpec,
-    NodeOutput,
-    Statement,
-    Word,
-)
+from kmagic.language import format_spec, format_statement, parse, spec
+from kmagic.language.spec import Arg, CompileSpec, ModelSpec
 from kmagic.models.decompile.config_values import UnwritableError
 from kmagic.models.decompile.folding import fold
 from kmagic.models.decompile.layer_writer import LayerWriter
@@ -132,33 +120,35 @@ def _shortest_spec(program: ModelProgram, *, exact: bool) -> ModelSpec:
     raise AssertionError("the text of a model's plan does not stand for the plan")
 
 
-def _statements(program: ModelProgram, names: TextNames, *, folded: bool) -> Iterator[Statement]:
-    def body(plan: ModelPlan) -> tuple[Statement, ...]:
+def _statements(
+    program: ModelProgram, names: TextNames, *, folded: bool
+) -> Iterator[spec.Statement]:
+    def body(plan: ModelPlan) -> tuple[spec.Statement, ...]:
         return statements_of(plan, *fold(plan, names.taken, blocks=folded), names)
 
     plan = program.plan
     kind = _explicit_kind(plan)
     if plan.name or kind or plan.args:
-        yield HeadSpec(plan.name, kind, plan.args)
+        yield spec.HeadSpec(plan.name, kind, plan.args)
     for name, nested in program.nested.items():
         own_name = (
-            (Arg(LiteralValue(nested.name), "name"),) if nested.name not in ("", name) else ()
+            (Arg(spec.LiteralValue(nested.name), "name"),) if nested.name not in ("", name) else ()
         )
-        yield NestedSpec(name, body(nested), _explicit_kind(nested), (*own_name, *nested.args))
+        yield spec.NestedSpec(name, body(nested), _explicit_kind(nested), (*own_name, *nested.args))
         if nested.is_frozen:
-            yield FreezeSpec((Arg(Word(name)),))
+            yield spec.FreezeSpec((Arg(spec.Word(name)),))
     yield from body(plan)
     if program.compile is not None:
         yield program.compile
 
 
-def _explicit_kind(plan: ModelPlan) -> ModelKind:
+def _explicit_kind(plan: ModelPlan) -> spec.ModelKind:
     """The kind of model, if the text alone would build the other kind."""
     models = [step.target for step in plan.steps if step.kind == "model"]
     has_reuse = len(set(models)) < len(models) or any(step.kind == "reuse" for step in plan.steps)
     if plan.kind == "sequential":
         return "sequential" if has_reuse else ""
-    chained = [(), *((Arg(NodeOutput(index)),) for index in range(len(plan.steps)))]
+    chained = [(), *((Arg(spec.NodeOutput(index)),) for index in range(len(plan.steps)))]
     is_stack = (
         [*(step.inputs for step in plan.steps), plan.outputs] == chained
         and plan.inputs is None

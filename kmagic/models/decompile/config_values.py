@@ -10,18 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from kmagic.language import spec
 from kmagic.language.parser import CONSTANTS
-from kmagic.language.spec import (
-    NO_SPAN,
-    Arg,
-    Expr,
-    LiteralValue,
-    Object,
-    SequenceValue,
-    Shape,
-    Value,
-    Word,
-)
+from kmagic.language.spec import Arg, LiteralValue, Value, Word
 from kmagic.models import catalogue
 from kmagic.models.binding import BuildContext, bind_arguments
 from kmagic.models.catalogue import OBJECT_ROLES, Parameter, Role
@@ -151,7 +142,9 @@ def written_arguments(cls: Any, values: Mapping[str, Value]) -> tuple[Arg, ...]:
         (words if word else named).append(Arg(word) if word else Arg(value, name))
     short = (*leading, *words, *named)
     context = BuildContext("")
-    bound = bind_arguments(cls, "", short, NO_SPAN, context, lambda value, _role, _context: value)
+    bound = bind_arguments(
+        cls, "", short, spec.NO_SPAN, context, lambda value, _role, _context: value
+    )
     if not context.problems and bound.kwargs == dict(values):
         return short
     return tuple(Arg(value, name) for name, value in values.items())
@@ -183,7 +176,11 @@ def _positional_value(param: Parameter, value: Value, index: int) -> Value | Non
         if isinstance(number, bool) or not isinstance(number, int | float):
             return None
         return value if math.isfinite(number) else None
-    return value if isinstance(value, Shape | SequenceValue | Word | Object | Expr) else None
+    return (
+        value
+        if isinstance(value, spec.Shape | spec.SequenceValue | Word | spec.Object | spec.Expr)
+        else None
+    )
 
 
 def _bare_word(owner: Any, param: Parameter | None, value: Value) -> Word | None:

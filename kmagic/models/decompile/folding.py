@@ -15,21 +15,9 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Any, TypeAlias
 
-from kmagic.language import format_value
+from kmagic.language import format_value, spec
 from kmagic.language.graph_statements import unused_name
-from kmagic.language.spec import (
-    Expr,
-    ForSpec,
-    LiteralValue,
-    MergeSpec,
-    NodeOutput,
-    RepeatSpec,
-    ResidualSpec,
-    Shape,
-    Value,
-    Word,
-    find_parts,
-)
+from kmagic.language.spec import Expr, LiteralValue, NodeOutput, Value, Word
 from kmagic.models import catalogue
 from kmagic.models.decompile.config_values import UnwritableError, shorter, text_value
 from kmagic.models.decompile.layer_writer import LayerWriter
@@ -117,7 +105,7 @@ def fold(
     items: list[Item] = [StepItem.of(step, index) for index, step in enumerate(plan.steps)]
     if not blocks:
         return items, []
-    ends = list(find_parts((*plan.outputs, *(plan.inputs or ())), NodeOutput))
+    ends = list(spec.find_parts((*plan.outputs, *(plan.inputs or ())), NodeOutput))
     found: list[FoldedBlock] = []
     for max_inputs in range(1, MAX_BLOCK_INPUTS + 1):
         while True:
@@ -416,7 +404,7 @@ class _ParameterFinder:
         return ""
 
     def _known_shape(self, values: tuple[Value, ...]) -> str:
-        shapes = [value.dims for value in values if isinstance(value, Shape)]
+        shapes = [value.dims for value in values if isinstance(value, spec.Shape)]
         if len(shapes) < len(values) or len(set(map(len, shapes))) > 1:
             return ""
         parts = [
@@ -536,7 +524,9 @@ def with_repeats(items: Sequence[Item], ends: Sequence[NodeOutput], max_length: 
         start += length * times
         output, count = items[start - 1].output, LiteralValue(times)
         if length > 1:
-            item = CompoundItem(outside_inputs(body), output, {}, RepeatSpec(count, ()), (body,))
+            item = CompoundItem(
+                outside_inputs(body), output, {}, spec.RepeatSpec(count, ()), (body,)
+            )
         elif times > 1:
             item = replace(item, values={TIMES: count, **item.values}, output=output)
         result.append(item)
@@ -623,7 +613,7 @@ def _with_loops(
             is_only = counts[item.block] == 1 and not item.block.params
             if is_only and is_next and links.feeds_next_only(start):
                 counts[item.block] = 0
-                head, body = RepeatSpec(item.values[TIMES], ()), item.block.body
+                head, body = spec.RepeatSpec(item.values[TIMES], ()), item.block.body
                 item = CompoundItem(item.inputs, item.output, {}, head, (body,))
         result.append(item)
         start += 1
@@ -646,7 +636,7 @@ def _loop(
     if counts[block] == len(uses) and block.params.keys() == {name} and value == Expr(name):
         counts[block] = 0
         body = block.body
-    return CompoundItem(first.inputs, last.output, {}, ForSpec(variable, series, ()), (body,))
+    return CompoundItem(first.inputs, last.output, {}, spec.ForSpec(variable, series, ()), (body,))
 
 
 def _consecutive_uses(links: Links, start: int) -> list[UseItem]:
@@ -733,9 +723,9 @@ def _with_its_branches(
         for first, body in zip(starts, bodies, strict=True)
     ):
         return unchanged
-    head: ResidualSpec | MergeSpec = ResidualSpec(())
+    head: spec.ResidualSpec | spec.MergeSpec = spec.ResidualSpec(())
     if not is_residual:
-        head = MergeSpec(merge.step.callee or Word(""), (*merge.args, *merge.name_args), ())
+        head = spec.MergeSpec(merge.step.callee or Word(""), (*merge.args, *merge.name_args), ())
     elif merge.step.callee != Word("add") or merge.values:
         return unchanged
     return start, CompoundItem(entries, merge.output, {}, head, bodies)

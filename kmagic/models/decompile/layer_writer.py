@@ -17,21 +17,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from kmagic.language import spec
 from kmagic.language.graph_statements import unused_name
-from kmagic.language.spec import (
-    Arg,
-    CompileSpec,
-    Expr,
-    InnerLayer,
-    LiteralValue,
-    MappingValue,
-    Object,
-    Ref,
-    SequenceValue,
-    Shape,
-    Value,
-    Word,
-)
+from kmagic.language.spec import Arg, Expr, LiteralValue, Object, SequenceValue, Value, Word
 from kmagic.models import catalogue
 from kmagic.models.catalogue import OBJECT_ROLES, Parameter, Role
 from kmagic.models.decompile.config_values import (
@@ -94,7 +82,7 @@ class LayerWriter:
             if role == "activation":
                 raise UnwritableError(_LAMBDA)
             entries = ((self._key(key), self.value(item, role)) for key, item in value.items())
-            return MappingValue(tuple(entries))
+            return spec.MappingValue(tuple(entries))
         if hasattr(value, "__array__") and hasattr(value, "dtype") and hasattr(value, "shape"):
             return self._array(value, word="array" if isinstance(value, np.ndarray) else "tensor")
         if inspect.isfunction(value) or inspect.isclass(value) or inspect.isbuiltin(value):
@@ -113,7 +101,7 @@ class LayerWriter:
     def _sequence(self, value: list[Any] | tuple[Any, ...], role: Role) -> Value:
         are_sizes = all(size is None or (type(size) is int and size > 0) for size in value)
         if isinstance(value, tuple) and len(value) > 1 and are_sizes:
-            return Shape(value)
+            return spec.Shape(value)
         items = tuple(
             LiteralValue(item)
             if isinstance(item, str) and role == "any"
@@ -193,7 +181,7 @@ class LayerWriter:
             case "__lambda__":
                 raise UnwritableError(_LAMBDA)
             case "Functional" | "Sequential" if inner.get("name") in self.model_names:
-                return Ref(self.model_names[inner["name"]])
+                return spec.Ref(self.model_names[inner["name"]])
         if kind.startswith("__"):
             raise UnwritableError(f"values of type {kind} cannot be written in a text")
         value = self._resolve(config)
@@ -275,7 +263,9 @@ class LayerWriter:
             raise UnwritableError(f"{param.name} must not be true or false; got {value}")
         written = self.value(value, param.role)
         if param.role == "shape" and isinstance(written, SequenceValue) and len(written.items) == 1:
-            return Shape((None,)) if written.items[0] == LiteralValue(None) else written.items[0]
+            return (
+                spec.Shape((None,)) if written.items[0] == LiteralValue(None) else written.items[0]
+            )
         return written
 
     def required_arguments(self, cls: Any, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -429,7 +419,7 @@ class LayerWriter:
             if value is not None
         }
 
-    def compile_line(self, model: Any, *, scaled: bool = False) -> CompileSpec | None:
+    def compile_line(self, model: Any, *, scaled: bool = False) -> spec.CompileSpec | None:
         """The line that compiles a model in the same way; None if it is not compiled.
 
         With ``scaled`` it contains the scaling of the loss that Keras has added to the optimizer
@@ -467,14 +457,14 @@ class LayerWriter:
                     # Keras takes only an object here, not a name.
                     value = Object(Word("loss_scale_optimizer"), (Arg(Object(inner)), *others))
             args.append(Arg(value, None if param.name == "optimizer" else param.name))
-        return CompileSpec(tuple(args))
+        return spec.CompileSpec(tuple(args))
 
 
 def _layer_value(callee: Word | Expr, args: tuple[Arg, ...]) -> Value:
     if not args:
         return callee if isinstance(callee, Word) else Object(callee)
-    is_nested = any(isinstance(arg.value, InnerLayer) for arg in args)
-    return Object(callee, args) if is_nested else InnerLayer(callee, args)
+    is_nested = any(isinstance(arg.value, spec.InnerLayer) for arg in args)
+    return Object(callee, args) if is_nested else spec.InnerLayer(callee, args)
 
 
 def _wrong_keys(remade: dict[str, Any], target: dict[str, Any]) -> set[str]:

@@ -9,26 +9,9 @@ from functools import cached_property
 from typing import Any, Self, TypeAlias
 from typing import Literal as OneOf
 
-from kmagic.language import format_value
+from kmagic.language import format_value, spec
 from kmagic.language.formatter import format_arg
-from kmagic.language.spec import (
-    Arg,
-    CompileSpec,
-    Expr,
-    ForSpec,
-    LiteralValue,
-    MergeSpec,
-    ModelKind,
-    NodeOutput,
-    RepeatSpec,
-    ResidualSpec,
-    SequenceValue,
-    Shape,
-    Value,
-    Word,
-    find_parts,
-    map_args,
-)
+from kmagic.language.spec import Arg, NodeOutput, Value, Word
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Role
 from kmagic.models.decompile.config_values import (
@@ -57,7 +40,7 @@ class PlanStep:
     """
 
     kind: StepKind
-    callee: Word | Expr | None = None
+    callee: Word | spec.Expr | None = None
     owner: Any = None
     values: dict[str, Value] = field(default_factory=dict)
     inputs: tuple[Arg, ...] = ()
@@ -83,7 +66,7 @@ class ModelPlan:
     """
 
     name: str = ""
-    kind: ModelKind = ""
+    kind: spec.ModelKind = ""
     args: tuple[Arg, ...] = ()
     steps: list[PlanStep] = field(default_factory=list)
     inputs: tuple[Arg, ...] | None = None
@@ -106,7 +89,7 @@ class ModelProgram:
 
     plan: ModelPlan
     nested: dict[str, ModelPlan]
-    compile: CompileSpec | None = None
+    compile: spec.CompileSpec | None = None
     needed: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -161,7 +144,7 @@ class StepItem(Item):
     @classmethod
     def of(cls, step: PlanStep, index: int) -> StepItem:
         """The item for one step of a plan."""
-        sources = tuple(find_parts(step.inputs, NodeOutput))
+        sources = tuple(spec.find_parts(step.inputs, NodeOutput))
         name = {"name": Word(step.name)} if step.name else {}
         return cls(sources, index, {**step.values, **name}, step)
 
@@ -178,7 +161,7 @@ class StepItem(Item):
         """The layer's own name as an argument, if it has one."""
         name = self.values.get("name")
         if isinstance(name, Word) and not is_plain_word(name.text):
-            name = LiteralValue(name.text)
+            name = spec.LiteralValue(name.text)
         return () if name is None else (Arg(name, "name"),)
 
     @property
@@ -209,7 +192,7 @@ class StepItem(Item):
                 for key, value in sorted(self.values.items())
                 if key not in self.free_values
             ),
-            tuple(map(format_arg, map_args(step.inputs, without_source))),
+            tuple(map(format_arg, spec.map_args(step.inputs, without_source))),
         )
 
     @cached_property
@@ -264,7 +247,7 @@ class CompoundItem(Item):
         bodies: The items of the body, or of each branch.
     """
 
-    head: RepeatSpec | ForSpec | ResidualSpec | MergeSpec
+    head: spec.RepeatSpec | spec.ForSpec | spec.ResidualSpec | spec.MergeSpec
     bodies: tuple[tuple[Item, ...], ...]
 
 
@@ -349,11 +332,11 @@ def _may_vary(value: Value, role: Role) -> bool:
     match value:
         case Word():
             return role in ("any", "shape") or catalogue.accepts_string(role, value.text)
-        case LiteralValue():
+        case spec.LiteralValue():
             return value.value is not ...
-        case Shape():
+        case spec.Shape():
             return True
-        case SequenceValue():
+        case spec.SequenceValue():
             return role != "layer" and all(_may_vary(item, role) for item in value.items)
         case _:
             return False

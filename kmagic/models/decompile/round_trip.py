@@ -4,27 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from kmagic.language import spec
 from kmagic.language.expand import expand
 from kmagic.language.graph import Graph, Node
 from kmagic.language.name_lookup import ExpansionError
-from kmagic.language.spec import (
-    NO_SPAN,
-    Arg,
-    Expr,
-    InnerLayer,
-    LayerRef,
-    LiteralValue,
-    MappingValue,
-    ModelRef,
-    ModelSpec,
-    NotebookValue,
-    Object,
-    Ref,
-    SequenceValue,
-    Shape,
-    Word,
-    plain_value,
-)
+from kmagic.language.spec import ModelRef, ModelSpec
 from kmagic.models import catalogue
 from kmagic.models.binding import BuildContext, bind_arguments
 from kmagic.models.decompile.config_values import comparable, function_arguments, shorter
@@ -56,7 +40,7 @@ class _Comparison:
     ) -> bool:
         return (
             len(graph.nodes) == len(plan.steps)
-            and set(graph.frozen) == {*frozen, *map(LayerRef, range(plan.frozen_steps))}
+            and set(graph.frozen) == {*frozen, *map(spec.LayerRef, range(plan.frozen_steps))}
             and all(map(self._same_step, graph.nodes, plan.steps))
             and self._plain_args(graph.outputs) == self._plain_args(plan.outputs)
             and self._plain_args(graph.inputs or ()) == self._plain_args(plan.inputs or ())
@@ -66,14 +50,14 @@ class _Comparison:
         if self._plain_args(node.inputs) != self._plain_args(step.inputs):
             return False
         match node.callee:
-            case LayerRef():
+            case spec.LayerRef():
                 return step.kind == "reuse" and node.callee.node == step.target
             case ModelRef():
                 return step.kind == "model" and node.callee.model == step.target
-            case Word():
+            case spec.Word():
                 is_same = step.callee == node.callee
-            case NotebookValue():
-                is_same = step.callee == Expr(node.callee.source)
+            case spec.NotebookValue():
+                is_same = step.callee == spec.Expr(node.callee.source)
         if is_same and step.kind == "function":
             args = function_arguments(step.owner, step.values, len(step.inputs))
             return self._plain_args(node.args) == self._plain_args(args)
@@ -87,7 +71,12 @@ class _Comparison:
         }
         context = BuildContext("", names=self.program.needed)
         bound = bind_arguments(
-            step.owner, "", node.args, NO_SPAN, context, lambda value, _r, _c: self._plain(value)
+            step.owner,
+            "",
+            node.args,
+            spec.NO_SPAN,
+            context,
+            lambda value, _r, _c: self._plain(value),
         )
         name = bound.kwargs.pop("name", node.name)
         expected = {name: self._plain(value) for name, value in step.values.items()}
@@ -97,24 +86,24 @@ class _Comparison:
             and (not step.name or name == step.name)
         )
 
-    def _plain_args(self, args: tuple[Arg, ...]) -> tuple[Any, ...]:
+    def _plain_args(self, args: tuple[spec.Arg, ...]) -> tuple[Any, ...]:
         return tuple((arg.name, self._plain(arg.value)) for arg in args)
 
     def _plain(self, value: Any) -> Any:
         """A value as the layer sees it: words equal strings, and ``{f}`` equals its value."""
         match value:
-            case LiteralValue() | NotebookValue() | Word() | Shape():
-                return comparable(plain_value(value))
-            case SequenceValue():
+            case spec.LiteralValue() | spec.NotebookValue() | spec.Word() | spec.Shape():
+                return comparable(spec.plain_value(value))
+            case spec.SequenceValue():
                 items = map(self._plain, value.items)
                 return list(items) if value.kind == "list" else tuple(items)
-            case MappingValue():
+            case spec.MappingValue():
                 return tuple((self._plain(key), self._plain(item)) for key, item in value.entries)
-            case Object() | InnerLayer():
+            case spec.Object() | spec.InnerLayer():
                 return (self._plain(value.callee), self._plain_args(value.args))
-            case Expr():
+            case spec.Expr():
                 return self.program.needed.get(value.source)
-            case Ref():
+            case spec.Ref():
                 return ModelRef(list(self.program.nested).index(value.name))
             case _:
                 return value

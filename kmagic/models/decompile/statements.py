@@ -6,27 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from kmagic.language import spec
 from kmagic.language.parser import RESERVED
-from kmagic.language.spec import (
-    Arg,
-    BlockSpec,
-    BranchSpec,
-    Expr,
-    FreezeSpec,
-    Index,
-    InputsSpec,
-    LayerSpec,
-    MergeSpec,
-    NodeOutput,
-    OutputSpec,
-    Param,
-    ResidualSpec,
-    Statement,
-    Value,
-    Word,
-    find_parts,
-    map_args,
-)
+from kmagic.language.spec import Arg, Index, LayerSpec, NodeOutput, Statement, Word
 from kmagic.models.decompile.config_values import is_plain_word
 from kmagic.models.decompile.plan import (
     TIMES,
@@ -73,16 +55,16 @@ def statements_of(
     """The statements of one model from its folded items, the blocks first."""
     statements: list[Statement] = []
     for block in blocks:
-        params = tuple(Param(name, default) for name, default in block.params.items())
+        params = tuple(spec.Param(name, default) for name, default in block.params.items())
         body = _Body(block.body, block.inputs, (), names).statements()
-        statements.append(BlockSpec(block.name, params, body))
+        statements.append(spec.BlockSpec(block.name, params, body))
     ends = (*plan.outputs, *(plan.inputs or ()))
     top = _Body(items, (), ends, names, is_top=True)
     statements += top.statements(plan.frozen_steps)
     if plan.inputs is not None:
-        statements.append(InputsSpec(top.with_names(plan.inputs)))
+        statements.append(spec.InputsSpec(top.with_names(plan.inputs)))
     if plan.outputs != tuple(map(Arg, top.current)):
-        statements.append(OutputSpec(top.with_names(plan.outputs)))
+        statements.append(spec.OutputSpec(top.with_names(plan.outputs)))
     return tuple(statements)
 
 
@@ -122,7 +104,7 @@ class _Body:
                 named.add(reused)
             current = (NodeOutput(item.output),)
         for arg in self.ends:
-            for out in find_parts(arg, NodeOutput):
+            for out in spec.find_parts(arg, NodeOutput):
                 used[out.node].update(map(int, out.path))
                 if (out,) != current or len(self.ends) > 1 or arg.name is not None:
                     named.add(out.node)
@@ -135,7 +117,7 @@ class _Body:
         statements: list[Statement] = []
         for item in self.items:
             if 0 < frozen_steps <= item.output:
-                statements.append(FreezeSpec())
+                statements.append(spec.FreezeSpec())
                 frozen_steps = 0
             match item:
                 case StepItem():
@@ -144,7 +126,7 @@ class _Body:
                     statements.append(self._use(item))
                 case CompoundItem():
                     statements.append(self._compound(item))
-        return (*statements, FreezeSpec()) if frozen_steps else tuple(statements)
+        return (*statements, spec.FreezeSpec()) if frozen_steps else tuple(statements)
 
     def _step(self, item: StepItem) -> LayerSpec:
         step = item.step
@@ -152,7 +134,7 @@ class _Body:
         name = self._target_name(item)
         args = () if name else item.name_args
         if step.kind == "reuse":
-            callee: Word | Expr = Word(str(self.targets[step.target]))
+            callee: Word | spec.Expr = Word(str(self.targets[step.target]))
         elif step.kind == "model":
             callee = Word(self.names.models[step.target])
         else:
@@ -181,14 +163,14 @@ class _Body:
 
     def _compound(self, item: CompoundItem) -> Statement:
         head = item.head
-        is_top = self.is_top and isinstance(head, ResidualSpec | MergeSpec)
+        is_top = self.is_top and isinstance(head, spec.ResidualSpec | spec.MergeSpec)
         bodies = [
             _Body(body, item.inputs, (), self.names, is_top=is_top, local=self.local).statements()
             for body in item.bodies
         ]
         self.current = (NodeOutput(item.output),)
-        if isinstance(head, MergeSpec):
-            return replace(head, body=tuple(map(BranchSpec, bodies)))
+        if isinstance(head, spec.MergeSpec):
+            return replace(head, body=tuple(map(spec.BranchSpec, bodies)))
         return replace(head, body=bodies[0])
 
     def _target_name(self, item: StepItem) -> str:
@@ -234,11 +216,11 @@ class _Body:
 
     def with_names(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
         """Arguments of a call, with names in place of outputs."""
-        return map_args(
+        return spec.map_args(
             args, lambda value: self._output_name(value) if isinstance(value, NodeOutput) else value
         )
 
-    def _output_name(self, out: NodeOutput) -> Value:
+    def _output_name(self, out: NodeOutput) -> spec.Value:
         if self.current == (out,):
             return Word("_")
         if out in self.inputs:

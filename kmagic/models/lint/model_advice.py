@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kmagic.language import format_statement, format_value
+from kmagic.language import format_statement, format_value, spec
 from kmagic.language.graph import Graph, arrow_first, named_end
-from kmagic.language.spec import (
-    BlockSpec,
-    Index,
-    NestedSpec,
-    NodeOutput,
-    Ref,
-    Span,
-    Statement,
-    Word,
-    find_parts,
-)
+from kmagic.language.spec import find_parts
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.lint.advice import Advice
 from kmagic.models.lint.model_graph import (
@@ -168,7 +158,7 @@ _PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid", "log_softmax", "")
 _SQUASHING = ("softmax", "sigmoid")
 
 
-def output_advice(graph: ModelGraph, compile_span: Span) -> Iterator[Advice]:
+def output_advice(graph: ModelGraph, compile_span: spec.Span) -> Iterator[Advice]:
     """Advice on every output and its loss."""
     model = graph.model
     if not getattr(model, "compiled", False):
@@ -289,17 +279,17 @@ def _loss_problem(end: LayerCall, loss: Any) -> tuple[str, str, str] | None:
 
 
 def text_advice(
-    statements: Iterable[Statement], graph: Graph, *, is_built: bool
+    statements: Iterable[spec.Statement], graph: Graph, *, is_built: bool
 ) -> Iterator[Advice]:
     """Advice on unused lines, blocks and models, and on a missing input or layer."""
     for part in (graph, *graph.models):
         yield from _unused_lines(part)
     statements = tuple(statements)
-    used = {word.text for word in find_parts(statements, Word)}
-    used |= {reference.name for reference in find_parts(statements, Ref, Index)}
+    used = {word.text for word in find_parts(statements, spec.Word)}
+    used |= {reference.name for reference in find_parts(statements, spec.Ref, spec.Index)}
     for statement in statements:
-        if isinstance(statement, BlockSpec | NestedSpec) and statement.name not in used:
-            kind = "block" if isinstance(statement, BlockSpec) else "model"
+        if isinstance(statement, spec.BlockSpec | spec.NestedSpec) and statement.name not in used:
+            kind = "block" if isinstance(statement, spec.BlockSpec) else "model"
             yield Advice(
                 f"unused-{kind}",
                 f"The {kind} {statement.name} was not checked: it is never used.",
@@ -319,9 +309,9 @@ def text_advice(
 
 def _unused_lines(graph: Graph) -> Iterator[Advice]:
     sources = [
-        {output.node for output in find_parts(node.inputs, NodeOutput)} for node in graph.nodes
+        {output.node for output in find_parts(node.inputs, spec.NodeOutput)} for node in graph.nodes
     ]
-    needed = {output.node for output in find_parts(graph.outputs, NodeOutput)}
+    needed = {output.node for output in find_parts(graph.outputs, spec.NodeOutput)}
     for index in reversed(range(len(graph.nodes))):  # a node's sources come before it
         if index in needed:
             needed |= sources[index]
