@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from kmagic.from_r import unsupported
+from kmagic.from_r import r_values, unsupported
 from kmagic.from_r.r_names import is_keras_name, is_layer_name, not_a_layer, suggest_layer
 from kmagic.from_r.r_parser import (
     Note,
@@ -20,32 +20,7 @@ from kmagic.from_r.r_parser import (
     RNode,
     TextRange,
 )
-from kmagic.from_r.r_values import (
-    BASE_FUNCTIONS,
-    MAX_DEPTH,
-    CallArg,
-    FunctionName,
-    KerasObject,
-    ModelInput,
-    Names,
-    RClosure,
-    RLayerCall,
-    RModel,
-    RTensor,
-    RVector,
-    UnknownValue,
-    accepts_layer,
-    apply_operator,
-    bind_args,
-    call_base_function,
-    get_item,
-    models_in,
-    python_name,
-    read_input,
-    tensors,
-    used_by,
-    vector,
-)
+from kmagic.from_r.r_values import CallArg, KerasObject, RClosure, RModel, RVector, UnknownValue
 
 _MAX_DEPTH = 140
 """How deeply expressions and calls of the script's functions may be nested."""
@@ -80,7 +55,7 @@ class Interpreter:
     def __init__(self, note: Note, model_name: str) -> None:
         self._calls = ModelCalls(note, model_name)
         self.models = self._calls.models
-        self._names = Names({"T": True, "F": False, "pi": 3.141592653589793})
+        self._names = r_values.Names({"T": True, "F": False, "pi": 3.141592653589793})
         self._depth = self._steps = 0
         self._exit: tuple[TextRange, int] | None = None
         self._closures: list[RClosure] = []
@@ -93,7 +68,7 @@ class Interpreter:
     def others(self) -> list[tuple[TextRange, str]]:
         """What is not part of a model: statements, arguments, unused layers and functions."""
         others = list(self._others.items())
-        used = used_by([*self.models, *self._used])
+        used = r_values.used_by([*self.models, *self._used])
         for item in (*self._calls.created, *self._closures):
             span = item.node.range if isinstance(item, RClosure) else item.range
             inside = any(other.start <= span.start and span.end <= other.end for other, _ in others)
@@ -136,7 +111,7 @@ class Interpreter:
         """List a statement whose value nothing uses, and that does nothing for a model."""
         while statement.syntax[:1] == ("{",) and len(statement.syntax) > 1:
             statement = statement.syntax[-1]
-        variable = python_name(_assigned_name(statement))
+        variable = r_values.python_name(_assigned_name(statement))
         is_if = statement.syntax[:1] == ("if",)
         if isinstance(statement, RName | RConstant) or (value is None and (variable or is_if)):
             return
@@ -222,9 +197,9 @@ class Interpreter:
                     longer = [key for key in names if key.startswith(name)]
                     if name not in names and len(longer) == 1:  # R completes it
                         name = longer[0]
-                    value = get_item(value, name, operator.range)
+                    value = r_values.get_item(value, name, operator.range)
                 case sign, _, right:
-                    value = apply_operator(sign, value, self.value(right), operator.range)
+                    value = r_values.apply_operator(sign, value, self.value(right), operator.range)
                 case _:
                     value = UnknownValue()
         return value
@@ -244,13 +219,13 @@ class Interpreter:
         if node.text in self._names:
             return self._names[node.text]
         if is_keras_name(node.text):
-            return FunctionName(node.text)
-        return UnknownValue(python_name(node.text))
+            return r_values.FunctionName(node.text)
+        return UnknownValue(r_values.python_name(node.text))
 
     @staticmethod
     def _prefix(sign: str, value: Any, span: TextRange) -> Any:
         if sign == "-" and isinstance(value, RVector | int | float):
-            return apply_operator("*", value, -1, span)
+            return r_values.apply_operator("*", value, -1, span)
         if sign == "!" and isinstance(value, bool):
             return not value
         return value if sign == "+" else UnknownValue()
@@ -258,9 +233,9 @@ class Interpreter:
     def _index(self, owner: Any, node: RCall) -> Any:
         args = node.args[1:]
         inside = [self.value(arg.value) for arg in args if arg.value is not None]
-        if len(inside) != 1 or (len(args) != 1 and not isinstance(owner, RTensor)):
+        if len(inside) != 1 or (len(args) != 1 and not isinstance(owner, r_values.RTensor)):
             return UnknownValue()
-        return get_item(owner, inside[0], node.range)
+        return r_values.get_item(owner, inside[0], node.range)
 
     def _unknown_if(self, test: RNode, *branches: RNode) -> UnknownValue:
         mistake = RMistake(_UNKNOWN_TEST, test.range, _KEEP_LINES)
@@ -291,7 +266,7 @@ class Interpreter:
         for name, value in self._names.items():
             if name not in names or names[name] is not value:
                 scope = next(scope for scope in self._names.maps if name in scope)
-                scope[name] = UnknownValue(python_name(name))
+                scope[name] = UnknownValue(r_values.python_name(name))
 
     def _check_exit(self, outer: tuple[TextRange, int] | None) -> bool:
         """Whether an ``if`` that only R can evaluate ends what has just been run.
@@ -311,7 +286,7 @@ class Interpreter:
 
         def passes() -> Iterator[bool]:
             for item in items:
-                self._names[name] = item if is_known else UnknownValue(python_name(name))
+                self._names[name] = item if is_known else UnknownValue(r_values.python_name(name))
                 yield is_known
 
         reason = getattr(known, "reason", "is not a vector")
@@ -352,7 +327,7 @@ class Interpreter:
 
     # --- names --------------------------------------------------------------------------------
 
-    def _assign(self, target: RNode, value: Any, names: Names) -> Any:
+    def _assign(self, target: RNode, value: Any, names: r_values.Names) -> Any:
         """Assign to a variable of the function that runs, or with ``<<-`` around it."""
         name = _variable(target)
         if not name:
@@ -362,13 +337,15 @@ class Interpreter:
         scope[name] = value
         match value:
             case UnknownValue():
-                python = python_name(name)
+                python = r_values.python_name(name)
                 scope[name] = UnknownValue(python, value.replacement, reason=value.reason)
-            case RTensor(path=(), call=named) | (KerasObject() | RModel() | RClosure() as named):
-                named.variable = named.variable or python_name(name)
+            case r_values.RTensor(path=(), call=named) | (
+                KerasObject() | RModel() | RClosure() as named
+            ):
+                named.variable = named.variable or r_values.python_name(name)
         return value
 
-    def _assign_part(self, target: RNode, value: Any, names: Names) -> Any:
+    def _assign_part(self, target: RNode, value: Any, names: r_values.Names) -> Any:
         """``units[2] <- 64``; what else is changed in part is unknown from then on."""
         self._used.append(value)
         root = target
@@ -381,21 +358,21 @@ class Interpreter:
                 if type(number) is int and 0 < number <= len(items) + 1:
                     name = items[number - 1][0] if number <= len(items) else None
                     changed = [*items[: number - 1], (name, value), *items[number:]]
-                    return self._assign(root, vector(changed), names)
+                    return self._assign(root, r_values.vector(changed), names)
         if isinstance(known, RVector | int | float | str):
             self._assign(root, UnknownValue(), names)
         return UnknownValue()
 
     def _unpack(self, targets: Any, value: Any, span: TextRange) -> Any:
         """``c(a, b) %<-% x``, from the package zeallot."""
-        has_items = isinstance(value, RVector | RTensor)
+        has_items = isinstance(value, RVector | r_values.RTensor)
         for number, arg in enumerate(targets.args if isinstance(targets, RCall) else (), 1):
             if isinstance(arg.value, RName):
-                unknown = UnknownValue(python_name(arg.value.text))
-                part = get_item(value, number, span) if has_items else unknown
+                unknown = UnknownValue(r_values.python_name(arg.value.text))
+                part = r_values.get_item(value, number, span) if has_items else unknown
                 self._names[arg.value.text] = part
             elif isinstance(arg.value, RCall):
-                part = get_item(value, number, span) if has_items else None
+                part = r_values.get_item(value, number, span) if has_items else None
                 self._unpack(arg.value, part, span)
         if has_items:
             return value
@@ -411,8 +388,8 @@ class Interpreter:
         if isinstance(right, RCall) and not right.syntax:
             return self._call(right, [left])
         name = right.text if isinstance(right, RName) else ""
-        if name and self._is_notebook_layer(name) and accepts_layer(left.value):
-            return self._calls.apply(UnknownValue(python_name(name)), [left], right.range)
+        if name and self._is_notebook_layer(name) and r_values.accepts_layer(left.value):
+            return self._calls.apply(UnknownValue(r_values.python_name(name)), [left], right.range)
         if name or right.syntax[:1] == ("$",):
             return self._call(RCall(right, (), range=right.range), [left])
         if right.syntax[:1] == ("{",):  # magrittr's x %>% {f(a, .)}
@@ -423,7 +400,7 @@ class Interpreter:
 
     def _is_notebook_layer(self, name: str) -> bool:
         """Whether a name means nothing here, so that it must be a layer of the notebook."""
-        is_known = name in self._names or name in BASE_FUNCTIONS or is_keras_name(name)
+        is_known = name in self._names or name in r_values.BASE_FUNCTIONS or is_keras_name(name)
         return not (is_known or unsupported.replacement(name).text or suggest_layer(name))
 
     def _call(self, node: RCall, piped: list[CallArg]) -> Any:
@@ -457,7 +434,7 @@ class Interpreter:
         if isinstance(called, RClosure):
             return self._call_closure(called, args)
         is_applicable = isinstance(called, KerasObject | RModel | UnknownValue)
-        if is_applicable and args and accepts_layer(args[0].value):
+        if is_applicable and args and r_values.accepts_layer(args[0].value):
             return self._calls.apply(called, args, span)
         return UnknownValue()
 
@@ -467,8 +444,8 @@ class Interpreter:
             raise ControlFlow("return", args[0].value if args else None)
         if name == "keras_available":
             return True
-        if name in BASE_FUNCTIONS:
-            return call_base_function(name, args, span)
+        if name in r_values.BASE_FUNCTIONS:
+            return r_values.call_base_function(name, args, span)
         if name in _MAPS or name == "do.call":
             return self._functional_call(name, args)
         value = self._calls.call(name, args, span)
@@ -479,9 +456,9 @@ class Interpreter:
             return replaced
         if unsupported.is_callback(name):
             return self._calls.keras_object(name, args, span)
-        if args and accepts_layer(args[0].value):
+        if args and r_values.accepts_layer(args[0].value):
             nearest = suggest_layer(name)
-            if nearest or tensors(args[0].value):
+            if nearest or r_values.tensors(args[0].value):
                 remedy = "Write a layer of the notebook without parentheses: x %>% name."
                 raise not_a_layer(function.range, nearest or remedy)
             return UnknownValue()
@@ -508,7 +485,7 @@ class Interpreter:
         values = [self._function_value(second, each) for each in calls]
         if values and all(isinstance(value, UnknownValue) for value in values):
             return UnknownValue("", values[0].replacement)
-        return vector((None, value) for value in values)
+        return r_values.vector((None, value) for value in values)
 
     def _function_value(self, function: CallArg, args: list[CallArg]) -> Any:
         """The result of a function that is passed as an argument."""
@@ -566,7 +543,7 @@ class Interpreter:
         """Call a function that the script defines."""
         self._called.add(closure)
         params = [param.name or _variable(param.value) for param in closure.node.params]
-        bound = bind_args([param for param in params if param != "..."], args)
+        bound = r_values.bind_args([param for param in params if param != "..."], args)
         more = [arg for arg in args if arg not in bound.values()]
         if more and "..." not in params:
             remedy = f"Its parameters are: {', '.join(params)}." if params else "It has none."
@@ -584,7 +561,7 @@ class Interpreter:
             value = result.value
         return UnknownValue() if self._check_exit(outer) else value
 
-    def _value_with(self, names: Names, node: RNode) -> Any:
+    def _value_with(self, names: r_values.Names, node: RNode) -> Any:
         """The value of an expression with these variables."""
         outer, self._names = self._names, names
         try:
@@ -597,7 +574,7 @@ _DOTS = RName("...")
 _MAPS = ("lapply", "sapply", "walk", "map")
 _UNUSED = {
     RClosure: "Not called. Define it in a Python cell if you need it.",
-    RLayerCall: "Not connected to an output of a model.",
+    r_values.RLayerCall: "Not connected to an output of a model.",
 }
 _UNKNOWN_TEST = "is a condition that only R can evaluate, and the model depends on it"
 _KEEP_LINES = "Keep only the lines that apply."
@@ -648,7 +625,7 @@ class ModelCalls:
         self._note, self.model_name = note, model_name
         self.models: list[RModel] = []
         self.layer_calls = 0
-        self.created: list[KerasObject | RLayerCall] = []
+        self.created: list[KerasObject | r_values.RLayerCall] = []
 
     def call(self, name: str, args: list[CallArg], span: TextRange) -> Any:
         """What a function returns; None if it is none of Keras's."""
@@ -658,7 +635,7 @@ class ModelCalls:
         if name in _FUNCTIONAL:
             return self._functional(args, span)
         if name in _INPUTS:
-            return RTensor(RLayerCall(self._input(args, span), span))
+            return r_values.RTensor(r_values.RLayerCall(self._input(args, span), span))
         if isinstance(first, RModel) and name in _METHODS:
             return self.method(first, name.removeprefix("keras_"), args[1:], span)
         if not is_keras_name(name):
@@ -670,8 +647,10 @@ class ModelCalls:
     def keras_object(self, name: str, args: list[CallArg], span: TextRange) -> KerasObject:
         """A layer, optimizer, callback ..."""
         created = KerasObject(name, args, span)
-        if created.depth > MAX_DEPTH:
-            raise RMistake("is nested too deeply", span, f"The limit is {MAX_DEPTH} levels.")
+        if created.depth > r_values.MAX_DEPTH:
+            raise RMistake(
+                "is nested too deeply", span, f"The limit is {r_values.MAX_DEPTH} levels."
+            )
         self.created.append(created)
         return created
 
@@ -680,9 +659,9 @@ class ModelCalls:
         target = next((arg for arg in args if arg.name in _TENSOR_PARAMETERS), None)
         if target is None and args and args[0].name is None:
             target = args[0]
-        if target is None or not accepts_layer(target.value):
+        if target is None or not r_values.accepts_layer(target.value):
             return layer
-        given = [arg for arg in args if arg is not target and tensors(arg.value)]
+        given = [arg for arg in args if arg is not target and r_values.tensors(arg.value)]
         layer.args = [arg for arg in args if arg is not target and arg not in given]
         return self.apply(layer, [replace(target, name=None), *given], span)
 
@@ -714,14 +693,16 @@ class ModelCalls:
                 raise RMistake("is not translated for a layer in a variable", args[1].range, remedy)
             return self._add(first, layer, span)
         self._count_layer(span)
-        inputs = [tensor for arg in args if arg.name is None for tensor in tensors(arg.value)]
+        inputs = [
+            tensor for arg in args if arg.name is None for tensor in r_values.tensors(arg.value)
+        ]
         for arg in args:
-            if arg.name is None and arg.value is not None and not tensors(arg.value):
+            if arg.name is None and arg.value is not None and not r_values.tensors(arg.value):
                 remedy = "Pass it by name: layer(x, training = TRUE)."
                 raise RMistake("is not the output of a layer", arg.range, remedy)
-        call = RLayerCall(layer, span, inputs, [arg for arg in args if arg.name])
+        call = r_values.RLayerCall(layer, span, inputs, [arg for arg in args if arg.name])
         self.created.append(call)
-        return RTensor(call)
+        return r_values.RTensor(call)
 
     def _count_layer(self, span: TextRange) -> None:
         self.layer_calls += 1
@@ -751,11 +732,11 @@ class ModelCalls:
         return model
 
     def _functional(self, args: list[CallArg], span: TextRange) -> RModel:
-        bound = bind_args(("inputs", "outputs"), args)
-        ends: list[list[RTensor]] = []
+        bound = r_values.bind_args(("inputs", "outputs"), args)
+        ends: list[list[r_values.RTensor]] = []
         for name in ("inputs", "outputs"):
             arg = bound.get(name, CallArg(None, name, span))
-            ends.append(tensors(arg.value))
+            ends.append(r_values.tensors(arg.value))
             if not ends[-1]:
                 remedy = "Pass inputs from layer_input(), and outputs of layers applied to them."
                 message = f"has no {name}"
@@ -772,12 +753,12 @@ class ModelCalls:
         self.models.append(model)
         return model
 
-    def _input(self, args: list[CallArg], span: TextRange) -> ModelInput:
+    def _input(self, args: list[CallArg], span: TextRange) -> r_values.ModelInput:
         known = [arg for arg in args if arg.name is None or arg.name in _INPUT_PARAMETERS]
         for arg in args:
             if arg not in known and arg.value is not None and arg.value is not False:
                 self._note(f"{arg.name} of an input is not supported; omitted", arg.range)
-        model_input = read_input(known, span)
+        model_input = r_values.read_input(known, span)
         if model_input is None:
             remedy = "Pass the shape without the batch size: shape = c(28, 28, 1)."
             raise RMistake("has no shape", span, remedy)
@@ -787,7 +768,9 @@ class ModelCalls:
         if model.inputs is not None:
             remedy = "Apply the layer to its output: model$output %>% ..."
             raise RMistake("cannot be added to a functional model", span, remedy)
-        if isinstance(layer, RTensor) and isinstance(layer.call.layer, ModelInput):
+        if isinstance(layer, r_values.RTensor) and isinstance(
+            layer.call.layer, r_values.ModelInput
+        ):
             model.shape = layer.call.layer
             return model
         if isinstance(layer, KerasObject) and not is_layer_name(layer.name):
@@ -796,7 +779,7 @@ class ModelCalls:
             called = getattr(layer, "function", "")
             remedy = suggest_layer(called) if called else _ADD_A_LAYER
             raise RMistake("is not a layer", span, remedy)
-        if isinstance(layer, RModel) and model in models_in(layer):
+        if isinstance(layer, RModel) and model in r_values.models_in(layer):
             raise RMistake("is added to itself", span)
         self._count_layer(span)
         model.layers.append(layer)

@@ -8,14 +8,8 @@ from typing import Any
 
 from kmagic.from_r.r_parser import RMistake, TextRange
 from kmagic.language.vocabulary import REMOVED_LAYERS, snake_case
-from kmagic.models.catalogue import (
-    OBJECT_ROLES,
-    Role,
-    accepts_string,
-    find_object,
-    members,
-    normalize_word,
-)
+from kmagic.models import catalogue
+from kmagic.models.catalogue import Role, accepts_string, find_object, members, normalize_word
 from kmagic.support.suggestions import did_you_mean
 
 _PREFIXES: tuple[tuple[str, Role], ...] = (
@@ -74,7 +68,7 @@ def is_keras_name(name: str) -> bool:
     """Whether a function's name is one of Keras's, in the spelling of R keras or kerasR."""
     return (
         split_prefix(name) is not None
-        or any(name in members(role) for role in OBJECT_ROLES)
+        or any(name in members(role) for role in catalogue.OBJECT_ROLES)
         or is_layer_name(name)
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from kmagic.from_r import r_values
 from kmagic.from_r.r_names import (
     find_by_r_name,
     is_layer_name,
@@ -19,24 +20,7 @@ from kmagic.from_r.r_names import (
     to_word,
 )
 from kmagic.from_r.r_parser import Note, RMistake, TextRange
-from kmagic.from_r.r_values import (
-    MAX_DEPTH,
-    CallArg,
-    FunctionName,
-    KerasObject,
-    ModelInput,
-    RClosure,
-    RLayerCall,
-    RModel,
-    RTensor,
-    RVector,
-    UnknownValue,
-    bind_args,
-    calls_before,
-    read_input,
-    tensors_in,
-    vector,
-)
+from kmagic.from_r.r_values import CallArg, KerasObject, RLayerCall, RModel, RTensor, UnknownValue
 from kmagic.language import spec
 from kmagic.language.graph import Graph, Node
 from kmagic.language.graph_statements import GraphStatements
@@ -113,10 +97,10 @@ class SpecWriter:
         inputs, outputs = model.inputs, model.outputs
         if inputs is None:
             inputs, outputs = self._stack(model, is_nested=is_nested)
-        calls = calls_before(outputs)
+        calls = r_values.calls_before(outputs)
         calls = [*(tensor.call for tensor in inputs if tensor.call not in calls), *calls]
         input_calls = [tensor.call for tensor in inputs]
-        text_inputs = [call for call in calls if isinstance(call.layer, ModelInput)]
+        text_inputs = [call for call in calls if isinstance(call.layer, r_values.ModelInput)]
         for call in text_inputs:
             if call not in input_calls:
                 message = "is needed for the outputs, but is not among the inputs"
@@ -148,7 +132,7 @@ class SpecWriter:
         node = Node(word, (), inputs, None, self._spans(call.range), spec.LayerSpec(word))
         node.word = call.variable or "x"
         match layer:
-            case ModelInput():
+            case r_values.ModelInput():
                 node.args, node.name = self._input_args(layer), layer.name or None
             case RModel():
                 node.callee = self.model_ref(layer, call.range)
@@ -160,7 +144,7 @@ class SpecWriter:
                 node.word = call.variable or f"{word.text}_out"
         return node
 
-    def _input_args(self, model_input: ModelInput) -> tuple[Arg, ...]:
+    def _input_args(self, model_input: r_values.ModelInput) -> tuple[Arg, ...]:
         span = model_input.range
         args = [Arg(_shape(model_input.shape, span))]
         if isinstance(model_input.dtype, str):
@@ -179,7 +163,7 @@ class SpecWriter:
         for layer in model.layers:
             stated = None
             if isinstance(layer, KerasObject):
-                stated = read_input(_shape_args(layer), layer.range)
+                stated = r_values.read_input(_shape_args(layer), layer.range)
             if layer is first:
                 shape = shape or stated
             elif stated is not None:
@@ -199,7 +183,7 @@ class SpecWriter:
         return chain[: shape is not None], chain[-1:]
 
     def _call_argument(self, arg: CallArg, index: dict[RLayerCall, int]) -> Arg:
-        items = tuple(_output(tensor, index) for tensor in tensors_in(arg.value))
+        items = tuple(_output(tensor, index) for tensor in r_values.tensors_in(arg.value))
         if not items:
             return Arg(self.value(arg.value, "any", arg.range), arg.name)
         is_one = isinstance(arg.value, RTensor)
@@ -209,15 +193,17 @@ class SpecWriter:
         """A model inside this one, which is written above it."""
         if model not in self._parts:
             self._depth += 1
-            if self._depth > MAX_DEPTH:
-                raise RMistake("is nested too deeply", span, f"The limit is {MAX_DEPTH} models.")
+            if self._depth > r_values.MAX_DEPTH:
+                raise RMistake(
+                    "is nested too deeply", span, f"The limit is {r_values.MAX_DEPTH} models."
+                )
             self._models.append(self._graph(model, self._spans(span), is_nested=True))
             self._parts.append(model)
             self._depth -= 1
         return spec.ModelRef(self._parts.index(model))
 
     def _compile(self, given: list[CallArg], span: TextRange) -> Statement:
-        by_name = bind_args(_COMPILE_ORDER, given)
+        by_name = r_values.bind_args(_COMPILE_ORDER, given)
         names = {arg: name for name, arg in by_name.items()}
         given = [replace(arg, name=names.get(arg, arg.name)) for arg in given]
         args = self.args(keras.Model.compile, given)
@@ -325,8 +311,8 @@ class SpecWriter:
 
     def _axes(self, value: Any, span: TextRange) -> Any:
         """Axes as Keras counts them: from 0, the batch."""
-        if isinstance(value, RVector):
-            return vector((key, self._axes(item, span)) for key, item in value.items)
+        if isinstance(value, r_values.RVector):
+            return r_values.vector((key, self._axes(item, span)) for key, item in value.items)
         if not isinstance(value, int) or value <= 0:
             return value
         if self._axes_from_one:
@@ -395,9 +381,9 @@ class SpecWriter:
                 return LiteralValue(value)
             case str():
                 return self._string(value, role, span, param)
-            case FunctionName():
+            case r_values.FunctionName():
                 return _function_word(value, role, span)
-            case RVector():
+            case r_values.RVector():
                 return self._vector(value, role, span, param)
             case KerasObject():
                 return self.keras_object(value, role)
@@ -407,10 +393,10 @@ class SpecWriter:
                 raise RMistake(f"is a model, not {_with_article(role)}", span)
             case RModel():
                 return self.model_ref(value, span)
-            case RClosure(variable=name) if name:
+            case r_values.RClosure(variable=name) if name:
                 self._note(f"{name} is an R function: define it in a Python cell", span)
                 return Expr(name)
-            case RClosure():
+            case r_values.RClosure():
                 remedy = "Define it in a Python cell, and use its name here without quotes."
                 raise RMistake("is an R function, which Keras cannot call", span, remedy)
             case RTensor():
@@ -476,7 +462,7 @@ class SpecWriter:
         return LiteralValue(text) if is_name else _word_or_literal(text)
 
     def _vector(
-        self, vector: RVector, role: Role, span: TextRange, param: Parameter | None
+        self, vector: r_values.RVector, role: Role, span: TextRange, param: Parameter | None
     ) -> Value:
         items = list(vector)
         if vector.named:
@@ -505,7 +491,7 @@ def _source_of(value: UnknownValue, span: TextRange) -> str:
     return value.python
 
 
-def _function_word(function: FunctionName, role: Role, span: TextRange) -> Value:
+def _function_word(function: r_values.FunctionName, role: Role, span: TextRange) -> Value:
     found = find_by_r_name(function.name, role) if role != "any" else None
     if found is not None:
         return Word(catalogue.word_for(found))
@@ -543,7 +529,7 @@ def _output(tensor: RTensor, index: dict[RLayerCall, int]) -> spec.NodeOutput:
 
 
 def _shape(value: Any, span: TextRange) -> Value:
-    sides = list(value) if isinstance(value, RVector) else [value]
+    sides = list(value) if isinstance(value, r_values.RVector) else [value]
     known = [side for side in sides if not isinstance(side, UnknownValue)]
     is_shape = all(side is None or (type(side) is int and side > 0) for side in known)
     if value is None or not sides or not is_shape:

@@ -11,14 +11,7 @@ from kmagic.language.spec import InnerLayer, NotebookValue, Object, Span, Word
 from kmagic.language.vocabulary import OTHER_LAYER_NAMES, OTHER_LOSS_NAMES, REMOVED_LAYERS
 from kmagic.models import catalogue
 from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
-from kmagic.models.catalogue import (
-    OBJECT_ROLES,
-    WEIGHT_ROLES,
-    Role,
-    accepts_string,
-    find_object,
-    is_of_keras,
-)
+from kmagic.models.catalogue import OBJECT_ROLES, WEIGHT_ROLES, Role, accepts_string, find_object
 from kmagic.models.trust import BASES, can_compute, can_create
 from kmagic.support.caller_names import if_missing
 from kmagic.support.keras_import import keras
@@ -108,7 +101,7 @@ def _report_ambiguous(name: str, known: Any, span: Span, context: BuildContext) 
     A word in lower case is one of the language.
     """
     value = context.names[name] if context.is_variable(name) else None
-    if known is None or name.islower() or not callable(value) or is_of_keras(value):
+    if known is None or name.islower() or not callable(value) or catalogue.is_of_keras(value):
         return False
     remedy = f"Write {catalogue.word_for(known)} for Keras's, {{{name}}} for the notebook's."
     context.report(f"{name} is a name in Keras and in the notebook", span, remedy)
