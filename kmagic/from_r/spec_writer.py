@@ -23,19 +23,18 @@ from kmagic.from_r.r_parser import Note, RMistake, TextRange
 from kmagic.from_r.r_values import CallArg, KerasObject, RLayerCall, RModel, RTensor, UnknownValue
 from kmagic.language import spec
 from kmagic.language.graph import Graph, Node
-from kmagic.language.graph_statements import GraphStatements
+from kmagic.language.graph_statements import GraphStatements, unused_name
 from kmagic.language.parser import RESERVED
 from kmagic.language.spec import Arg, Expr, LiteralValue, Statement, Value, Word
 from kmagic.language.vocabulary import RENAMED_ARGUMENTS, old_argument_remedy
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Parameter, Role, find_object, parameters
+from kmagic.models.decompile.config_values import text_value, written_arguments
 from kmagic.support.keras_import import keras
 from kmagic.support.suggestions import did_you_mean
 
 # --- layers, arguments and values ---------------------------------------------------------------
 
-_PLAIN = re.compile(r"[^\W\d]\w*")
-_CONSTANTS = frozenset({"true", "false", "none", "inf", "nan", "_", "_in"})
 _WITHOUT_EFFECT = ("implementation", "sample_weight_mode", "schedule_decay", "input_length")
 _R_ARGUMENTS = ("input_shape", "batch_input_shape", "lr", "decay")
 """Arguments in R that no signature of Keras 3 has."""
@@ -65,10 +64,7 @@ class RModelStatements(GraphStatements):
         name = base if base.isidentifier() else "x"
         is_word = name in RESERVED or name in _WORDS or keyword.iskeyword(name)
         name = f"{name}_" if is_word or find_object("layer", name) is not None else name
-        unused, number = name, 2
-        while unused in taken:
-            unused, number = f"{name}{number}", number + 1
-        return unused
+        return unused_name(name, taken, "")
 
 
 class SpecWriter:
@@ -207,7 +203,6 @@ class SpecWriter:
         names = {arg: name for name, arg in by_name.items()}
         given = [replace(arg, name=names.get(arg, arg.name)) for arg in given]
         args = self.args(keras.Model.compile, given)
-        args = tuple(Arg(arg.value) if arg.name == "optimizer" else arg for arg in args)
         return spec.CompileSpec(args, span=self._spans(given[0].range if given else span))
 
     # --- layers -------------------------------------------------------------------------------
@@ -235,7 +230,7 @@ class SpecWriter:
         if is_recurrent and all(arg.name != "recurrent_activation" for arg in args):
             message = f"{word} uses recurrent_activation=sigmoid; kerasR used hard_sigmoid"
             self._note(message, layer.range)
-        return Word(word), self.args(cls, args, layer=True), name
+        return Word(word), self.args(cls, args), name
 
     def _current_layer(self, layer: KerasObject) -> KerasObject:
         """A layer that Keras 3 has removed as its successor."""
@@ -267,39 +262,17 @@ class SpecWriter:
 
     # --- calls --------------------------------------------------------------------------------
 
-    def args(
-        self, function: Any, given: Iterable[CallArg], *, layer: bool = False
-    ) -> tuple[Arg, ...]:
-        """The arguments of a Keras class or function: values, then words, then those with names.
-
-        Args:
-            function: The class or function.
-            given: Its arguments in R.
-            layer: Whether words alone may stand for activation, padding and flags.
-        """
+    def args(self, function: Any, given: Iterable[CallArg]) -> tuple[Arg, ...]:
+        """The arguments of a Keras class or function, from those in R."""
         params = {param.name: param for param in parameters(function)}
         bound = self._bound(function, params, given)
-        values: list[Arg] = []
-        words: list[Arg] = []
-        named: list[Arg] = []
-        is_leading = True
-        for index, (name, param) in enumerate(params.items()):
-            value = self._value_unless_default(param, bound[name]) if name in bound else None
-            is_leading = is_leading and param.positional and value is not None
-            if value is None:
-                continue
-            is_word = isinstance(value, Word)
-            is_flag = isinstance(value, LiteralValue) and type(value.value) is bool
-            is_first = not index and name != "axis"
-            if is_leading and not is_word and not is_flag and (param.required or is_first):
-                values.append(Arg(value))
-            elif layer and _is_bare(param, value):
-                words.append(Arg(value if is_word else Word(name)))
-            elif is_leading and param.required and is_word:
-                words.append(Arg(value))
-            else:
-                named.append(Arg(value, name))
-        return (*values, *words, *named)
+        values = {
+            name: self._value_unless_default(param, bound[name])
+            for name, param in params.items()
+            if name in bound
+        }
+        known = {name: value for name, value in values.items() if value is not None}
+        return written_arguments(function, known)
 
     def _value_unless_default(self, param: Parameter, arg: CallArg) -> Value | None:
         if arg.value is None:  # R's NULL: Keras's default
@@ -390,7 +363,7 @@ class SpecWriter:
             case UnknownValue():
                 return Expr(_source_of(value, span))
             case RModel() if role in _STRING_ROLES:
-                raise RMistake(f"is a model, not {_with_article(role)}", span)
+                raise RMistake(f"is a model, not {catalogue.with_article(role)}", span)
             case RModel():
                 return self.model_ref(value, span)
             case r_values.RClosure(variable=name) if name:
@@ -412,10 +385,10 @@ class SpecWriter:
             raise RMistake("cannot be used as an argument here", item.range)
         if found is None:
             remedy = did_you_mean(to_word(item.name), catalogue.words_for_role(role))
-            raise RMistake(f"is not {_with_article(role)}", item.range, remedy)
+            raise RMistake(f"is not {catalogue.with_article(role)}", item.range, remedy)
         word = Word(catalogue.word_for(found))
         if role == "layer":
-            return spec.InnerLayer(word, self.args(found, item.args, layer=True))
+            return spec.InnerLayer(word, self.args(found, item.args))
         given = self._optimizer_args(found, item) if role == "optimizer" else item.args
         args = self.args(found, given)
         return spec.Object(word, args) if args else word
@@ -459,7 +432,7 @@ class SpecWriter:
         if param is not None and param.name == "padding":
             text = text.lower()
         is_name = param is not None and param.name == "name"
-        return LiteralValue(text) if is_name else _word_or_literal(text)
+        return LiteralValue(text) if is_name else text_value(text, "any")
 
     def _vector(
         self, vector: r_values.RVector, role: Role, span: TextRange, param: Parameter | None
@@ -467,7 +440,7 @@ class SpecWriter:
         items = list(vector)
         if vector.named:
             entries = (
-                (_word_or_literal(str(name)), self.value(item, role, span))
+                (text_value(str(name), "any"), self.value(item, role, span))
                 for name, item in vector.items
             )
             return spec.MappingValue(tuple(entries))
@@ -497,24 +470,9 @@ def _function_word(function: r_values.FunctionName, role: Role, span: TextRange)
         return Word(catalogue.word_for(found))
     word = string_word(to_word(function.name), role) if role in _STRING_ROLES else ""
     if not word:
-        what = _with_article(role) if role != "any" else "a value"
+        what = catalogue.with_article(role) if role != "any" else "a value"
         raise RMistake(f"is not {what}", span)
     return Word(word)
-
-
-def _is_bare(param: Parameter, value: Value) -> bool:
-    if param.is_flag:
-        return isinstance(value, LiteralValue) and value.value is True
-    return isinstance(value, Word) and param.name in ("activation", "padding")
-
-
-def _word_or_literal(text: str) -> Value:
-    is_word = _PLAIN.fullmatch(text) and text not in _CONSTANTS
-    return Word(text) if is_word else LiteralValue(text)
-
-
-def _with_article(role: str) -> str:
-    return f"{'an' if role[0] in 'aio' else 'a'} {role}"
 
 
 def _shape_args(layer: KerasObject) -> list[CallArg]:

@@ -103,6 +103,11 @@ def plural_of(role: Role) -> str:
     return "losses" if role == "loss" else f"{role}s"
 
 
+def with_article(role: str) -> str:
+    """A role in a sentence: "an optimizer", "a loss"."""
+    return f"{'an' if role[0] in 'aio' else 'a'} {role}"
+
+
 def keras_module(role: Role) -> Any:
     """Keras's module of a role."""
     return attrgetter(_MODULES[role])(keras)

@@ -119,7 +119,7 @@ def check_value(value: Any, role: Role, span: Span, context: BuildContext) -> bo
         return True
     is_class = inspect.isclass(value)
     if is_class and role in ("activation", "optimizer"):  # Keras would not create it
-        message = f"{value.__name__} is a class, not {_a(role)}"
+        message = f"{value.__name__} is a class, not {catalogue.with_article(role)}"
         context.report(message, span, f"Create an object of it: {value.__name__}().")
         return False
     if can_create(value if is_class else type(value), role):
@@ -127,7 +127,7 @@ def check_value(value: Any, role: Role, span: Span, context: BuildContext) -> bo
     if not is_class and can_compute(value):
         return True
     name = getattr(value, "__name__", type(value).__name__)
-    context.report(f"{name} is not {_a(role)}", span, _create_remedy(role))
+    context.report(f"{name} is not {catalogue.with_article(role)}", span, _create_remedy(role))
     return False
 
 
@@ -163,7 +163,8 @@ def _report_unknown(text: str, role: Role, span: Span, context: BuildContext) ->
         context.report(message, span, remedy or f"Use a number, e.g. {example}.")
         return
     other = _other_role(text, role)
-    message = f"is {_a(other)}, not {_a(role)}" if other else f"is not {_a(role)}"
+    start = f"is {catalogue.with_article(other)}, not" if other else "is not"
+    message = f"{start} {catalogue.with_article(role)}"
     context.report(message, span, remedy or _all_words_remedy(role))
 
 
@@ -193,10 +194,6 @@ def _other_role(text: str, role: Role) -> str:
     return next(roles, "")
 
 
-def _a(role: str) -> str:
-    return f"{'an' if role[0] in 'aio' else 'a'} {role}"
-
-
 def find_callable(value: Object | InnerLayer, role: Role, context: BuildContext) -> tuple[Any, str]:
     """The class or function of an object's word, and the word itself.
 
@@ -211,7 +208,9 @@ def find_callable(value: Object | InnerLayer, role: Role, context: BuildContext)
         return VALUE_FUNCTIONS[word], word
     other = _other_role(word, role)
     if role in WEIGHT_ROLES and other in WEIGHT_ROLES and not find_object(role, word):
-        context.report(f"is {_a(other)}, not {_a(role)}", value.span)
+        context.report(
+            f"is {catalogue.with_article(other)}, not {catalogue.with_article(role)}", value.span
+        )
         return None, ""
     roles = [role, *OBJECT_ROLES] if role in OBJECT_ROLES else [*OBJECT_ROLES]
     matches = [match for match in (find_object(other, word) for other in roles) if match]
@@ -242,7 +241,8 @@ def _own_class(
         return value, name
     message = f"{name} is not a class: a text does not call functions of the notebook"
     if inspect.isclass(value):
-        message = f"{name} is not a class for {_a(role) if role in BASES else 'an argument'}"
+        what = catalogue.with_article(role) if role in BASES else "an argument"
+        message = f"{name} is not a class for {what}"
     context.report(message, span, _create_remedy(role))
     return None, ""
 
