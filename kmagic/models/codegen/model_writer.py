@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import takewhile
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, TypeAlias
 from typing import Literal as OneOf
 
 from kmagic.language import expressions, spec
@@ -14,7 +13,6 @@ from kmagic.language.graph import BlockUse, Graph
 from kmagic.language.spec import BlockSpec, LayerSpec, MergeSpec, NotebookValue, Statement, Word
 from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.models.binding.argument_binding import with_name
-from kmagic.models.build.constant_inputs import is_constant
 from kmagic.models.catalogue import is_of_keras
 from kmagic.models.codegen import spec_survey
 from kmagic.models.codegen.program_state import (
@@ -94,8 +92,6 @@ class ModelWriter:
         state: The program's; its scope is the model's own.
         prefix: Of the names of inputs and outputs, in a nested model.
     """
-
-    loop: ClassVar[type[Compound]] = Compound
 
     def __init__(self, state: ProgramState, prefix: str) -> None:
         self.state, self.context, self.prefix = state, state.context, prefix
@@ -195,30 +191,12 @@ class ModelWriter:
         is_keras = step.signature is not None and is_of_keras(step.signature)
         if not is_keras and not all(tensor.is_constant for tensor in inputs):
             return inputs, named
-        repeated = [
-            TensorCode(self.state.repeated(tensor)) if tensor.is_constant else tensor
-            for tensor in inputs
-        ]
         given = [arg for arg in args or () if arg.name is not None]
-        return repeated, [f"{arg.name}={self._named_input(arg.value)}" for arg in given]
+        named = [f"{arg.name}={self._tensor(arg.value, repeats=True)}" for arg in given]
+        return list(map(self._repeated, inputs)), named
 
-    def _named_input(self, value: spec.Value) -> str:
-        """An argument of a layer's call; an array in it is repeated, a number is a setting."""
-        given = self.scope.value(value)
-        match given:
-            case spec.SequenceValue() if not self.state.is_constant(given):
-                items = getattr(value, "items", ())
-                return sequence_of(given.kind, map(self._named_input, items))
-            case NotebookValue(Placeholder()):
-                pass
-            case NotebookValue(array) if hasattr(array, "shape") and is_constant(array):
-                return self.state.repeated(self._tensor(value))
-            case spec.Object() if self.state.is_constant(given):
-                return self.state.repeated(self._tensor(value))
-        if isinstance(value, Word | spec.Index):
-            tensors = self._tensors(value)
-            return _one_or_list([self.state.repeated(t) if t.is_constant else t for t in tensors])
-        return self._tensor(value)
+    def _repeated(self, tensor: TensorCode) -> TensorCode:
+        return TensorCode(self.state.repeated(tensor)) if tensor.is_constant else tensor
 
     def _ends(self, entries: tuple[spec.Arg, ...]) -> str:
         """The structure of a model's inputs or outputs by its line, or "" without one."""
@@ -227,25 +205,27 @@ class ModelWriter:
             return dictionary((literal(arg.name), self._tensor(arg.value)) for arg in named)
         return _one_or_list(self._call_inputs(entries)[0]) if entries else ""
 
-    def _tensor(self, value: spec.Value) -> str:
-        """A tensor, a structure of tensors, or a plain value."""
+    def _tensor(self, value: spec.Value, *, repeats: bool = False) -> str:
+        """A tensor, a structure of tensors, or a plain value; perhaps with its arrays repeated."""
         match value:
             case Word():
-                return _one_or_list(self._tensors(value))
+                tensors = self._tensors(value)
+                return _one_or_list([self._repeated(t) if repeats else t for t in tensors])
             case spec.Index(name, path):
                 outputs = self._tensors(Word(name))
                 if len(outputs) > 1 and isinstance(path[0], int) and path[0] < len(outputs):
                     return _part_of(outputs[path[0]], path[1:])
                 return _part_of(outputs[0], path)
             case spec.SequenceValue():
-                return sequence_of(value.kind, map(self._tensor, value.items))
+                items = [self._tensor(item, repeats=repeats) for item in value.items]
+                return sequence_of(value.kind, items)
             case spec.MappingValue():
-                return dictionary(
-                    (literal(spec.plain_value(key)), self._tensor(item))
-                    for key, item in value.entries
-                )
-            case _:
-                return self.state.value_code(self.scope.value(value))
+                keys = (literal(spec.plain_value(key)) for key, _ in value.entries)
+                items = [self._tensor(item, repeats=repeats) for _, item in value.entries]
+                return dictionary(zip(keys, items, strict=True))
+        given = self.scope.value(value)
+        code = self.state.value_code(given)
+        return self.state.repeated(code) if repeats and self.state.is_array(given) else code
 
     def _bind(
         self,
@@ -582,7 +562,7 @@ class ModelWriter:
         if any(body != bodies[0] for body in bodies):
             raise Unstructured
         if bodies and bodies[0]:
-            self._add(self.loop(f"for {variable} in {iterable}:", bodies[0]))
+            self._add(Compound(f"for {variable} in {iterable}:", bodies[0]))
 
     # --- residuals and merges -----------------------------------------------------------------
 
@@ -685,32 +665,8 @@ _MAX_ON_ONE_LINE = 2
 """With more layers, each is on its own line."""
 
 
-class StackCall(str):
-    """A line that adds layers to a stack.
-
-    Attributes:
-        layer: The layer, if it is a single one.
-    """
-
-    __slots__ = ("layer",)
-    layer: str
-
-    def __new__(cls, code: str, layer: str = "") -> Self:  # noqa: D102 - see above
-        line = super().__new__(cls, code)
-        line.layer = layer
-        return line
-
-
-class StackLoop(Compound):
-    """A loop that adds layers to a stack, or changes those in it."""
-
-    __slots__ = ()
-
-
 class StackWriter(ModelWriter):
     """Writes a stack: a list of layers, and after the first loop or block layer by layer."""
-
-    loop = StackLoop
 
     def write_model(self, statements: tuple[Statement, ...], graph: Graph, variable: str) -> None:
         """Write a stack."""
@@ -718,20 +674,29 @@ class StackWriter(ModelWriter):
         is_taken = variable in spec_survey.defined_names(statements)
         scope.flow = scope.frame.new_name("stack") if is_taken else variable
         scope.current = (TensorCode(scope.flow),)
+        self.listed: list[str] = []
+        self.before: list[SourceStatement] | None = None
         self.write(statements)
-        listed = list(takewhile(_can_be_listed, scope.body))
-        layers = [line.layer for line in listed if isinstance(line, StackCall)]
-        comma = "," * (len(layers) > _MAX_ON_ONE_LINE)
-        arguments = [f"[{', '.join(layers)}{comma}]"] if layers else []
+        self._end_list()
+        comma = "," * (len(self.listed) > _MAX_ON_ONE_LINE)
+        arguments = [f"[{', '.join(self.listed)}{comma}]"] if self.listed else []
         model = call("keras.Sequential", *arguments, *_model_arguments(self.state, graph))
-        others = [line for line in listed if not isinstance(line, StackCall)]
-        rest = (
-            Compound(line.head, line.body) if isinstance(line, StackLoop) else str(line)
-            for line in scope.body[len(listed) :]
-        )
-        scope.body = [*others, f"{scope.flow} = {model}", *rest]
+        scope.body = [*(self.before or ()), f"{scope.flow} = {model}", *scope.body]
         if is_taken:
             scope.body.append(f"{variable} = {scope.flow}")
+
+    def _end_list(self) -> None:
+        """Create the stack before what follows; further layers are added to it."""
+        if self.before is None:
+            self.before, self.scope.body = self.scope.body, []
+
+    def _loop(self, *args: Any) -> None:
+        self._end_list()
+        super()._loop(*args)
+
+    def _block_call(self, *args: Any) -> tuple[str, list[TensorCode]]:
+        self._end_list()
+        return super()._block_call(*args)
 
     def _residual(self, line: spec.ResidualSpec) -> None:
         self.write(line.body)  # which has no layers
@@ -742,23 +707,26 @@ class StackWriter(ModelWriter):
         self._apply(_merge_step(line))
 
     def _freeze_all(self) -> None:
-        self._add(
-            StackLoop(f"for layer in {self.scope.flow}.layers:", ("layer.trainable = False",))
-        )
+        self._end_list()
+        head = f"for layer in {self.scope.flow}.layers:"
+        self._add(Compound(head, ("layer.trainable = False",)))
 
     def _step(self, line: LayerSpec) -> None:
         super()._step(replace(line, inputs=None))  # it is the layer before
 
     def _add_step(self, line: LayerSpec, step: StepCode) -> None:
         layer = self._keep_layer(line, step).code
-        self._add(StackCall(call(f"{self.scope.flow}.add", layer), layer))
+        if self.before is None:
+            self.listed.append(layer)
+        else:
+            self._add(call(f"{self.scope.flow}.add", layer))
 
     def _name_outputs(self, line: LayerSpec) -> None:
         if self.scope.layer_variables.keys() & set(line.targets):
             raise Unstructured
 
     def _add_block(self, line: LayerSpec, code: str, outs: list[TensorCode]) -> None:  # noqa: ARG002
-        self._add(StackCall(code))
+        self._add(code)
 
     def _write_block(
         self,
@@ -771,8 +739,3 @@ class StackWriter(ModelWriter):
         scope.current = (TensorCode(scope.flow),)
         self.write(block.body)
         return [scope.flow], scope.frame.with_functions(scope.body or ["pass"]), []
-
-
-def _can_be_listed(line: SourceStatement) -> bool:
-    """Whether a line may come before the stack is created, or is a layer of its list."""
-    return not isinstance(line, StackLoop) and not (isinstance(line, StackCall) and not line.layer)

@@ -433,6 +433,12 @@ class ProgramState:
                 return numbers and all(map(self.is_constant, items))
         return False
 
+    def is_array(self, value: Any) -> bool:
+        """Whether a value is known to be a constant array; a number may be a setting."""
+        array = value.value if isinstance(value, NotebookValue) else None
+        is_known = isinstance(value, Object) or hasattr(array, "shape")
+        return is_known and not isinstance(array, Placeholder) and self.is_constant(value)
+
     def repeated(self, code: str) -> str:
         """A constant as an input of a layer: repeated for each sample."""
         if not self.scope.in_model:
