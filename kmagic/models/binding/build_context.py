@@ -166,6 +166,13 @@ class BuildContext:
         self.leave()
         return graph
 
+    def check_layers(self, graph: Graph) -> None:
+        """Raise the problems; a text without layers is one."""
+        if not graph.nodes:
+            remedy = "Start with an input line: `input 28x28x1`."
+            self.report("the text has no layers", Span(1, 1), remedy)
+        self.raise_problems()
+
     def report_rejection(
         self,
         message: str,

@@ -79,10 +79,7 @@ def build_model(
 def _assembled(spec: ModelSpec, context: BuildContext, name: str = "") -> tuple[Assembly, Graph]:
     """A model with its steps, compiled, and its graph."""
     graph = _expand(spec, context)
-    if not graph.nodes:
-        remedy = "Start with an input line: `input 28x28x1`."
-        context.report("the text has no layers", Span(1, 1), remedy)
-        context.raise_problems()
+    context.check_layers(graph)
     graph.name = graph.name or name
     arguments = _compile_arguments(graph.compile, context)
     assembly = assemble(graph, context)

@@ -95,15 +95,25 @@ def keras_program(
         free |= _classes(spec.statements)
     known = {**dict.fromkeys(free, Placeholder()), **(names or {})}
     context = BuildContext(spec.source, names=known)
-    graph = _expanded(spec, context)
+    graph = context.expand(spec)
+    context.check_layers(graph)
+
+    def written(statements: tuple[Statement, ...], *, is_flat: bool = False) -> ProgramState:
+        names = RESERVED | free | defined_names(statements) | {name}
+        scope = CodeScope(CodeFrame(names), known)
+        scope.declare(statements)
+        scope.choose_flow()
+        state = ProgramState(context, graph, scope, shapes, is_flat=is_flat)
+        write_model(state, statements, graph, name)
+        return state
+
     try:
-        state = _written(spec.statements, graph, context, free, name, shapes=shapes)
+        state = written(spec.statements)
     except Unstructured:
         context.leave()
         context.forget_problems()
         _check_loop_values(spec, context)
-        statements = FlatStatements(context).write(graph)
-        state = _written(statements, graph, context, free, name, shapes=shapes, is_flat=True)
+        state = written(FlatStatements(context).write(graph), is_flat=True)
         context.leave()
     context.raise_problems()
     _write_compile(state, graph, name)
@@ -118,15 +128,6 @@ def _classes(statements: tuple[Statement, ...]) -> set[str]:
     return {word for word in words if word[:1].isupper() and not find_object("layer", word)}
 
 
-def _expanded(spec: ModelSpec, context: BuildContext) -> Graph:
-    graph = context.expand(spec)
-    if not graph.nodes:
-        remedy = "Start with an input line: `input 28x28x1`."
-        context.report("the text has no layers", Span(1, 1), remedy)
-    context.raise_problems()
-    return graph
-
-
 def _check_loop_values(spec: ModelSpec, context: BuildContext) -> None:
     """Refuse a text whose loops have to be unrolled, but run over unknown values."""
     unknown = sorted(
@@ -138,26 +139,6 @@ def _check_loop_values(spec: ModelSpec, context: BuildContext) -> None:
                 message = "needs a value: the program depends on it"
                 context.report_rejection(message, value.span, f"Define {', '.join(unknown)}.")
     context.raise_problems()
-
-
-def _written(
-    statements: tuple[Statement, ...],
-    graph: Graph,
-    context: BuildContext,
-    free: set[str],
-    name: str,
-    *,
-    shapes: Mapping[Span, Any],
-    is_flat: bool = False,
-) -> ProgramState:
-    """The state of a program once its model is written."""
-    names = RESERVED | free | defined_names(statements) | {name}
-    scope = CodeScope(CodeFrame(names), context.names)
-    scope.declare(statements)
-    scope.choose_flow()
-    state = ProgramState(context, graph, scope, shapes, is_flat=is_flat)
-    write_model(state, statements, graph, name)
-    return state
 
 
 def _write_compile(state: ProgramState, graph: Graph, name: str) -> None:
