@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kmagic.language.spec import ModelSpec
 from kmagic.support.caller_names import caller_names
 from kmagic.support.errors import EvaluationError, TrainingError
+from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from kmagic.training.run.training_run import Display, TrainingRun
 
 
+@explain_special_methods
 def build(text: str | ModelSpec, /, **values: Any) -> Any:
     """Build a Keras model from a text of the layer language.
 
@@ -47,6 +49,7 @@ def build(text: str | ModelSpec, /, **values: Any) -> Any:
         return build_model(text, caller_names(**values))
 
 
+@explain_special_methods
 def fit(
     model: Any,
     x: Any = None,

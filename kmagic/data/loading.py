@@ -24,10 +24,12 @@ from kmagic.support.errors import DataError
 from kmagic.support.formatting import safe_repr
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import Text
+from kmagic.support.object_errors import explain_special_methods
 
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
 
+@explain_special_methods
 def load_data(
     source: Any,
     *,

@@ -27,7 +27,7 @@ from kmagic.language.name_lookup import (
 from kmagic.language.spec import Arg, LayerRef, LayerSpec, ModelSpec, NodeOutput, Statement, Word
 from kmagic.language.tokens import MAX_NESTING
 from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
-from kmagic.support.formatting import pluralize, safe_repr
+from kmagic.support.formatting import describe_error, pluralize, safe_repr
 from kmagic.support.suggestions import did_you_mean
 
 
@@ -369,11 +369,14 @@ class _Expander(NameResolver):
                 remedy = "Write `repeat 3:`, or the values themselves: `for f in 32 64:`."
                 self.fail("range is Python and not available here", item.span, remedy)
         values = [self.value(item) for item in items]
-        size = len(values) if len(values) != 1 else _length(spec.plain_value(values[0]))
+        try:
+            size = len(values) if len(values) != 1 else _length(spec.plain_value(values[0]))
+            series = series_of(values) if size <= MAX_REPETITIONS else None
+        except Exception as error:  # noqa: BLE001 - whatever a class of the notebook raises
+            self.fail(f"raised {describe_error(error)}", values[0].span)
         if size > MAX_REPETITIONS:
             message = f"a loop must not have more than {MAX_REPETITIONS:,} iterations"
             self.fail(message, line.span)
-        series = series_of(values)
         return list(map(spec.plain_value, values)) if series is None else series
 
     def _loop(self, iterations: list[Any], line: spec.ForSpec | spec.RepeatSpec) -> None:

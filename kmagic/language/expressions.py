@@ -16,6 +16,7 @@ from itertools import zip_longest
 from typing import Any
 
 from kmagic.support.caller_names import if_missing, why_hidden
+from kmagic.support.formatting import describe_error
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
 _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
@@ -228,7 +229,7 @@ class _Evaluator:
         try:
             return function(*operands)
         except Exception as error:
-            message = f"raised {type(error).__name__}: {error}"
+            message = f"raised {describe_error(error)}"
             remedy = _COMPARE_ABOVE if function in (bool, operator.not_) else ""
             raise self._error(message, node, remedy) from error
 
@@ -256,7 +257,7 @@ class _Evaluator:
             message = f"{type(owner).__name__} has no attribute {node.attr}"
             raise self._error(message, node, remedy) from None
         except Exception as error:
-            message = f"{node.attr} raised {type(error).__name__}: {error}"
+            message = f"{node.attr} raised {describe_error(error)}"
             raise self._error(message, node) from error
 
     def _Subscript(self, node: ast.Subscript) -> Any:
@@ -307,6 +308,8 @@ class _Evaluator:
                 problem = f"has more than {MAX_ITEMS:,} items" * _repeats_too_much(value)
             except RecursionError:
                 problem = "is nested too deeply"
+            except Exception as error:  # noqa: BLE001 - whatever a class of the notebook raises
+                problem = f"raised {describe_error(error)}"
             if problem:
                 raise self._error(problem, node, _COMPUTE_ABOVE)
         return value

@@ -27,7 +27,7 @@ CONFUSION.option("--vs M2", "a second model, or its predictions, to compare with
 CONFUSION.option("--true T", "the true labels", read="value")
 CONFUSION.option("--pred P", "the predicted labels or probabilities", read="value")
 CONFUSION.option("--x X", "the samples, to be shown", read="value")
-CONFUSION.option("--class-names L", "class names", read="class names", deprecated="--labels")
+CONFUSION.option("--class-names L", "class names", read="class names")
 CONFUSION.option("--normalize {true,pred,all}", "what is 100 %%")
 CONFUSION.option(
     "--order {given,name,support,error,similarity}",

@@ -35,7 +35,6 @@ DATA.option("--onehot", "labels as one-hot rows")
 DATA.option(
     "--class-names A,B",
     "class names, in the order of the labels",
-    deprecated="--classes",
     read="text",
 )
 DATA.option(

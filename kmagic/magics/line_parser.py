@@ -83,7 +83,6 @@ class LineParser(argparse.ArgumentParser):
         self.name = name
         self.option_names = option_names or {}
         self.readings: dict[str, Reading | float | None] = {}
-        self._old_spellings: dict[str, str] = {}
         shown = "examples:\n" + "\n".join(f"  {line}" for line in examples.splitlines())
         super().__init__(
             prog=name,
@@ -115,7 +114,6 @@ class LineParser(argparse.ArgumentParser):
         *,
         read: Reading | None = None,
         minimum: float | None = None,
-        deprecated: str = "",
         **settings: Any,
     ) -> LineParser:
         """Add an option.
@@ -126,7 +124,6 @@ class LineParser(argparse.ArgumentParser):
             about: What it does.
             read: How its text is read; None leaves it as it is.
             minimum: The smallest value of a number; if it is an ``int``, the number must be, too.
-            deprecated: An old spelling, which works with a warning and is not in the help.
             settings: For ``argparse.ArgumentParser.add_argument``.
         """
         *flags, last = usage.split()
@@ -139,8 +136,6 @@ class LineParser(argparse.ArgumentParser):
             settings["metavar"] = last
         action = self.add_argument(*flags, help=about, **settings)
         self.readings[action.dest] = minimum if read is None else read
-        if deprecated:
-            self._old_spellings[deprecated] = flags[-1]
         return self
 
     def result_options(self) -> LineParser:
@@ -191,10 +186,6 @@ class LineParser(argparse.ArgumentParser):
             flag, equals, value = text.partition("=")
             if not _FLAG.match(flag) or "{" in flag:
                 continue
-            if flag in self._old_spellings:
-                current = self._old_spellings[flag]
-                print(f"{flag} is deprecated; use {current}.")  # noqa: T201 - for the user
-                texts[index], flag = current + equals + value, current
             if flag not in options:
                 following = "".join(texts[index + 1 : index + 2])
                 remedy = self._option_remedy(parsed, flag, value if equals else following)

@@ -16,6 +16,7 @@ from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.support import keras_import
 from kmagic.support.caller_names import CallerNames, caller_names
 from kmagic.support.errors import InputWarning, KmagicError
+from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.process_patches import show_models_with, warnings_as_text
 from kmagic.support.rendering import Renderable, display_result, mark_displayed, was_just_displayed
 from kmagic.support.suggestions import did_you_mean
@@ -50,7 +51,7 @@ def magic(
                 parsed = parser.parse(line, session.names)
                 try:
                     session.check_result_name(parsed, parsed.options.__dict__.get("out"))
-                    return function(session, parsed, *texts)
+                    return explain_special_methods(function)(session, parsed, *texts)
                 except KmagicError as error:
                     error.spelling = parsed.spelling
                     raise

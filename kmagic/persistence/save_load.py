@@ -62,6 +62,7 @@ from kmagic.support.model_registry import (
     record_for,
     set_dataset,
 )
+from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.process_patches import default_settings, isolated_keras, quiet_absl
 from kmagic.support.rendering import Renderable
 from kmagic.training.run.provenance import library_versions
@@ -108,6 +109,7 @@ class LoadWarning(UserWarning):
     """A loaded model differs from the saved one."""
 
 
+@explain_special_methods
 def save(
     model: Any,
     path: str | os.PathLike[str],
@@ -192,6 +194,7 @@ def save(
     return SaveResult(metadata.name or model.name, target, size, parts, _notes(model, save_format))
 
 
+@explain_special_methods
 def load(
     path: str | os.PathLike[str],
     *,

@@ -223,6 +223,20 @@ def safe_repr(value: object) -> str:
         return f"<{type(value).__name__} object>"
 
 
+def describe_error(error: BaseException) -> str:
+    """The class and message of an exception that code of the user raised.
+
+    Example:
+        >>> describe_error(KeyError("a")), describe_error(ValueError())
+        ("KeyError: 'a'", 'ValueError')
+    """
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - it contains an object whose repr fails
+        message = ""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
 def isolate_direction(name: str) -> str:
     """A name within a text: escaped, and isolated if it is written from right to left.
 

@@ -10,7 +10,7 @@ import pytest
 from .fuzzing import Kind, Outcome, random_for, run_input, shrink
 from .kinds import KINDS
 
-COUNTS = {"texts": 40, "lines": 25, "r": 60, "models": 30, "data": 60}
+COUNTS = {"texts": 40, "lines": 25, "r": 60, "models": 30, "data": 60, "braces": 40}
 
 
 @pytest.mark.parametrize("name", COUNTS)

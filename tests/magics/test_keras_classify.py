@@ -149,9 +149,3 @@ def test_the_note_on_scaling_names_the_option_of_the_line(run, folder):
         in result.note
     )
     assert all("scaling=" not in text for text in run.cards[0].data.values())
-
-
-def test_the_old_option_for_class_names_is_deprecated(run, shell, folder):
-    result, captured = value_of(shell, "%keras_classify net photo.png --labels cat,dog")
-    assert {top.label for top in result[0].top_classes} == {"cat", "dog"}
-    assert "--labels is deprecated; use --class-names.\n" in captured.stdout

@@ -136,15 +136,6 @@ def test_every_option_is_in_the_help():
     assert "--normalize" in FIT.format_help()
 
 
-def test_a_deprecated_option_works_with_a_message(capsys):
-    parser = LineParser("%fit", "Train.")
-    parser.option("--class-names L", read="class names", deprecated="--labels")
-    for line in ("--labels a,b", "--labels=a,b"):
-        assert parser.parse(line, {}).class_names == ["a", "b"]
-        assert capsys.readouterr().out == "--labels is deprecated; use --class-names.\n"
-    assert "--labels" not in parser.format_help()
-
-
 def test_a_flag_takes_no_value():
     parser = LineParser("%fit", "Train.").result_options()
     with pytest.raises(MagicError, match="--quiet takes no value"):

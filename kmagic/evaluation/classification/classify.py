@@ -50,10 +50,10 @@ from kmagic.evaluation.prediction.batch_prediction import (
 )
 from kmagic.evaluation.prediction.model_inputs import reject_images
 from kmagic.models.fixed_batches import fixed_batch_size
-from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
 from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained
+from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.progress import Progress
 from kmagic.support.suggestions import did_you_mean
 from kmagic.support.symbolic import check_has_values
@@ -63,7 +63,7 @@ MIN_BATCH_AXES = 4  # images with fewer axes may be a single one
 MAX_ERRORS = 5  # errors listed in one message
 
 
-@renamed_parameters(classes="class_names", labels="class_names")
+@explain_special_methods
 def classify(
     images: Any,
     model: Any = None,

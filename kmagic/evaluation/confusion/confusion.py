@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,39 +36,16 @@ from kmagic.evaluation.prediction.model_inputs import (
 from kmagic.evaluation.prediction.predict import read_images
 from kmagic.evaluation.prediction.predictions import Predictions
 from kmagic.models.model_arrays import sample_shape, sparse_rows
-from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
 from kmagic.support.model_registry import dataset_for
+from kmagic.support.object_errors import explain_special_methods
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def _redirect_models(function: F) -> F:
-    """Accept ``confusion(model, x, y)``, which was the spelling of ``confusion_of``."""
-
-    @wraps(function)
-    def call(*args: Any, **keywords: Any) -> Any:
-        if hasattr(args[0] if args else keywords.get("y_true"), "predict_on_batch"):
-            message = "confusion(model, x, y) is deprecated; use confusion_of(model, x, y) instead."
-            warnings.warn(message, FutureWarning, stacklevel=3)  # renamed_parameters is between
-            renamed = {"y_true": "model", "y_pred": "x", "x": "samples"}
-            return confusion_of(*args, **{renamed.get(k, k): v for k, v in keywords.items()})
-        if len(args) > 2:  # noqa: PLR2004 - labels and predictions
-            raise EvaluationError(
-                f"confusion takes labels and predictions; got {len(args)} arrays.",
-                Text("For a model and its data use ", Function("confusion_of"), "(model, x, y)."),
-            )
-        return function(*args, **keywords)
-
-    return call  # type: ignore[return-value]  # the same signature
-
-
-@renamed_parameters(classes="class_names", labels="class_names")
-@_redirect_models
+@explain_special_methods
 def confusion(
     y_true: Any,
     y_pred: Any = None,
@@ -129,6 +104,11 @@ def confusion(
         >>> matrix.matrix.tolist(), round(matrix.accuracy, 2)
         ([[1, 0], [1, 1]], 0.67)
     """
+    if hasattr(y_true, "predict_on_batch"):
+        raise EvaluationError(
+            Text(Function("confusion"), " takes labels and predictions; got a model."),
+            Text("Use ", Function("confusion_of"), "(model, x, y)."),
+        )
     if y_pred is None:
         raise EvaluationError(
             Text("Expected labels and predictions; ", Option("y_pred"), " is missing."),
@@ -171,7 +151,7 @@ def confusion(
     return matrix
 
 
-@renamed_parameters(classes="class_names", labels="class_names")
+@explain_special_methods
 def confusion_of(
     model: Any,
     x: Any,

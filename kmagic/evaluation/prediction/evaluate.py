@@ -33,10 +33,10 @@ from kmagic.evaluation.prediction.model_inputs import model_inputs_for
 from kmagic.evaluation.prediction.predict import read_images
 from kmagic.models.fixed_batches import batch_size_error, fixed_batch_size
 from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
-from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import format_metric, isolate_direction
 from kmagic.support.messages import Function, Option, Text
+from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.progress import Progress
 from kmagic.support.rendering import Renderable
 from kmagic.training.retracing import (
@@ -87,7 +87,7 @@ class Evaluation(Renderable, dict[str, float]):
         return title + ", ".join(filter(None, [self.facts(), *metrics]))
 
 
-@renamed_parameters(classes="class_names", labels="class_names")
+@explain_special_methods
 def evaluate(
     model: Any,
     x: Any,

@@ -36,17 +36,17 @@ from kmagic.evaluation.prediction.predictions import (
     output_kind_of,
 )
 from kmagic.models.fixed_batches import fixed_batch_size
-from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Text
 from kmagic.support.model_registry import UNTRAINED_WARNING, is_untrained
+from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.progress import Progress
 
 IMAGE_BATCH = 32
 INSPECTED = 10_000  # rows of the output from which its kind is inferred
 
 
-@renamed_parameters(classes="class_names", labels="class_names")
+@explain_special_methods
 def predict(
     model: Any,
     x: Any,
@@ -118,7 +118,7 @@ def predict(
     return Predictions(rows, info)
 
 
-@renamed_parameters(classes="class_names", labels="class_names")
+@explain_special_methods
 def predict_classes(
     model: Any,
     x: Any,
@@ -159,7 +159,7 @@ def predict_classes(
     return _for_each_output(result, lambda output: _to_classes(output, names=names))
 
 
-@renamed_parameters(classes="class_names", labels="class_names")
+@explain_special_methods
 def predict_proba(
     model: Any,
     x: Any,

@@ -65,7 +65,7 @@ def check_constant(value: Any, ndim: int | None) -> None:
         array = np.asarray(value)
     except MemoryError:
         raise StepError("does not fit into memory", "Pass a smaller array.") from None
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever a class of the notebook raises
         raise StepError(f"is not an array of numbers: {error}", "Pass an array.") from None
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         raise StepError(

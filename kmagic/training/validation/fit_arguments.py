@@ -19,7 +19,7 @@ from kmagic.language.vocabulary import snake_case
 from kmagic.models.fixed_batches import batch_size_error
 from kmagic.models.model_arrays import as_array, fits_shape, has_custom_step, sample_shape
 from kmagic.support.errors import TrainingError
-from kmagic.support.formatting import format_shape, join_with_and, list_names
+from kmagic.support.formatting import format_shape, join_with_and, list_names, safe_repr
 from kmagic.support.messages import Function, Option, Text
 from kmagic.support.suggestions import did_you_mean
 from kmagic.training.fit_inputs import split_index
@@ -254,6 +254,8 @@ def _check_validation(
     problem = ""
     if isinstance(given, PLAIN_VALUES):
         problem = f" must be data; got {given!r}."
+    elif inspection.kind != "arrays":
+        problem = f" must be arrays or batches; got {inspection.kind}."
     elif parts is not None and len(parts) not in PART_COUNTS:
         problem = f" must be a pair or a triple; got {len(parts)} parts."
     elif inspection.y is None and (parts or hasattr(given, "shape")) and needs_targets(model):
@@ -411,10 +413,10 @@ def _check_class_weight(weights: Any) -> None:
         raise error("", remedy, expected="a dictionary", actual=weights)
     for index, weight in weights.items():
         if not isinstance(index, numbers.Integral):
-            message = Text(option, f": keys must be class indices; got {index!r}.")
+            message = Text(option, f": keys must be class indices; got {safe_repr(index)}.")
             raise error(message, CLASS_WEIGHT_REMEDY)
         if not isinstance(weight, numbers.Real) or not math.isfinite(weight):
-            actual = f"{weight!r} for class {index}"
+            actual = f"{safe_repr(weight)} for class {index}"
             message = Text(option, f": weights must be finite numbers; got {actual}.")
             raise error(message, CLASS_WEIGHT_REMEDY)
 
@@ -475,7 +477,7 @@ def _check_sample_weight(model: keras.Model, training: Inspection) -> None:
         array = as_array(part)
         if array is None or array.dtype.kind not in "biuf":
             actual = part if array is None else array.reshape(-1)[0]
-            message = Text(option, f" must be an array of numbers; got {actual!r}.")
+            message = Text(option, f" must be an array of numbers; got {safe_repr(actual)}.")
             raise TrainingError(message, SAMPLE_WEIGHT_REMEDY, option="sample_weight")
         received = array.shape[1:]
         if received in ((), (1,)) or len(parts) > 1 or not output_rank(model):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -13,10 +12,10 @@ from kmagic.models.fixed_batches import fixed_batch_size, stream_batch_error
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
 from kmagic.support.messages import Option, Text
+from kmagic.support.object_errors import is_user_code
 from kmagic.training.retracing import OTHER_AXES, REMEDY, is_rank_error
 from kmagic.training.run.training_run import TrainingRun
 
-LIBRARIES = ("keras", "tensorflow", "numpy", "pandas", "jax", "torch", "optree", "h5py", "kmagic")
 BOILERPLATE = (
     "Exception encountered when calling",
     "Arguments received by",
@@ -185,10 +184,7 @@ def _from_user_code(trace: TracebackType | None) -> bool:
     """Whether a layer, callback or generator of the user is in the traceback."""
     trace = trace.tb_next if trace else None  # the first frame is ours
     while trace:
-        module = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-        is_autograph = "__autograph_generated_file" in trace.tb_frame.f_code.co_filename
-        is_library = module in LIBRARIES or module in sys.stdlib_module_names
-        if not is_library and not is_autograph:
+        if is_user_code(trace.tb_frame):
             return True
         trace = trace.tb_next
     return False

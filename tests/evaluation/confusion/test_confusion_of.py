@@ -118,8 +118,8 @@ def test_missing_arguments_are_rejected(net):
         confusion_of(net, X)
     with pytest.raises(EvaluationError, match="y_pred= is missing"):
         confusion(Y)
-    with pytest.raises(EvaluationError, match="got 3 arrays"):
-        confusion([0, 1], [0, 1], [0, 1])
+    with pytest.raises(EvaluationError, match=r"got a model(.|\n)*confusion_of\(model, x, y\)"):
+        confusion(net, X)
     with pytest.raises(EvaluationError, match=r"got int"):
         confusion_of(net, 3)
 
@@ -142,21 +142,6 @@ def test_raw_data_are_prepared_like_the_training_data() -> None:
     truth = np.arange(12) % 2
     expected = confusion_of(model, (pixels / 255).astype("float32")[..., None], truth)
     assert (confusion_of(model, pixels, truth).matrix == expected.matrix).all()
-
-
-def test_the_old_spellings_work_with_a_warning(net):
-    expected = confusion_of(net, X, Y, class_names=list("abc"))
-    with pytest.warns(FutureWarning, match="use confusion_of"):
-        assert (confusion(net, X, Y).matrix == expected.matrix).all()
-    with pytest.warns(FutureWarning, match="use confusion_of"):
-        assert confusion(net, X, Y, x=list("a" * 24)).x == list("a" * 24)
-    for old in ("classes", "labels"):
-        with pytest.warns(FutureWarning, match=f"{old}= is deprecated; use class_names="):
-            assert confusion_of(net, X, Y, **{old: list("abc")}).classes == ("a", "b", "c")
-        with pytest.warns(FutureWarning, match=f"{old}= is deprecated; use class_names="):
-            assert confusion(Y, Y, **{old: list("abc")}).classes == ("a", "b", "c")
-        with pytest.raises(TypeError, match="old name of class_names="):
-            confusion(Y, Y, class_names=list("abc"), **{old: list("abc")})
 
 
 def test_the_signature_shows_every_option():

@@ -1,0 +1,117 @@
+"""Special methods of the user's objects that fail become messages; programs are left alone."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import kmagic
+from kmagic.support.errors import DSLError, KmagicError
+from kmagic.support.object_errors import explain_special_methods
+
+
+class Hostile:
+    def __repr__(self):
+        raise AttributeError
+
+    def __len__(self):
+        raise ZeroDivisionError("no length")
+
+    def __bool__(self):
+        raise ValueError("no truth")
+
+    def __eq__(self, other):
+        raise KeyError(other)
+
+    __hash__ = None
+
+
+class HostileArray(Hostile):
+    shape, dtype, ndim = (6, 4), np.dtype("float32"), 2
+
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("no array")
+
+    def __getitem__(self, index):
+        raise RuntimeError("no items")
+
+
+X, Y = np.zeros((6, 4), "float32"), np.arange(6) % 2
+
+
+@pytest.fixture(scope="module")
+def net():
+    text = "input 4 / dense 2 softmax / compile adam loss=sparse_categorical_crossentropy"
+    return kmagic.build(text)
+
+
+@pytest.mark.parametrize("cls", [Hostile, HostileArray])
+def test_objects_whose_methods_fail_are_refused(net, cls) -> None:
+    calls = [
+        *(
+            lambda name=name: kmagic.fit(net, X, Y, **{name: cls()})
+            for name in ("validation_data", "class_weight", "sample_weight", "callbacks", "epochs")
+        ),
+        lambda: kmagic.fit(net, cls(), Y),
+        lambda: kmagic.fit(net, X, cls()),
+        lambda: kmagic.fit(net, X, Y, class_weight={0: cls()}),
+        lambda: kmagic.fit(net, X, Y, validation_data=(X, cls())),
+        lambda: kmagic.predict(net, cls()),
+        lambda: kmagic.evaluate(net, X, cls()),
+        lambda: kmagic.confusion(Y, cls()),
+        lambda: kmagic.confusion(Y, Y, class_names=cls()),
+        lambda: kmagic.load_data(cls()),
+        lambda: kmagic.load_data((X, cls())),
+        lambda: kmagic.load_data((X, [cls()] * 6)),
+    ]
+    for call in calls:
+        with pytest.raises(KmagicError) as caught:
+            call()
+        assert caught.value._render_traceback_()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["for k in {h}:\n  dense 2", "dense {[h, 1]}", "dense {h}", "dense 2 <- {h}", "dense {h == 1}"],
+)
+def test_a_text_names_the_position_of_an_object_whose_methods_fail(text) -> None:
+    class Items(list):
+        def __len__(self):
+            raise ZeroDivisionError("no length")
+
+        __iter__ = __eq__ = __repr__ = __len__
+
+    for value in (Hostile(), HostileArray(), Items()):
+        with pytest.raises(KmagicError) as caught:
+            kmagic.build(f"input 4\n{text}", h=value)
+        if isinstance(caught.value, DSLError):
+            assert caught.value.problems[0].line == 2
+        else:
+            assert "no length" in str(caught.value)
+
+
+def test_the_message_names_the_method(net) -> None:
+    with pytest.raises(KmagicError, match=r"__array__ raised RuntimeError: no array\."):
+        kmagic.fit(net, HostileArray(), Y)
+
+
+def test_what_a_program_of_the_user_raises_is_unchanged(net) -> None:
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            raise LookupError("file 3")
+
+    class Layer(keras.layers.Layer):
+        def __call__(self, *inputs):
+            raise LookupError(f"file {len(inputs) + 2}")
+
+    for call in (
+        lambda: kmagic.fit(net, Batches()),
+        lambda: kmagic.predict(net, (LookupError("file 3") for _ in iter(Batches()[0], 1))),
+        lambda: explain_special_methods(Layer())(X),
+    ):
+        with pytest.raises(LookupError, match="file 3"):
+            call()
