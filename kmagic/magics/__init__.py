@@ -24,7 +24,7 @@ from kmagic.support.rendering import forget_displayed
 
 
 def register(shell: Any) -> None:
-    """Register the magics with a shell, and import Keras in the background.
+    """Register the magics with a shell, and import Keras and the widgets in the background.
 
     ``KMAGIC_WARM=0`` in the environment omits the import.
     """
@@ -37,7 +37,7 @@ def register(shell: Any) -> None:
     install_display_hook(shell)
     shell.events.register("pre_run_cell", forget_displayed)
     if os.environ.get("KMAGIC_WARM", "1") != "0":
-        keras_import.preload()
+        keras_import.preload(keras_fit.import_for_fit)
 
 
 def unregister(shell: Any) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, magic
+from kmagic.support.display_mode import has_widgets
 from kmagic.support.errors import TrainingError
 from kmagic.support.rendering import mark_displayed
 
@@ -86,6 +88,15 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
                 session.notebook[line.out] = session.runs[-1]
     mark_displayed(run)
     return run
+
+
+def import_for_fit() -> None:
+    """Import what the first fit needs, so that its view appears at once."""
+    import_module("kmagic.training.fit")
+    if has_widgets():
+        from kmagic.display.training.live_view import dashboard_class  # noqa: PLC0415 - as above
+
+        dashboard_class()
 
 
 def _fit_options(line: ParsedLine) -> dict[str, Any]:

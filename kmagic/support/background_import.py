@@ -44,6 +44,7 @@ class BackgroundImport:
     Args:
         load: Imports them.
         prefixes: What the names of these packages start with.
+        then: Called in the same thread at the end, when nobody waits for it any more.
 
     Example:
         >>> background = BackgroundImport(lambda: __import__("colorsys"), ("colorsys",))
@@ -52,8 +53,14 @@ class BackgroundImport:
         False
     """
 
-    def __init__(self, load: Callable[[], object], prefixes: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        load: Callable[[], object],
+        prefixes: tuple[str, ...],
+        then: Callable[[], object] = lambda: None,
+    ) -> None:
         self._load = load
+        self._then = then
         self._prefixes = prefixes
         self._changed = threading.Condition()
         self._patches = {
@@ -97,6 +104,7 @@ class BackgroundImport:
                     self._load()
         finally:
             self._end()
+        self._then()
 
     def _begin(self) -> bool:
         """Wait until no other thread is within an import."""

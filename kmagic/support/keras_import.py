@@ -9,8 +9,9 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -48,6 +49,7 @@ keras: Any = _LateModule("keras")
 _background: BackgroundImport | None = None
 _PACKAGES = ("keras", "tensorflow", "tensorboard", "tf_keras")
 """Packages that import each other, and those whose names start with these."""
+_WIDGET_PACKAGES = ("anywidget", "ipywidgets")
 
 
 def load_keras() -> None:
@@ -122,18 +124,28 @@ def is_loaded() -> bool:
     return not is_importing and "keras" in sys.modules and "tensorflow" in sys.modules
 
 
-def preload() -> threading.Thread:
-    """Import Keras in a background thread; a running import is not started again."""
+def preload(import_widgets: Callable[[], object] = lambda: None) -> threading.Thread:
+    """Import Keras in a background thread, then call a function that imports the widgets.
+
+    A running import is not started again.
+    """
     global _background  # noqa: PLW0603 - Keras is imported once per process
     if _background is not None and _background.is_running:
         return _background.thread
-    _background = BackgroundImport(_load_in_background, _PACKAGES)
+    _background = BackgroundImport(
+        _load_in_background, _PACKAGES, partial(_preload_widgets, import_widgets)
+    )
     return _background.start()
 
 
 def _load_in_background() -> None:
     check_installation()  # an import that fails would leave parts of Keras behind
     _load_quietly()
+
+
+def _preload_widgets(import_widgets: Callable[[], object]) -> None:
+    if "keras" in sys.modules:
+        BackgroundImport(import_widgets, _WIDGET_PACKAGES).start()
 
 
 def _load_quietly() -> None:

@@ -38,6 +38,7 @@ from kmagic.training.pipeline.pipeline_choice import (
 )
 from kmagic.training.retracing import is_rank_error, reset_functions, retrace_for
 from kmagic.training.run.provenance import fingerprint, library_versions, set_seed
+from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.run_history import previous_curves
 from kmagic.training.run.run_list import list_run
 from kmagic.training.run.training_run import Display, Message, TrainingRun
@@ -98,52 +99,50 @@ def train(
     weights = class_weight_by_index(options.class_weight, getattr(dataset, "classes", None))
     options = replace(options, class_weight=weights)
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
-    training, review = _check(model, name, arguments, options, dataset)
-    parts = split_validation(arguments)
-    watched = None if confusion is None else confusion_data(parts, confusion)
-    if review.compile_choice is not None:
-        review.compile_choice.apply(model)
-    check_learning_rate(model, options)
-    run = _new_run(model, name, arguments, parts, options)
-    notes = [*review.messages, *_length_notes(arguments, parts)]
-    run.messages += [Message(0, text) for text in notes]
-    if continuation is not None:
-        continuation.check_split(run, parts)
-    call = FitCall(run, options, x, y, parts)
-    _prepare_weights(model, run, options)
-    run.earlier = previous_curves(run, earlier)
-    with open_checkpoint(run, model, options) as checkpoint:
-        if note := options.monitor_note(run.monitor):
-            run.add_message(note)
-        if run.log:
-            arguments["initial_epoch"] = parts["initial_epoch"] = run.log[-1].number
-        if options.seed is not None:
-            set_seed(model, options.seed + run.resumed)
-        retrace_for(model, "train", [parts["x"], parts["y"], parts.get("sample_weight")])
-        retrace_for(model, "test", parts.get("validation_data"))
-        _report_changes(model, run)
-        pipeline = choose_pipeline(
-            model, arguments, parts, plain=options.plain, repeatable=options.seed is not None
-        )
-        before = [BuiltModelCheck(name, training)] if options.checks and not model.built else []
-        if confusion is not None:
-            before.append(ConfusionCallback(run, confusion, watched, options.budget_seconds))
-        callbacks = CallbackSet(model, run, displays, options, checkpoint, before=before)
-        record = record_for(model)
-        list_run(run)
-        state = traceable_state(model)
-        try:
-            _run_fit(model, pipeline, run, callbacks, arguments["x"])
-        finally:
-            if run.log or run.status != "failed":  # what is trained can be continued
-                record.run, record.best = run, callbacks.best
-                set_last_call(model, call)
-            count_run(model, run)
-            remember_state(model, state)
-        _report_changes(model, run)  # a callback may have made some
-        if dataset is not None:
-            record.dataset = dataset
-        record.spreads = input_spreads(model, training.x)
+    run = TrainingRun(name, epochs=options.epochs, initial_epoch=options.initial_epoch)
+    recorder = Recorder(run, displays)
+    with recorder.discarding():
+        if any(stream_kind(arguments.get(part)) for part in ("x", "validation_data")):
+            recorder.prepare()  # reading the first batches may take long
+        training, review = _check(model, name, arguments, options, dataset)
+        parts = split_validation(arguments)
+        watched = None if confusion is None else confusion_data(parts, confusion)
+        if review.compile_choice is not None:
+            review.compile_choice.apply(model)
+        check_learning_rate(model, options)
+        _complete_record(run, model, arguments, parts, options)
+        notes = [*review.messages, *_length_notes(arguments, parts)]
+        run.messages += [Message(0, text) for text in notes]
+        if continuation is not None:
+            continuation.check_split(run, parts)
+        call = FitCall(run, options, x, y, parts)
+        _prepare_weights(model, run, options)
+        with open_checkpoint(run, model, options) as checkpoint:
+            run.earlier = previous_curves(run, earlier)
+            if note := options.monitor_note(run.monitor):
+                run.add_message(note)
+            if run.log:
+                arguments["initial_epoch"] = parts["initial_epoch"] = run.log[-1].number
+            if options.seed is not None:
+                set_seed(model, options.seed + run.resumed)
+            retrace_for(model, "train", [parts["x"], parts["y"], parts.get("sample_weight")])
+            retrace_for(model, "test", parts.get("validation_data"))
+            _report_changes(model, run)
+            recorder.prepare()  # a pipeline copies the data
+            pipeline = choose_pipeline(
+                model, arguments, parts, plain=options.plain, repeatable=options.seed is not None
+            )
+            check = BuiltModelCheck(name, training)
+            before: list[Any] = [check] if options.checks and not model.built else []
+            if confusion is not None:
+                before.append(ConfusionCallback(run, confusion, watched, options.budget_seconds))
+            callbacks = CallbackSet(model, recorder, options, checkpoint, before=before)
+            _fit_and_remember(model, pipeline, callbacks, call, arguments["x"])
+            _report_changes(model, run)  # a callback may have made some
+            record = record_for(model)
+            if dataset is not None:
+                record.dataset = dataset
+            record.spreads = input_spreads(model, training.x)
     return run
 
 
@@ -223,6 +222,22 @@ def _prepare_weights(model: keras.Model, run: TrainingRun, options: FitOptions) 
         run.add_message(message)
 
 
+def _fit_and_remember(
+    model: keras.Model, pipeline: KerasPipeline, callbacks: CallbackSet, call: FitCall, x: Any
+) -> None:
+    """Train the model, and keep in its record what a later run needs."""
+    run, record, state = call.run, record_for(model), traceable_state(model)
+    list_run(run)
+    try:
+        _run_fit(model, pipeline, run, callbacks, x)
+    finally:
+        if run.log or run.status != "failed":  # what is trained can be continued
+            record.run, record.best = run, callbacks.best
+            set_last_call(model, call)
+        count_run(model, run)
+        remember_state(model, state)
+
+
 def _run_fit(
     model: keras.Model, pipeline: KerasPipeline, run: TrainingRun, callbacks: CallbackSet, x: Any
 ) -> None:
@@ -281,34 +296,27 @@ def _length_notes(arguments: Mapping[str, Any], parts: Mapping[str, Any]) -> lis
     return [note for note in notes if note]
 
 
-def _new_run(
+def _complete_record(
+    run: TrainingRun,
     model: keras.Model,
-    name: str,
     arguments: Mapping[str, Any],
     parts: Mapping[str, Any],
     options: FitOptions,
-) -> TrainingRun:
-    """The record; ``parts`` are the arguments with the validation data that is split off."""
-    samples = None if options.steps_per_epoch else sample_count(parts["x"])
+) -> None:
+    """Record what was checked; ``parts`` are the arguments with the validation data split off."""
+    run.options, run.described, run.seed = options.recorded(), options.described(), options.seed
     held_out = parts.get("validation_data")
     x_val = held_out[0] if isinstance(held_out, tuple | list) else held_out
+    run.samples = None if options.steps_per_epoch else sample_count(parts["x"])
+    if run.samples is not None:
+        run.batch_size = arguments.get("batch_size") or DEFAULT_BATCH_SIZE
+    run.validation_samples = 0 if held_out is None else sample_count(x_val)
     rows = None if options.checkpoint is None else RowSample.of(parts)
-    return TrainingRun(
-        name,
-        epochs=options.epochs,
-        batch_size=None if samples is None else arguments.get("batch_size") or DEFAULT_BATCH_SIZE,
-        samples=samples,
-        validation_samples=0 if held_out is None else sample_count(x_val),
-        initial_epoch=options.initial_epoch,
-        options=options.recorded(),
-        described=options.described(),
-        rows=None if rows is None else rows.to_dict(),
-        variables=_variables(model),
-        seed=options.seed,
-        versions={**library_versions()},
-        fingerprint=fingerprint(arguments["x"], arguments["y"]),
-        text=_model_text(model),
-    )
+    run.rows = None if rows is None else rows.to_dict()
+    run.variables = _variables(model)
+    run.versions = {**library_versions()}
+    run.fingerprint = fingerprint(arguments["x"], arguments["y"])
+    run.text = _model_text(model)
 
 
 def _variables(model: keras.Model) -> dict[str, Any]:

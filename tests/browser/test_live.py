@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .training import EPOCH, FIT, start, stop
+from .training import EPOCH, FIT, SETUP, start, stop
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -61,6 +61,28 @@ def test_the_matrix_of_each_epoch_is_beside_the_curves(notebook: NotebookPage, l
     stop(notebook, fit)
     card = "node(arg).querySelector('img[alt^=\"confusion after epoch\"]')"
     notebook.wait_until(f"{card}.naturalWidth > 99", fit, what="the card's matrix")
+
+
+def test_a_training_that_cannot_start_leaves_no_card(notebook: NotebookPage, lab: Lab) -> None:
+    stream = """import keras, time
+class Unreadable(keras.utils.PyDataset):
+    def __len__(self):
+        return 2
+    def __getitem__(self, index):
+        time.sleep(3)
+        raise OSError("no disk")
+stream = Unreadable()"""
+    lab.write("live.ipynb", [SETUP, stream, "%keras_fit net stream"])
+    notebook.open("live.ipynb")
+    notebook.run_cell(0, timeout=120)
+    notebook.run_cell(1)
+    notebook.run_cell(2, wait=False)
+    notebook.wait_until("/starting/.test(node(arg).querySelector('.km-live')?.innerText)", 2)
+    view, error = notebook.wait_cell(2, allow_errors=True)
+    assert (view["data"], error["output_type"]) == ({}, "error")
+    notebook.wait_until("!node(arg).querySelector('.kmagic')", 2)
+    heights = "[...node(arg).querySelectorAll('.jp-OutputArea > *')].map(each => each.clientHeight)"
+    assert notebook.js(heights, 2)[0] == 0
 
 
 def test_without_an_announcement_the_card_is_sent_too(notebook: NotebookPage, lab: Lab) -> None:

@@ -227,7 +227,7 @@ def test_loading_is_light():
 @pytest.mark.parametrize(("warm", "starts"), [("1", 1), (None, 1), ("0", 0)])
 def test_loading_starts_keras_in_the_background(plain_shell, monkeypatch, warm, starts):
     started = []
-    monkeypatch.setattr("kmagic.support.keras_import.preload", lambda: started.append(1))
+    monkeypatch.setattr("kmagic.support.keras_import.preload", started.append)
     if warm is None:
         monkeypatch.delenv("KMAGIC_WARM")
     else:

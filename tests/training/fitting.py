@@ -28,3 +28,13 @@ class RecordingDisplay(Display):
 
     def end(self, run: TrainingRun) -> None:
         self.calls.append(("end", run.describe(times=False)))
+
+
+class Early(RecordingDisplay):
+    """Records also what precedes the training."""
+
+    def prepare(self, run: TrainingRun) -> None:
+        self.calls.append(("prepare", run.where()))
+
+    def discard(self, run: TrainingRun) -> None:
+        self.calls.append(("discard", run.where()))

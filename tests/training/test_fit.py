@@ -15,7 +15,7 @@ from kmagic.support.errors import TrainingError
 from kmagic.training.run.training_run import TrainingRun
 from kmagic.training.validation.fit_errors import is_data_error, main_sentence
 
-from .fitting import RecordingDisplay, fit
+from .fitting import Early, RecordingDisplay, fit
 
 ROWS, WIDTH, CLASSES = 96, 4, 3
 BATCH = 16
@@ -124,6 +124,34 @@ def test_displays_are_called_in_order(model: keras.Model, data: Any) -> None:
         ("end", display.calls[-1][1]),
     ]
     assert display.calls[-1][1].startswith("2 epochs; best epoch")
+
+
+def test_a_display_appears_before_the_data_is_read_and_disappears_with_an_error(
+    model: keras.Model, data: Any
+) -> None:
+    view, seen = Early(), []
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> Any:
+            seen.append(view.calls[-1][0] if view.calls else "")
+            if index:
+                raise OSError("no disk")
+            return data
+
+    with pytest.raises(Exception, match="no disk"):
+        fit(model, Batches(), displays=[view], checks=True)
+    assert seen[0] == "prepare"
+    assert view.calls[-1][0] in ("discard", "end")
+
+
+def test_data_that_does_not_fit_shows_no_display(model: keras.Model, data: Any) -> None:
+    view = Early()
+    with pytest.raises(TrainingError):
+        fit(model, data[0][:, :2], data[1], displays=[view], checks=True)
+    assert view.calls == []
 
 
 def test_batches_of_one_execution_are_counted(model: keras.Model, data: Any) -> None:

@@ -8,6 +8,7 @@ show it.
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from collections import deque
 from functools import cache
@@ -48,7 +49,7 @@ class LiveView(Display):
         self._sent = 0
         self.seen = False
 
-    def begin(self, run: TrainingRun) -> None:
+    def prepare(self, run: TrainingRun) -> None:
         """Show the widget in the running cell."""
         listens = _register_control_handlers()
         self._feed = WidgetFeed(run, answers=listens)
@@ -60,11 +61,23 @@ class LiveView(Display):
             model_id=key,
             view_id=key,
             state=self._feed.snapshot(),
-            previous_runs=self._feed.previous_runs(),
         )
         _running[run.id] = self
         answer_pages(running_kernel())
         self._handle = display_in_cell(self.widget, display_id=True)
+        sys.stdout.flush()  # waits until the kernel's other thread has sent it
+
+    def discard(self, run: TrainingRun) -> None:
+        """Remove the widget from the output."""
+        _running.pop(run.id, None)
+        self._handle.update({}, raw=True)
+        self.widget.close()
+
+    def begin(self, run: TrainingRun) -> None:  # noqa: ARG002 - the feed has it
+        """Send the complete record."""
+        with self.widget.hold_sync():
+            self.widget.state = self._feed.snapshot()
+            self.widget.previous_runs = self._feed.previous_runs()
 
     def update(self, run: TrainingRun) -> None:
         """Send the changes."""

@@ -46,9 +46,13 @@ class UpdatedCard(Display):
 
     interval = 0.5
 
-    def begin(self, run: TrainingRun) -> None:
+    def prepare(self, run: TrainingRun) -> None:
         """Show the card in the running cell."""
         self._handle: Any = display_in_cell(training_bundle(run), raw=True, display_id=True)
+
+    def discard(self, run: TrainingRun) -> None:  # noqa: ARG002 - of this run
+        """Remove the card from the output."""
+        self._handle.update({}, raw=True)
 
     def update(self, run: TrainingRun) -> None:
         """Replace it."""

@@ -47,8 +47,6 @@ class LiveView {
     this.model = model;
     /** @type {RunState} */
     this.state = structuredClone(model.get("state"));
-    /** @type {Curves[]} */
-    this.previousRuns = model.get("previous_runs") ?? [];
     this.receivedAt = Date.now();
     /** When Stop was clicked, or 0. */
     this.stopRequestedAt = 0;
@@ -225,7 +223,7 @@ class LiveView {
     if (this.group.setNames(axis.metrics)) {
       this.figures?.replaceChildren(...this.group.charts.map((chart) => chart.element), this.matrix.element);
     }
-    this.group.draw(this.state, this.previousRuns);
+    this.group.draw(this.state, this.model.get("previous_runs") ?? []);
     this.matrix.draw(this.state.confusion);
     this.renderMessages();
     this.renderTable();

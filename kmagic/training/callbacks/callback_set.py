@@ -34,7 +34,7 @@ from kmagic.training.callbacks.resuming import (
 )
 from kmagic.training.fit_options import FitOptions, create_folder
 from kmagic.training.run.recorder import Recorder
-from kmagic.training.run.training_run import Display, TrainingRun
+from kmagic.training.run.training_run import TrainingRun
 
 
 class CallbackSet:
@@ -49,16 +49,16 @@ class CallbackSet:
     def __init__(
         self,
         model: keras.Model,
-        run: TrainingRun,
-        displays: Sequence[Display],
+        recorder: Recorder,
         options: FitOptions,
         checkpoint: Checkpoint | None,
         *,
         before: Sequence[Any] = (),
     ) -> None:
-        self.recorder = Recorder(run, displays)
+        self.recorder = recorder
         self.interrupts = InterruptGuard()
         self.guard = NanGuard()
+        run = recorder.run
         self._model, self._run, self._options = model, run, options
         others = keras.tree.flatten(options.callbacks) if options.callbacks else []
         if not any(isinstance(callback, keras.callbacks.History) for callback in others):
@@ -72,7 +72,7 @@ class CallbackSet:
         self._budget = None
         if options.budget_seconds is not None:
             size = options.validation_batch_size
-            self._budget = Budget(self.recorder, options.budget_seconds, size)
+            self._budget = Budget(recorder, options.budget_seconds, size)
             after.append(self._budget)
         self.others.append(EventMessages(run, self.others))
         saves_weights = checkpoint is not None or options.restore_best
@@ -80,7 +80,7 @@ class CallbackSet:
             *([NanGate()] if saves_weights else []),
             *self.others,
             *before,
-            RecordingCallback(self.recorder, self.interrupts),
+            RecordingCallback(recorder, self.interrupts),
             self.guard,
             *after,
             stop_between_epochs(run),

@@ -6,7 +6,8 @@ import math
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from kmagic.support.downsampling import BoundedSeries
 from kmagic.training.run.training_run import Display, Epoch, PartialEpoch, Status, TrainingRun
@@ -38,7 +39,7 @@ class Recorder:
         self._start = clock()
         self._due = math.inf
         self._epoch_start = 0.0
-        self._begun = False
+        self._is_prepared = self._begun = False
         self.eta = self._new_eta()
 
     def _new_eta(self) -> EtaEstimator:
@@ -48,14 +49,36 @@ class Recorder:
             share = run.validation_samples / run.samples
         return EtaEstimator(run.epochs - run.initial_epoch - run.resumed, run.steps, share)
 
+    @contextmanager
+    def discarding(self) -> Iterator[None]:
+        """Remove the displays if the training does not begin."""
+        try:
+            yield
+        finally:
+            if self._is_prepared and not self._begun:
+                self._call("discard")
+
+    def prepare(self) -> None:
+        """Show the displays, while the training is prepared; only the first call counts."""
+        if not self._is_prepared:
+            self._is_prepared = True
+            self._call("prepare")
+
     def begin(self, steps: int | None = None) -> None:
         """Training is ready for its first epoch of ``steps`` batches, if their number is known."""
         self.run.steps = steps or self.run.steps
         self.eta = self._new_eta()
-        self._begun = True
         self._due = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.prepare()
+        self._begun = True
+        self._call("begin")
+
+    def _call(self, method: str) -> None:
         for view in self._views:
-            view.call("begin", self.run)
+            view.call(method, self.run)
 
     def begin_epoch(self, number: int, learning_rate: float | None = None) -> None:
         """Epoch ``number``, counted from 1, begins."""
@@ -114,8 +137,7 @@ class Recorder:
         run.add(Epoch(now.epoch, now.logs, at - self._epoch_start, now.learning_rate))
         run.epoch_curves = {}
         self._estimate(at)
-        for view in self._views:
-            view.call("epoch", run)
+        self._call("epoch")
         self._refresh(at)
 
     def end(self, status: Status, note: str = "") -> None:
@@ -129,12 +151,12 @@ class Recorder:
             self._set_partial(run.now.logs)
         run.status = status
         run.epoch_curves = {} if run.log else run.epoch_curves
-        if not self._begun and status == "failed":
-            return
+        if not self._begun:
+            if status == "failed":
+                return
+            self._begin()
+        self._call("end")
         for view in self._views:
-            if not self._begun:
-                view.call("begin", run)
-            view.call("end", run)
             if view.error:
                 message = f"A display failed. Training was not affected.\n\n{view.error}"
                 warnings.warn(message, RuntimeWarning, stacklevel=2)

@@ -416,6 +416,12 @@ class Display:
 
     interval = math.inf
 
+    def prepare(self, run: TrainingRun) -> None:
+        """The data is being read or prepared; the record is not complete yet."""
+
+    def discard(self, run: TrainingRun) -> None:
+        """The training cannot start: remove what :meth:`prepare` has shown."""
+
     def begin(self, run: TrainingRun) -> None:
         """The training is about to start."""
 

@@ -244,7 +244,7 @@ def handle(monkeypatch: pytest.MonkeyPatch) -> Handle:
 def test_every_tenth_update_is_a_snapshot(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
     run = TrainingRun("cnn", epochs=99)
     view = LiveView()
-    view.begin(run)
+    view.prepare(run)
     sent: list[Json] = []
     monkeypatch.setattr(type(view.widget), "send", lambda _, content: sent.append(content))
     numbers = [view.widget.state["seq"]]
@@ -265,7 +265,7 @@ def test_a_page_without_widgets_gets_the_card_beside_it(
     monkeypatch.setattr(live_view, "_register_control_handlers", lambda: True)
     run = TrainingRun("cnn", epochs=9)
     view = LiveView()
-    view.begin(run)
+    view.prepare(run)
     run.now.elapsed = live_view.MAX_SECONDS_UNSEEN
     for _ in range(live_view.CARD_EVERY):
         view.update(run)
@@ -285,7 +285,7 @@ def test_a_page_without_widgets_gets_the_card_beside_it(
 def test_at_the_end_a_card_replaces_the_widget(handle: Handle) -> None:
     run = TrainingRun("cnn", epochs=1)
     view = LiveView()
-    view.begin(run)
+    view.prepare(run)
     add(run, 0.5)
     run.status = "done"
     view.end(run)
@@ -320,7 +320,7 @@ def test_widgets_are_kept_for_a_while(handle: Handle, monkeypatch: pytest.Monkey
     for _ in range(live_view.MAX_OPEN_WIDGETS + 3):
         run = TrainingRun("cnn")
         views.append(LiveView())
-        views[-1].begin(run)
+        views[-1].prepare(run)
         run.status = "done"
         views[-1].end(run)
     assert views[-1].widget not in closed
@@ -331,7 +331,7 @@ def test_widgets_are_kept_for_a_while(handle: Handle, monkeypatch: pytest.Monkey
 
 def test_the_text_of_the_widget_is_constant(handle: Handle) -> None:
     view = LiveView()
-    view.begin(TrainingRun("cnn"))
+    view.prepare(TrainingRun("cnn"))
     assert repr(view.widget) == "Live view of a kmagic training (needs its kernel)"
     assert handle.shown
 
@@ -339,7 +339,7 @@ def test_the_text_of_the_widget_is_constant(handle: Handle) -> None:
 def test_only_a_running_training_is_stopped(handle: Handle) -> None:
     run = TrainingRun("cnn")
     view = LiveView()
-    view.begin(run)
+    view.prepare(run)
     assert not live_view.stop_run("another")
     assert not run.stopping
     assert live_view.stop_run(run.id)

@@ -10,7 +10,7 @@ from kmagic.training.run.recorder import EtaEstimator, Recorder
 from kmagic.training.run.training_run import TrainingRun
 
 from ...clocks import Clock
-from ..fitting import RecordingDisplay
+from ..fitting import Early, RecordingDisplay
 
 
 def recorded(
@@ -42,6 +42,39 @@ def test_updates_are_throttled() -> None:
     # Epochs are not throttled: a log has a line for each.
     assert sum(moment == "epoch" for moment, _ in slow.calls) == 2
     assert [view.calls[-1][0] for view in (quick, slow)] == ["end", "end"]
+
+
+def test_a_display_is_shown_once_and_before_the_training() -> None:
+    view = Early()
+    recorder, _ = recorded(view)
+    with recorder.discarding():
+        recorder.prepare()
+        recorder.prepare()
+        recorder.begin()
+    assert [moment for moment, _ in view.calls] == ["prepare", "begin"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "moments"),
+    [
+        ([], []),
+        (["prepare"], ["prepare", "discard"]),
+        (["prepare", "failed"], ["prepare", "discard"]),
+        (["prepare", "begin", "failed"], ["prepare", "begin", "end"]),
+        (["prepare", "interrupted"], ["prepare", "begin", "end"]),
+    ],
+)
+def test_a_display_is_discarded_only_if_the_training_does_not_begin(
+    steps: list[str], moments: list[str]
+) -> None:
+    view = Early()
+    recorder, _ = recorded(view)
+    with pytest.raises(ValueError, match="data"), recorder.discarding():  # noqa: PT012 - a fit has steps
+        for step in steps:
+            method = getattr(recorder, step, None)
+            method() if method else recorder.end(step)  # type: ignore[arg-type]
+        raise ValueError("data")
+    assert [moment for moment, _ in view.calls] == moments
 
 
 class Broken(RecordingDisplay):
