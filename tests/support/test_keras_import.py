@@ -35,7 +35,9 @@ def run(code):
 def test_building_a_model_prints_no_log_lines():
     code = (
         "from kmagic.support.keras_import import load_keras, preload\n"
-        "thread = preload(); load_keras(); thread.join()\n"
+        "import sys, threading; then = threading.Event()\n"
+        "thread = preload(lambda: 'keras' in sys.modules and then.set())\n"
+        "load_keras(); thread.join(); assert then.wait(20)\n"
         "import os; os.write(2, b'mine\\n')\n"
         "import kmagic; kmagic.build('input 4 / dense 2')(__import__('numpy').ones((1, 4)))"
     )

@@ -89,9 +89,8 @@ def chart_svg(chart: Chart, *, width: int = WIDTH) -> str:
     """The chart as SVG text."""
     plot = _Plot(chart, width)
     return (
-        f'<svg class="km-chart" xmlns="http://www.w3.org/2000/svg" width="{width}" '
-        f'height="{HEIGHT}" viewBox="0 0 {width} {HEIGHT}" role="img" '
-        f'aria-label="{escape_html(chart_to_text(chart))}">'
+        f'<svg class="km-chart" width="{width}" height="{HEIGHT}" viewBox="0 0 {width} {HEIGHT}" '
+        f'role="img" aria-label="{escape_html(chart_to_text(chart))}">'
         f'<text class="km-chart-title" x="0" y="13">{escape_html(chart.title)}</text>'
         f"{plot.axes()}{plot.notes()}{plot.mark()}{plot.curves()}{plot.clipped()}{plot.labels()}</svg>"
     )
@@ -112,7 +111,8 @@ def standalone_chart_svg(chart: Chart, *, width: int = WIDTH) -> str:
         if needed and names != [".km-chart"]:  # what remains is about its place in a page
             style += ",".join(needed) + declarations
     drawing = re.sub(r' role="img" aria-label="[^"]*"', "", drawing, count=1)
-    drawing = drawing.replace(">", f"><style>{style.replace('.km-', '.')}</style>", 1)
+    start = f' xmlns="http://www.w3.org/2000/svg"><style>{style.replace(".km-", ".")}</style>'
+    drawing = drawing.replace(">", start, 1)
     return drawing.replace('class="km-', 'class="').replace('"', "'")
 
 
@@ -383,7 +383,7 @@ class _Plot:
         (epoch, label), x = self.chart.mark, self.x(self.chart.mark[0])
         centre = self._centre(epoch, label)
         return (
-            f'<path class="km-dashed" d="M{x:.1f} {TOP - 3}V{self.bottom}"/>'
+            f'<path class="km-dashed" d="M{x:.0f} {TOP - 3}V{self.bottom}"/>'
             f'<text x="{centre:.0f}" y="{TOP - 7}" text-anchor="middle">{escape_html(label)}</text>'
         )
 

@@ -269,7 +269,7 @@ export class LiveChart {
     // A nested <svg> clips what leaves the plot.
     const [x0, y0] = [left - PLOT.padding, PLOT.top - PLOT.padding];
     const [w, h] = [right - left + 2 * PLOT.padding, bottom - PLOT.top + 2 * PLOT.padding];
-    const plot = appendSvg(svg, "svg", { x: x0, y: y0, width: w, height: h, viewBox: `${x0} ${y0} ${w} ${h}` });
+    const plot = appendSvg(svg, "svg", { class: "km-curves", x: x0, y: y0, width: w, height: h, viewBox: `${x0} ${y0} ${w} ${h}` });
     const label = this.validation.length ? "training" : "";
     /** @type {[string, Points, string][]} */
     const lines = [

@@ -247,7 +247,7 @@ MANY = tuple(f"metric_number_{n}" for n in range(12))
     ("epochs", "metrics", "limit"),
     [
         (8, ("accuracy",), 20_000),
-        (12, MANY[:5], 30_720),
+        (12, MANY[:5], 30_000),
         (41, LONG, 20_000),
         (3000, MANY, 60_000),
         (10_000, ("accuracy",), 20_000),
