@@ -8,10 +8,20 @@ export function formatNumber(value) {
   if (size === 0 || (size >= 1e-3 && size < 10)) return value.toFixed(4);
   if (size < 1e-3 || size >= 1e7) return value.toExponential(2).replace("+", "");
   const decimals = Math.max(1, 4 - Math.floor(Math.log10(size)));
-  return value.toLocaleString("en", {
-    minimumFractionDigits: decimals,
-    maximumFractionDigits: decimals,
-  });
+  return formatDecimals(value, decimals);
+}
+
+/** Formats by number of decimals: to make one takes as long as to draw a curve. @type {Map<number, Intl.NumberFormat>} */
+const FORMATS = new Map();
+
+/** A number with separators of thousands. @param {number} value @param {number} decimals */
+export function formatDecimals(value, decimals) {
+  let format = FORMATS.get(decimals);
+  if (!format) {
+    format = new Intl.NumberFormat("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+    FORMATS.set(decimals, format);
+  }
+  return format.format(value);
 }
 
 /** @param {number} seconds */

@@ -1,6 +1,8 @@
 // @ts-check
 /** Tick values for axes and distances between labels: mirrors kmagic/display/kit/chart.py. */
 
+import { formatDecimals } from "./formatting.js";
+
 export const LABEL_HEIGHT = 13;
 const PASSES = 40;
 const MAX_DECIMALS = 4;
@@ -122,10 +124,7 @@ export function formatTick(value, step) {
   let decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const isRounded = (/** @type {number} */ part) => Math.abs(part - Number(part.toFixed(decimals))) > 1e-9 * step;
   if (isRounded(step) || isRounded(value)) decimals += 1;
-  return value.toLocaleString("en", {
-    minimumFractionDigits: decimals,
-    maximumFractionDigits: decimals,
-  });
+  return formatDecimals(value, decimals);
 }
 
 /** Round epoch numbers for the axis. @param {number} start @param {number} end @param {number} max  how many fit */

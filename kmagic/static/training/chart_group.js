@@ -11,7 +11,7 @@ import { LiveChart } from "./live_chart.js";
 
 const MIN_WIDTH = 240;
 /** Milliseconds of one frame in which charts are drawn; the others follow in the next frames. */
-const FRAME_BUDGET = 6;
+const FRAME_BUDGET = 4;
 
 export class ChartGroup {
   /** @param {() => void} schedule  draws in the next frame */
