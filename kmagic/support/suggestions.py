@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
+from typing import Self
 
 MIN_PREFIX = 5
 """From this length on, a word is taken for the shortest known word that it is a prefix of."""
@@ -37,6 +38,25 @@ def _nearest(word: str, known: frozenset[str], count: int) -> list[str]:
     return [by_form[form] for form in close[:count]]
 
 
+class Suggestion(str):  # noqa: SLOT000 - it has attributes
+    """A remedy that replaces one word of the text, so an editor can offer it as a change.
+
+    Args:
+        word: The word.
+        replacement: What to write instead.
+        remedy: The remedy, if it is not the sentence "Did you mean ...?".
+    """
+
+    word: str
+    replacement: str
+
+    def __new__(cls, word: str, replacement: str, remedy: str = "") -> Self:
+        """Write the sentence."""
+        self = super().__new__(cls, remedy or f"Did you mean {replacement}?")
+        self.word, self.replacement = word, replacement
+        return self
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The sentence "Did you mean ...?" for the nearest known word; empty if none is close.
 
@@ -45,7 +65,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         'Did you mean conv2d?'
     """
     suggestions = nearest(word, known)
-    return f"Did you mean {suggestions[0]}?" if suggestions else ""
+    return Suggestion(word, suggestions[0]) if suggestions else ""
 
 
 def _squeeze(word: str) -> str:

@@ -24,7 +24,7 @@ from kmagic.models.catalogue import (
     is_of_keras,
 )
 from kmagic.support.formatting import join_with_and
-from kmagic.support.suggestions import did_you_mean, nearest
+from kmagic.support.suggestions import Suggestion, did_you_mean, nearest
 
 Resolve = Callable[[Any, Role, BuildContext], Any]
 _OBJECT_ONLY_ROLES = ("activation", *WEIGHT_ROLES)
@@ -364,16 +364,19 @@ class _ArgumentBinder:
                 if role == "metric" and not self._is_free(takers[0]):
                     return f"Separate metrics with commas: {takers[0]}=accuracy,{word}."
                 article = "an" if role == "initializer" else "a"
-                return f"{word} is {article} {role}: write {takers[0]}={word}."
+                change = f"{takers[0]}={word}"
+                return Suggestion(word, change, f"{word} is {article} {role}: write {change}.")
         if remedy := self._call_remedy(word):
             return remedy
         if word in self.context.params:
-            return f"For the value of {word}, write {{{word}}}."
+            return Suggestion(word, f"{{{word}}}", f"For the value of {word}, write {{{word}}}.")
         param, is_variable = self._next_parameter(), self.context.is_variable(word)
         if is_variable and param is not None and param.name not in self.named:
-            return f"For the notebook variable {word}, write {{{word}}}."
+            remedy = f"For the notebook variable {word}, write {{{word}}}."
+            return Suggestion(word, f"{{{word}}}", remedy)
         if "dtype" in self.params and word in _PYTHON_DTYPES:
-            return f"Write {_PYTHON_DTYPES[word]}."
+            dtype = _PYTHON_DTYPES[word]
+            return Suggestion(word, dtype, f"Write {dtype}.")
         similar = nearest(word, self._bare_words())
         is_activation = bool(similar) and similar[0] in catalogue.words_for_role("activation")
         if is_activation and not self._is_free("activation"):
@@ -382,13 +385,14 @@ class _ArgumentBinder:
                 f"a layer of its own, `/ {similar[0]}`."
             )
         if is_activation:
-            return f"Did you mean {similar[0]}? All activations: %keras_layers activations"
+            remedy = f"Did you mean {similar[0]}? All activations: %keras_layers activations"
+            return Suggestion(word, similar[0], remedy)
         if similar:
-            return f"Did you mean {similar[0]}?"
+            return Suggestion(word, similar[0])
         for param in self.params.values():
             values = catalogue.words_for_role(param.role) if param.role in WEIGHT_ROLES else ()
             if similar := nearest(word, values):
-                return f"Did you mean {param.name}={similar[0]}?"
+                return Suggestion(word, f"{param.name}={similar[0]}")
         names = nearest(word, filter(self._is_free, self.params))
         return f"Did you mean {names[0]}=...?" if names else ""
 

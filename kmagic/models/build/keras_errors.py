@@ -19,7 +19,7 @@ from kmagic.language.spec import Arg, LayerSpec, LiteralValue, Shape, Word
 from kmagic.models.binding.build_context import Fix
 from kmagic.models.catalogue import has_leading_value, python_value_text
 from kmagic.support.formatting import MAX_REPR, format_output_shape, shorten_name
-from kmagic.support.suggestions import did_you_mean
+from kmagic.support.suggestions import Suggestion, did_you_mean
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _CALLING = re.compile(r"Exception encountered when calling .*?\n+", re.DOTALL)
@@ -130,7 +130,7 @@ def explain_argument_error(
     if re.search(r"between 0 and 1|range \[0, 1[\])]", message) and name:
         remedy = ""
         if isinstance(argument, int | float) and 1 < argument <= 100:  # noqa: PLR2004 - a percentage
-            remedy = f"Did you mean {argument / 100:g}?"
+            remedy = Suggestion(f"{argument:g}", f"{argument / 100:g}")
         return KerasProblem(f"{name} must be between 0 and 1; got {value}", remedy, name)
     for pattern, template, remedy in _ARGUMENT_RULES:
         match = re.search(pattern, message)
