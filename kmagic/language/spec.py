@@ -9,8 +9,9 @@ Spans are positions in the text. They do not count when two specs are compared, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias, dataclass_transform
 
 from kmagic.support.errors import Problem
@@ -314,9 +315,14 @@ def find_parts(part: Any, *kinds: type) -> Iterator[Any]:
     elif isinstance(part, tuple):
         for item in part:
             yield from find_parts(item, *kinds)
-    elif is_dataclass(part) and not isinstance(part, type):
-        for item in fields(part):
-            yield from find_parts(getattr(part, item.name), *kinds)
+    else:
+        for name in _field_names(type(part)):  # type: ignore[arg-type]  # classes are hashable
+            yield from find_parts(getattr(part, name), *kinds)
+
+
+@lru_cache(256)
+def _field_names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind)) if is_dataclass(kind) else ()
 
 
 def replace_part(part: Any, old: Positioned, new: Any) -> Any:

@@ -63,6 +63,7 @@ class BuildContext:
         weights: Counts the weights of the model.
         is_trial: Whether a changed text is built only to see whether it works.
         safe_mode: Whether the text is from a file, and must not run code or read other files.
+        without_weights: Whether weights get no values, because only the shapes are wanted.
     """
 
     source: str
@@ -84,6 +85,7 @@ class BuildContext:
     weights: WeightCounter = field(default_factory=WeightCounter)
     is_trial: bool = False
     safe_mode: bool = False
+    without_weights: bool = False
     _model_outputs: NamedOutputs = field(default_factory=dict)
     _reported: set[tuple[int, int, str]] = field(default_factory=set)
 

@@ -6,7 +6,7 @@ import inspect
 import numbers
 import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn
@@ -79,10 +79,14 @@ def assemble(graph: Graph, context: BuildContext) -> Assembly:
     if len(graph.nodes) > _DEEP:
         sys.setrecursionlimit(max(limit, 1000 + 20 * len(graph.nodes)))
     assembly = Assembly(graph, context, graph.models, {})
-    if not any(_notebook_objects(graph, context.names)):  # which the preview would change
-        context.weights.preview = partial(_preview_weights, graph, context)
+    if context.without_weights:
+        scope: AbstractContextManager[None] = weights_without_values()
+    else:
+        scope = nullcontext()
+        if not any(_notebook_objects(graph, context.names)):  # which the preview would change
+            context.weights.preview = partial(_preview_weights, graph, context)
     try:
-        with checked_weights(context.weights.add):
+        with scope, checked_weights(context.weights.add):
             assembly.run()
     except _TooLargeError as error:
         raise error.reason from None
@@ -506,7 +510,7 @@ class Assembly:
         except Exception as error:  # noqa: BLE001 - as above
             self._reject_model(error)
         self._check_variables(model)
-        return model, [_shape_of(out) for out in self.outputs]
+        return model, [shape_of(out) for out in self.outputs]
 
     def _apply(self, node: Node, layer: Any) -> Any:
         """The output of a node's layer; UNRESOLVED after a problem, which is reported."""
@@ -639,7 +643,7 @@ class Assembly:
         args = [arg for arg in node.inputs if arg.name is None]
         inputs: list[LayerInput] = []
         for arg, tensor in zip(args, tensors, strict=True):
-            shape = _shape_of(tensor)
+            shape = shape_of(tensor)
             if not isinstance(arg.value, NodeOutput):
                 inputs.append(LayerInput(shape))
                 continue
@@ -697,12 +701,12 @@ class Assembly:
         return bound.kwargs
 
 
-def _shape_of(output: Any) -> Any:
+def shape_of(output: Any) -> Any:
     """The shape of a tensor, or the shapes of a structure of tensors."""
     if isinstance(output, dict):
-        return {key: _shape_of(item) for key, item in output.items()}
+        return {key: shape_of(item) for key, item in output.items()}
     if isinstance(output, list | tuple):
-        return [_shape_of(item) for item in output]
+        return [shape_of(item) for item in output]
     shape = getattr(output, "shape", None)
     return None if callable(shape) else shape  # NumPy itself has a function of this name
 

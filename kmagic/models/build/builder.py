@@ -60,7 +60,7 @@ def build_model(
         spec = parse_partial(text if isinstance(text, str) else format_spec(text))
     context = BuildContext(spec.source, where, first_line, names, safe_mode=safe_mode)
     context.try_spec = partial(_problems_of, names=names, safe_mode=safe_mode)
-    assembly, graph = _assembled(spec, context, name)
+    assembly, graph = assemble_spec(spec, context, name)
     model = assembly.model
     steps, nested = tuple(assembly.steps), tuple(assembly.nested)
     portable = make_portable(spec, names)
@@ -76,12 +76,12 @@ def build_model(
     return model
 
 
-def _assembled(spec: ModelSpec, context: BuildContext, name: str = "") -> tuple[Assembly, Graph]:
+def assemble_spec(spec: ModelSpec, context: BuildContext, name: str = "") -> tuple[Assembly, Graph]:
     """A model with its steps, compiled, and its graph."""
     graph = _expand(spec, context)
     context.check_layers(graph)
     graph.name = graph.name or name
-    arguments = _compile_arguments(graph.compile, context)
+    arguments = compile_arguments(graph.compile, context)
     assembly = assemble(graph, context)
     _compile(assembly.model, arguments, graph.compile, context)
     return assembly, graph
@@ -94,7 +94,7 @@ def _problems_of(
     try:
         with isolated_keras():
             context = BuildContext(spec.source, names=names, is_trial=True, safe_mode=safe_mode)
-            _assembled(spec, context)
+            assemble_spec(spec, context)
     except DSLError as error:
         return error.problems
     return ()
@@ -145,7 +145,7 @@ def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str 
     context = BuildContext(text, where, 1, names)
     spec = parse_partial(text)
     graph = _expand(spec, context)
-    _compile(model, _compile_arguments(graph.compile, context), graph.compile, context)
+    _compile(model, compile_arguments(graph.compile, context), graph.compile, context)
     record_for(model).compile_values = (model.optimizer, settings_of(spec, names))
 
 
@@ -155,7 +155,7 @@ def _expand(spec: ModelSpec, context: BuildContext) -> Graph:
     graph = context.expand(spec)
     if context.problems:
         report_mistakes(graph, context)
-        _compile_arguments(graph.compile, context)
+        compile_arguments(graph.compile, context)
         context.raise_problems()
     return graph
 
@@ -163,7 +163,7 @@ def _expand(spec: ModelSpec, context: BuildContext) -> Graph:
 # --- compile ----------------------------------------------------------------------------------
 
 
-def _compile_arguments(spec: CompileSpec | None, context: BuildContext) -> dict[str, Any]:
+def compile_arguments(spec: CompileSpec | None, context: BuildContext) -> dict[str, Any]:
     """The arguments for ``Model.compile``; mistakes are reported."""
     if spec is None:
         return {}
