@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -218,14 +218,16 @@ def translate_pasted_r() -> Iterator[None]:
     try:
         yield
     except DSLError as error:
-        problems = [
-            _translated(problem) if isinstance(problem, PastedR) else problem
-            for problem in error.problems
-        ]
+        problems = translate_problems(error.problems)
         if problems == list(error.problems):
             raise
         translated = type(error)(problems, error.source, error.where, error.first_line)
         raise translated from error.__cause__
+
+
+def translate_problems(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems of a text, with R code in it shown in the layer language."""
+    return [_translated(item) if isinstance(item, PastedR) else item for item in problems]
 
 
 def _translated(problem: PastedR) -> PastedR:

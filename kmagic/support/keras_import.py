@@ -118,10 +118,14 @@ def configured_backend() -> str:
         return "tensorflow"
 
 
+def is_loading() -> bool:
+    """Whether Keras is being imported."""
+    return _lock.locked() or (_background is not None and _background.is_running)
+
+
 def is_loaded() -> bool:
     """Whether Keras is imported; does not wait for a running import."""
-    is_importing = _lock.locked() or (_background is not None and _background.is_running)
-    return not is_importing and "keras" in sys.modules and "tensorflow" in sys.modules
+    return not is_loading() and "keras" in sys.modules and "tensorflow" in sys.modules
 
 
 def preload(import_widgets: Callable[[], object] = lambda: None) -> threading.Thread:

@@ -33,6 +33,8 @@ importlib's ``_find_and_load``,   other threads wait while Keras is imported  af
 ``_lock_unlock_module``           in the background
 handler of SIGINT                 an interrupt while Keras creates weights    after the first batch
                                   leaves a model that cannot be trained
+inspector of the kernel           Shift+Tab shows the help on a word of a     ``%unload_ext``
+                                  model's text
 control handlers of the kernel    Stop reaches the kernel while a cell runs   never
 receiver of the shell channel     a reloaded page gets the state of the       never
                                   widgets while a cell runs
@@ -261,6 +263,29 @@ def remove_display_hook(shell: Any) -> None:
     hook = shell.displayhook
     if type(hook).__name__ == HOOK_NAME:
         hook.__class__ = type(hook).__bases__[0]
+
+
+def install_inspector(kernel: Any, inspect: Callable[[str, int], dict[str, str] | None]) -> None:
+    """Let a function answer the editor's inspector (Shift+Tab) where it knows more than Python.
+
+    Args:
+        kernel: The kernel.
+        inspect: From the code and the cursor to a MIME bundle; None if Python must answer.
+    """
+    original = kernel.do_inspect
+
+    def do_inspect(code: str, cursor_pos: int, *args: Any, **kwargs: Any) -> Any:
+        bundle = inspect(code, cursor_pos)
+        if bundle is None:
+            return original(code, cursor_pos, *args, **kwargs)
+        return {"status": "ok", "found": bool(bundle), "data": bundle, "metadata": {}}
+
+    kernel.do_inspect = do_inspect
+
+
+def remove_inspector(kernel: Any) -> None:
+    """Give a kernel its own inspector back."""
+    vars(kernel).pop("do_inspect", None)
 
 
 def show_models_with(shell: Any, show: Callable[[Any], None]) -> None:

@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from kmagic.magics.editor.model_cell import model_cell
 from kmagic.magics.session import Session, names_of_caller
-
-CELL = "%%keras_model"
 
 _LINE = re.compile(r"(?:\s*[^\W\d][\w, ]*=)?\s*%{1,2}(keras_\w+)\s(.*)", re.DOTALL)
 
@@ -54,20 +53,20 @@ def match(text: str, row: int, column: int, session: Session) -> dict[str, Any]:
     from kmagic.magics.completion.line_candidates import complete_line  # noqa: PLC0415 - as above
 
     lines = text.split("\n")
-    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
-    in_cell = lines[first].lstrip().startswith(CELL) and row > first
-    if in_cell and "--from-r" in lines[first].split():
+    cell = model_cell(text)
+    in_cell = cell is not None and row >= cell.first_line
+    if row and re.match(r"\s*%%keras_model\b.*\s--from-r\b", text):
         return _no_completions()
-    if in_cell:
-        end = sum(len(line) + 1 for line in lines[first + 1 : row]) + column
-        found = complete("\n".join(lines[first + 1 :]), end, session.names)
+    if cell is not None and in_cell:
+        end = sum(len(line) + 1 for line in lines[cell.first_line : row]) + column
+        found = complete(cell.body, end, session.names)
     else:
         line = _LINE.fullmatch(lines[row][:column] if row < len(lines) else "")
         if line is None:
             return _completions([], "")
         end = len(line[2])
         found = complete_line(line[1], line[2], session)
-        in_cell = line[1] == CELL.lstrip("%")
+        in_cell = line[1] == "keras_model"
     if not found:
         return _no_completions() if in_cell else _completions([], "")
     return _completions(found, lines[row][column - end + found[0].start : column])
