@@ -43,7 +43,7 @@ from kmagic.display.confusion.metrics_table import (
     metrics_to_text,
     text_table,
 )
-from kmagic.display.kit.assets import minified_css
+from kmagic.display.kit.assets import css_for
 from kmagic.display.kit.card import (
     BLUE,
     ORANGE,
@@ -70,6 +70,7 @@ from kmagic.support.formatting import (
     isolate_direction,
     isolate_names,
     shorten_name,
+    text_width,
 )
 
 if TYPE_CHECKING:
@@ -93,16 +94,25 @@ MAX_BESIDE = 15  # ... samples and pairs are below the table,
 MAX_ROOMY = 12  # ... cells are compact.
 MAX_PAIR_CLASSES = 15
 MAX_LABELS = 30
+TEXT_WIDTH = 120  # columns of the plain text
 SHORT_NAME = 3  # names up to this length need no tooltips
 CAPTION_NAME, COLUMN_NAME, ROW_NAME, LABEL_NAME, CALL_NAME = 10, 18, 22, 24, 30
 """Characters of a class name."""
 SAMPLES_SHOWN = 6
 MAX_SAMPLE_BYTES = 250_000  # size of the samples in all cells of a saved card
+MAX_LABEL_SAMPLE_BYTES = 28_000  # the same with several labels
 PAIRS, PAIRS_OF_LARGE = 6, 12
 POPUPS, POPUPS_OF_MANY, MANY = 24, 16, 20
 """Cells that open without a kernel: normally, and of more classes than MANY."""
 CHANGED_POPUPS = 16  # those of a comparison, besides the diagonal
-EMPTY_CELL = '<td class="km-empty">·</td>'
+PART_SHEETS = {
+    "--n": "confusion/matrix.css",
+    "km-normalized": "confusion/normalization.css",
+    "km-labels": "confusion/labels.css",
+    "km-large-matrix": "confusion/large_matrix.css",
+}
+"""Style sheets of parts that only some cards have."""
+EMPTY_CELL = "<td class=km-empty>·</td>"
 NORMALIZATIONS = {"counts": "counts", "true": "of row", "pred": "of column", "all": "of all"}
 
 
@@ -159,8 +169,8 @@ class _MatrixCard(ABC):
     def _table(self, caption: str, heads: Sequence[str], foot: str = "") -> str:
         names = [shown_names(self.matrix.classes)[k] for k in self.shown]
         width = column_width(len(names))
-        columns = [f'<th scope="col">{name}</th>' for name in column_heads(names, width)]
-        columns += [f'<th scope="col" class="km-metric">{head}</th>' for head in heads]
+        columns = [f"<th scope=col>{name}</th>" for name in column_heads(names, width)]
+        columns += [f"<th scope=col class=km-metric>{head}</th>" for head in heads]
         rows = (
             _row_html(name, [self._cell((row, k)) for k in self.shown], self._row_metrics(row))
             for name, row in zip(row_heads(names), self.shown, strict=True)
@@ -205,6 +215,8 @@ class ConfusionCard(_MatrixCard):
         omitted: What the table does not show, in a sentence.
     """
 
+    kind = " km-normalized"
+
     def __init__(self, matrix: ConfusionMatrix, *, with_popups: bool = True) -> None:
         self.pairs = matrix.pairs(None)
         self._shares = [matrix.normalized(over) for over in ("true", "pred", "all")]
@@ -243,7 +255,8 @@ class ConfusionCard(_MatrixCard):
         )
         worst = ""
         if self._worst:
-            inside = _samples_html("Worst samples", self._worst, "by their loss")
+            title = _subtitle_html("Worst samples", "by their loss")
+            inside = title + samples_html(self._worst, rows=1)
             worst = f'<div class="km-worst" style="margin-top:12px">{inside}</div>'
         of = ("its row", "its column", "all")[self._visible]
         heads = ("recall&nbsp;%", "F1&nbsp;%", "support")
@@ -268,7 +281,8 @@ class ConfusionCard(_MatrixCard):
         """The matrix as plain text: the metrics of each class, and the most confused pairs."""
         matrix = self.matrix
         first_line, *_ = matrix.describe().splitlines()
-        lines = [first_line, "", *text_table(self._text_rows())]
+        columns = 1 + (len(self.shown) if self._is_in_text else 0)
+        lines = [first_line, "", *_text_table(self._text_rows, ROW_NAME, columns)]
         if self.pairs:
             lines += ["", "Most confused:", *(f"  {pair.to_text()}" for pair in self.pairs[:PAIRS])]
         if self._worst:
@@ -279,9 +293,13 @@ class ConfusionCard(_MatrixCard):
             lines += ["", self.omitted]
         return "\n".join(lines)
 
-    def _text_rows(self) -> list[list[str]]:
-        matrix, with_matrix = self.matrix, len(self.shown) <= MAX_TEXT_CLASSES
-        names = isolate_names([matrix.classes[k] for k in self.shown], ROW_NAME)
+    @property
+    def _is_in_text(self) -> bool:
+        return len(self.shown) <= MAX_TEXT_CLASSES
+
+    def _text_rows(self, most: int) -> list[list[str]]:
+        matrix, with_matrix = self.matrix, self._is_in_text
+        names = isolate_names([matrix.classes[k] for k in self.shown], most)
         heads = ["true \\ predicted", *names] if with_matrix else ["class"]
         rows = [[*heads, "precision", "recall", "F1", "support"]]
         for name, k in zip(names, self.shown, strict=True):
@@ -294,9 +312,8 @@ class ConfusionCard(_MatrixCard):
         count, names = self.matrix.matrix[cell], self.matrix.classes
         if not count:
             return EMPTY_CELL
-        classes = ["km-correct"] if cell[0] == cell[1] else []
-        classes += ["km-marked"] if cell == self._marked else []
-        attributes = f' class="{" ".join(classes)}"' if classes else ""
+        is_correct, is_marked = cell[0] == cell[1], cell == self._marked
+        attributes = " class=km-correct" if is_correct else " class=km-marked" if is_marked else ""
         if len(names) <= MAX_TOOLTIPS and max(map(len, names)) > SHORT_NAME:
             attributes += f' title="{cell_title(names, cell)}: {format_count(count)}"'
         visible = _format_opacity(self.colours[cell])
@@ -315,7 +332,7 @@ class ConfusionCard(_MatrixCard):
         )
         content = f"<b>{_format_cell_count(count)}</b> <i{others}>{text}</i>"
         # The samples of the marked cell are shown beside the table.
-        popup = "" if cell == self._marked else self._popups.get(cell, "")
+        popup = "" if is_marked else self._popups.get(cell, "")
         return _cell_html(content, popup, self.colours[cell], attributes, variables)
 
     def _row_metrics(self, k: int) -> Iterable[str]:
@@ -577,13 +594,17 @@ class MultilabelCard:
         """The labels as plain text."""
         confusion = self.confusion
         first_line, *_ = confusion.describe().splitlines()
+        overall = [f"  {name} {value:.4f}" for name, value in confusion.overall.items()]
+        table = _text_table(self._text_rows, LABEL_NAME, 1)
+        return "\n".join([first_line, "", *table, "", "All labels:", *overall])
+
+    def _text_rows(self, most: int) -> list[list[str]]:
         rows = [["label", "TP", "FN", "FP", "precision", "recall", "F1"]]
-        names = isolate_names([confusion.classes[k] for k in self.shown], LABEL_NAME)
+        names = isolate_names([self.confusion.classes[k] for k in self.shown], most)
         for name, k in zip(names, self.shown, strict=True):
             counts = map(format_count, self.counts[k, :3])
-            rows.append([name, *counts, *_rates_to_text(confusion.per_class, k)])
-        overall = [f"  {name} {value:.4f}" for name, value in confusion.overall.items()]
-        return "\n".join([first_line, "", *text_table(rows), "", "All labels:", *overall])
+            rows.append([name, *counts, *_rates_to_text(self.confusion.per_class, k)])
+        return rows
 
     def to_html(self, key: str) -> str:
         """The card as HTML, with the key of its widget, if any."""
@@ -592,8 +613,8 @@ class MultilabelCard:
         heads = ["precision", "recall", "F1", "support"]
         if self._has_scores and self._threshold is None:
             heads.append("threshold")
-        columns = "".join(f'<th scope="col">{outcome.name}</th>' for outcome in OUTCOMES)
-        columns += "".join(f'<th scope="col" class="km-metric">{head}</th>' for head in heads)
+        columns = "".join(f"<th scope=col>{outcome.name}</th>" for outcome in OUTCOMES)
+        columns += "".join(f"<th scope=col class=km-metric>{head}</th>" for head in heads)
         rows = (
             _row_html(
                 name,
@@ -647,16 +668,25 @@ class MultilabelCard:
             colour = -DIAGONAL_TINT
         is_marked = cell == self._marked
         popup = "" if is_marked else self._popups.get(cell, "")
-        attributes = ' class="km-marked"' if is_marked else ""
+        attributes = " class=km-marked" if is_marked else ""
         return _cell_html(f"<b>{format_count(count)}</b>", popup, colour, attributes)
 
     def _build_popups(self, errors: Sequence[Cell]) -> dict[Cell, str]:
-        """The samples of the cells of errors, by label and outcome."""
-        return _build_popups(self.confusion.x, errors, self._cell_samples)
+        """The samples of the cells of errors, fewer of each if they are large."""
+        if self.confusion.x is None or not errors:
+            return {}
+        whole, single = (len(self._cell_samples(errors[0], shown)) for shown in (SAMPLES_SHOWN, 1))
+        each = max(1, (whole - single) // (SAMPLES_SHOWN - 1))
+        room = MAX_LABEL_SAMPLE_BYTES // len(errors) - single
+        shown = max(1, min(SAMPLES_SHOWN, 1 + room // each))
+        limit = MAX_LABEL_SAMPLE_BYTES
+        return _build_popups(
+            self.confusion.x, errors, lambda cell: self._cell_samples(cell, shown), limit
+        )
 
-    def _cell_samples(self, cell: Cell) -> str:
+    def _cell_samples(self, cell: Cell, shown: int) -> str:
         confusion, indices = self.confusion, label_indices(self.confusion, cell)
-        samples = label_samples(confusion, [cell], indices[:SAMPLES_SHOWN].tolist())
+        samples = label_samples(confusion, [cell], indices[:shown].tolist())
         title = f"{full_name_html(confusion.classes[cell[0]])}: {OUTCOMES[cell[1]].name}"
         return _samples_html(title, samples, f"{len(indices):,}")
 
@@ -690,12 +720,14 @@ def _choose_classes(order: Sequence[int], pairs: Iterable[Cell], *, fill: bool) 
     return [k for k in order if k in chosen]
 
 
-def _build_popups(x: Any, cells: Iterable[C], samples: Callable[[C], str]) -> dict[C, str]:
-    """What cells show when they open, as far as the size of a card allows."""
+def _build_popups(
+    x: Any, cells: Iterable[C], samples: Callable[[C], str], limit: int = MAX_SAMPLE_BYTES
+) -> dict[C, str]:
+    """What cells show when they open, up to a number of bytes."""
     size = 0
     popups: dict[C, str] = {}
     for cell in cells:
-        if x is None or size > MAX_SAMPLE_BYTES:
+        if x is None or size > limit:
             break
         popups[cell] = samples(cell)
         size += len(popups[cell])
@@ -719,7 +751,7 @@ def _layout_html(
     """
     place = "map" if large_matrix else "beside" if shown <= MAX_BESIDE else "below"
     return (
-        f"<style>{minified_css('confusion/confusion.css')}</style>"
+        f"<style>{css_for(table + large_matrix, 'confusion/confusion.css', PART_SHEETS)}</style>"
         f'<div class="km-confusion"{f" data-km={key!r}" if key else ""}>{above}'
         f'<div class="km-layout km-layout-{place}" '
         'style="display:flex;flex-wrap:wrap;gap:12px 16px;align-items:flex-start">'
@@ -731,10 +763,10 @@ def _layout_html(
 def _row_html(name: str, cells: Iterable[str], metrics: Iterable[str]) -> str:
     """A row; all parts are HTML, metrics also whole cells."""
     ends = (
-        metric if metric.startswith("<td") else f'<td class="km-metric">{metric}</td>'
+        metric if metric.startswith("<td") else f"<td class=km-metric>{metric}</td>"
         for metric in metrics
     )
-    return f'<tr><th scope="row">{name}</th>{"".join((*cells, *ends))}</tr>'
+    return f"<tr><th scope=row>{name}</th>{''.join((*cells, *ends))}</tr>"
 
 
 def _cell_html(
@@ -746,11 +778,10 @@ def _cell_html(
     """
     if popup:
         content = (
-            f'<details class="km-cell" name="km"><summary>{content}</summary><div '
-            'class="km-popup" style="position:absolute;background:#eee;'
-            f'color:#222">{popup}</div></details>'
+            f"<details class=km-cell name=km><summary>{content}</summary><div class=km-popup "
+            f"style=position:absolute;background:#eee;color:#222>{popup}</div></details>"
         )
-    return f'<td{attributes} style="background:{_colour(colour)}{variables}">{content}</td>'
+    return f"<td{attributes} style=background:{_colour(colour)}{variables}>{content}</td>"
 
 
 def _colour(opacity: float) -> str:
@@ -777,7 +808,14 @@ def _samples_html(title: str, samples: Sequence[Sample], note: str = "") -> str:
 
 def _subtitle_html(title: str, note: str = "") -> str:
     muted = f' <span class="km-muted">{note}</span>' if note else ""
-    return f'<div class="km-subtitle"><b>{title}</b>{muted}</div>'
+    return f"<div class=km-subtitle><b>{title}</b>{muted}</div>"
+
+
+def _text_table(rows: Callable[[int], list[list[str]]], most: int, columns: int) -> list[str]:
+    """A table whose names have ``most`` characters, or more where some columns leave room."""
+    lines = text_table(rows(most))
+    room = (TEXT_WIDTH - text_width(lines[0])) // columns
+    return text_table(rows(most + room)) if room > 0 else lines
 
 
 def _rates_to_text(figures: ClassMetrics, k: int) -> list[str]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.display.kit.assets import minified_css
 from kmagic.display.kit.card import (
     MIDTONES,
     details_html,
@@ -45,23 +44,25 @@ LEFT, RIGHT, TOP, BOTTOM = 34, 10, 22, 34
 TICKS = (0.0, 0.5, 1.0)
 MAX_RADIUS, MIN_RADIUS = 5.0, 2.0
 CSS = (
+    ".km-chart text{font:11px var(--jp-ui-font-family,system-ui,sans-serif);fill:var(--km-muted)}"
+    ".km-chart .km-chart-title{font-size:12px;font-weight:600;fill:var(--km-fg)}"
+    ".km-chart line{stroke:#8883}.km-chart .km-dashed{stroke:var(--km-muted);stroke-dasharray:2 3}"
+    ".km-chart .km-val{fill:none;stroke:var(--km-orange);stroke-width:1.8}"
     ".km-chart .km-threshold{fill:none;stroke:var(--km-fg);stroke-width:2}"
     ".km-chart .km-dot{fill:var(--km-orange)}"
 )
-IMAGE_CSS = (
-    "text{font:10.5px system-ui,sans-serif;fill:var(--km-muted)}"
-    ".km-chart-title{font-size:12px;font-weight:600}line{stroke:#8883}"
-    ".km-dashed{stroke-dasharray:3}.km-val{fill:none;stroke:var(--km-orange);stroke-width:2}"
-    ".km-dot{fill:var(--km-orange)}"
-)
+IMAGE_STYLE = f".km-chart{{{MIDTONES}}}{CSS}".replace(".km-chart ", "")
 
 
 def headline_html(matrix: ConfusionMatrix) -> str:
     """The main metrics in a row, each above its interval."""
-    intervals = matrix.intervals().overall
+    names = _headline_names(matrix)
+    return metrics_html({name: matrix.overall[name] for name in names}, matrix.intervals().overall)
+
+
+def _headline_names(matrix: ConfusionMatrix) -> list[str]:
     top = [name for name in matrix.overall if name.startswith("top-")]
-    names = [*HEADLINE[:2], *top, *HEADLINE[2:]]
-    return metrics_html({name: matrix.overall[name] for name in names}, intervals)
+    return [*HEADLINE[:2], *top, *HEADLINE[2:]]
 
 
 def metrics_html(
@@ -73,7 +74,7 @@ def metrics_html(
         low, high = (intervals or {}).get(name, (math.nan, math.nan))
         interval = "" if math.isnan(low) else f"{format_score(low)} to {format_score(high)}"
         blocks.append(
-            f'<div class="km-figure"><small>{name}</small><div>{format_score(value)}'
+            f"<div class=km-figure><small>{name}</small><div>{format_score(value)}"
             f"</div><small>{interval}</small></div>"
         )
     return (
@@ -108,11 +109,12 @@ def text_table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def all_metrics_html(matrix: ConfusionMatrix) -> str:
-    """All metrics, and those of each class, with their intervals; folded."""
-    intervals = matrix.intervals().overall
+    """The metrics that are not in the headline, and those of each class, with intervals; folded."""
+    intervals, above = matrix.intervals().overall, _headline_names(matrix)
     rows = (
         [name, *map(format_score, (value, *intervals[name]))]
         for name, value in matrix.overall.items()
+        if name not in above
     )
     classes = len(matrix.classes)
     title = (
@@ -123,7 +125,7 @@ def all_metrics_html(matrix: ConfusionMatrix) -> str:
     table = table_html(("", "value", "from", "to"), rows)
     note = f'<div class="km-muted" style="font-size:11px">{escape_html(METHOD)}</div>'
     return details_html(
-        "All metrics, with 95 % intervals", f'<div class="km-all-metrics">{table}</div>{note}'
+        "Other metrics, with 95 % intervals", f'<div class="km-all-metrics">{table}</div>{note}'
     ) + details_html(title, f'<div class="km-class-metrics">{_class_metrics(matrix)}</div>')
 
 
@@ -271,24 +273,23 @@ class RateChart:
 
 def rate_charts_html(charts: Sequence[RateChart]) -> str:
     """Charts in a row: inline drawings in a trusted notebook, else images."""
-    css = minified_css("kit/chart.css") + CSS
     parts = []
     for chart in charts:
         drawing = drawing_html(
             rate_chart_svg(chart),
-            rate_chart_svg(chart, style=f".km-chart{{{MIDTONES}}}{css}"),
+            rate_chart_svg(chart, style=IMAGE_STYLE),
             alt=chart.to_text(),
             width=WIDTH,
             height=HEIGHT,
         )
         parts.append(f'<div style="flex:0 0 {WIDTH}px;max-width:100%">{drawing}</div>')
     row = "display:flex;flex-wrap:wrap;gap:6px 18px"
-    return with_drawings("".join(parts), css, kind="km-rate-charts", style=row)
+    return with_drawings("".join(parts), CSS, kind="km-rate-charts", style=row)
 
 
 def _chart_image(chart: RateChart) -> str:
     """A chart as an image, which is half as large as one that follows the theme."""
-    svg = rate_chart_svg(chart, style=f".km-chart{{{MIDTONES}}}{IMAGE_CSS}")
+    svg = rate_chart_svg(chart, style=IMAGE_STYLE)
     return image_html(
         svg.encode(), "image/svg+xml", alt=chart.to_text(), width=WIDTH, height=HEIGHT
     )

@@ -6,6 +6,10 @@ import posixpath
 import re
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[\w./]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)
@@ -28,6 +32,12 @@ def minified_css(path: str) -> str:
     rules = re.sub(r"/\*.*?\*/", "", read_static(path), flags=re.DOTALL)
     rules = re.sub(r"\s*([{};,>])\s*|(:)\s+", r"\1\2", rules).strip()
     return re.sub(r"(?<=[\s:,(])0\.(?=\d)", ".", rules.replace(";}", "}"))
+
+
+def css_for(markup: str, path: str, parts: Mapping[str, str]) -> str:
+    """A minified style sheet, and those of the parts in some HTML, by a class of each part."""
+    used = (sheet for name, sheet in parts.items() if name in markup)
+    return "".join(map(minified_css, (path, *used)))
 
 
 @cache

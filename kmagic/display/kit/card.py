@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 from urllib.parse import quote
 
-from kmagic.display.kit.assets import minified_css
+from kmagic.display.kit.assets import css_for
 from kmagic.support.formatting import (
     escape_control_characters,
     isolate_direction,
@@ -29,6 +29,8 @@ BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#008060", "#7d8590"
 BAR_CLASSES = {BLUE: "km-is-blue", ORANGE: "km-is-orange", GREEN: "km-is-green"}
 MIDTONES = "--km-blue:#1f83c6;--km-orange:#d9660f;--km-muted:#7b828a;--km-fg:#7b828a;"
 """Colours that are legible on white and on black, for images that no theme reaches."""
+PART_SHEETS = {"km-code": "kit/code.css", "km-table-scroll": "kit/table_scroll.css"}
+"""Style sheets of parts that only some cards have, by a class of the part."""
 TOOLTIP_LENGTH = 200
 SAFE_IN_ADDRESS = " !$()*+,-./:;=@[]_{}'"
 
@@ -44,7 +46,7 @@ def card_html(title: str, facts: str, body: str, *, foot: str = "", aside: str =
     right = f'<span class="km-spacer"></span>{aside}' if aside else ""
     footer = f'<div class="km-footer">{message_html(foot)}</div>' if foot else ""
     return (
-        f"<style>{minified_css('kit/card.css')}</style>"
+        f"<style>{css_for(body + footer, 'kit/card.css', PART_SHEETS)}</style>"
         f'<div class="kmagic" role="group" aria-label="{title}: {facts}">'
         f'<div class="km-header"><span class="km-title"><b><bdi>{title}</bdi></b></span> '
         f'<span class="km-muted">{facts}</span>{right}</div>'

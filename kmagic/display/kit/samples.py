@@ -66,8 +66,8 @@ def collect_samples(
     return samples
 
 
-def samples_html(samples: Sequence[Sample]) -> str:
-    """Samples as HTML: thumbnails, up to six in an image, or a list of texts."""
+def samples_html(samples: Sequence[Sample], *, rows: int = SHEET_ROWS) -> str:
+    """Samples as HTML: thumbnails, up to three per row of an image, or a list of texts."""
     if all(sample.image is None for sample in samples):
         lines = "".join(
             '<li style="margin:2px 0"><span class="km-muted">'
@@ -79,7 +79,7 @@ def samples_html(samples: Sequence[Sample]) -> str:
     drawn = [sample for sample in samples if sample.image is not None]
     pixels = pixel_range([sample.image for sample in drawn if sample.image is not None])
     pitch = min(MAX_PITCH, max(THUMBNAIL_SIZE + GAP, *map(_caption_width, drawn)))
-    size = SHEET_ROWS * min(MAX_COLUMNS, SHEET_WIDTH // pitch)
+    size = rows * min(MAX_COLUMNS, SHEET_WIDTH // pitch)
     parts = [drawn[first : first + size] for first in range(0, len(drawn), size)]
     sheets = [_sheet_html(part, pixels, pitch) for part in parts]
     if len(sheets) == 1:
@@ -117,11 +117,11 @@ def _sheet_html(samples: Sequence[Sample], pixels: PixelRange, pitch: int) -> st
     small = ";font-size:11px" if pitch > THUMBNAIL_SIZE + GAP else ""
     captions = "".join(f"<span>{escape_html(sample.caption)}</span>" for sample in samples)
     return (
-        f'<div class="km-sheet" style="display:grid;grid-template-columns:repeat({columns},'
-        f'{pitch}px);grid-auto-rows:{height}px;align-items:end{small}">'
+        f"<div class=km-sheet style=display:grid;grid-template-columns:repeat({columns},"
+        f"{pitch}px);grid-auto-rows:{height}px;align-items:end{small}>"
         f'<img src="{source}" alt="sample{"s" * (len(samples) > 1)} {numbers}" '
-        f'width="{columns * pitch}" height="{rows * height}" '
-        f'style="position:absolute;place-self:start">{captions}</div>'
+        f"width={columns * pitch} height={rows * height} "
+        f"style=position:absolute;place-self:start>{captions}</div>"
     )
 
 
@@ -267,24 +267,25 @@ def pixel_range(images: Sequence[NDArray[Any]]) -> PixelRange:
 
 
 def encode_image(image: NDArray[Any], pixels: PixelRange, *, box: int) -> EncodedImage:
-    """An image as a small file whose longest side on the screen is at most ``box`` pixels."""
+    """An image as a small file whose longest side is ``box`` pixels on the screen.
+
+    An image of more than 64 pixels is not enlarged.
+    """
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
     small = Image.fromarray(to_uint8(image, pixels))
     longest = max(small.size)
-    if longest <= MAX_PIXELATED:
-        factor = max(1, box // longest)
-        size = (small.width * factor, small.height * factor)
-        small = small.resize(size, Image.Resampling.NEAREST)
-    elif longest > 2 * box:
+    if longest > 2 * box:
         small.thumbnail((2 * box, 2 * box))
-    scale = min(1.0, box / max(small.size))
+    scale = box / max(small.size)
+    if longest > MAX_PIXELATED:
+        scale = min(1.0, scale)
     width, height = (max(1, round(side * scale)) for side in small.size)
     is_photo = longest > MAX_PIXELATED and small.mode in ("L", "RGB")
     kind, options = ("jpeg", {"quality": 82}) if is_photo else ("png", {"optimize": True})
     file = io.BytesIO()
     small.save(file, kind, **options)
-    pixelated = longest <= MAX_PIXELATED
+    pixelated = longest <= min(box, MAX_PIXELATED)
     return EncodedImage(file.getvalue(), f"image/{kind}", width, height, pixelated=pixelated)
 
 

@@ -176,11 +176,9 @@ def _thumbnails(image: ImagePrediction, common_range: PixelRange | None, box: in
     thumbnails = [encode_image(array, own_range, box=box).to_html(f"image {_clean(image.name)}")]
     if image.explanation is not None:
         overlay = overlay_heatmap(array, image.explanation.heatmap, own_range)
-        longest = max(array.shape[:2])
-        same_box = box if longest > MAX_PIXELATED else max(1, box // longest) * longest
         alt = _clean(image.explanation.to_text())
         all_bytes = PixelRange(0, MAX_BYTE, inverted=False)
-        thumbnails.append(encode_image(overlay, all_bytes, box=same_box).to_html(alt))
+        thumbnails.append(encode_image(overlay, all_bytes, box=box).to_html(alt))
     style = f"flex:none;width:{box + 2}px"
     return "".join(f'<div style="{style}">{thumbnail}</div>' for thumbnail in thumbnails)
 

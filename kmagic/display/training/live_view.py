@@ -119,7 +119,8 @@ def dashboard_class() -> Any:
 
         _esm = js_module("training/live_view.js")
         _css = "\n".join(
-            map(read_static, ("kit/card.css", "kit/chart.css", "training/live_view.css"))
+            read_static(f"{name}.css")
+            for name in ("kit/card", "kit/table_scroll", "kit/chart", "training/live_view")
         )
         state = traitlets.Dict().tag(sync=True)
         previous_runs: Any = traitlets.List().tag(sync=True)

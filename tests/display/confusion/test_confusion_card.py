@@ -108,7 +108,7 @@ def test_every_cell_contains_all_normalizations():
     true, predicted = [0] * 100 + [1] * 2, [0] * 90 + [1] * 10 + [0, 1]
     found = confusion(true, predicted, normalize="pred")
     assert "<b>10</b> <i data-t=10.0 data-a=9.8>90.9</i>" in matrix(found)
-    assert f'style="background:{ORANGE}bf;--t:.27"' in matrix(found)
+    assert f"style=background:{ORANGE}bf;--t:.27>" in matrix(found)
     radios = {each["value"]: "checked" in each for each in Tree(html(found)).all("input")}
     assert radios == {"counts": False, "true": False, "pred": True, "all": False}
 
@@ -158,10 +158,10 @@ def test_the_number_of_cells_that_open_is_limited_by_size():
     rng = np.random.default_rng(0)
     true, predicted = rng.integers(0, 12, (2, 4000))
     small = html(confusion(true, predicted, x=np.zeros((4000, 28, 28), dtype="uint8")))
-    assert small.count('<details class="km-cell"') == 23  # and the marked cell
+    assert small.count("<details class=km-cell") == 23  # and the marked cell
     noise = rng.integers(0, 255, (40, 100, 100, 3), dtype="uint8")
     large = confusion(true, predicted, x=noise[np.arange(4000) % 40])
-    opened = html(large).count('<details class="km-cell"')
+    opened = html(large).count("<details class=km-cell")
     assert 2 <= opened < 24
     assert len(html(large)) < 600_000
 
@@ -190,10 +190,29 @@ def test_all_metrics_have_intervals():
     markup, words = html(found), text(found)
     for name, value in found.overall.items():
         low, high = found.intervals().overall[name]
-        assert f"<td>{value:.4f}</td><td>{low:.4f}</td><td>{high:.4f}</td>" in markup, name
+        row = f">{name}</th><td>{value:.4f}</td><td>{low:.4f}</td><td>{high:.4f}</td>"
+        headline = f"<small>{name}</small><div>{value:.4f}</div><small>{low:.4f} to {high:.4f}<"
+        assert (row in markup) != (headline in markup), name  # once
         assert f"{name} {value:.4f} ({low:.4f} to {high:.4f})" in words
     assert markup.count('<details class="km-fold"') == 3
     assert "Calibration: probabilities are off by" in markup
+
+
+def test_names_in_plain_text_are_shortened_only_if_there_is_no_room():
+    names = ["a class with a rather long name", "another one"]
+    assert text(confusion([0, 1], [0, 0], class_names=names)).count(names[0]) == 3
+    many = [f"{name}, {k}" for k in range(16) for name in names[:1]]
+    shown = text(confusion(np.arange(16), np.arange(16), class_names=many))
+    assert "long name, 1 " not in shown
+    labels = confusion([[1, 1], [0, 1]], [[1, 1], [0, 0]], class_names=names)
+    assert f"\n{names[0]}  " in text(labels)
+
+
+def test_the_worst_samples_are_in_a_row():
+    markup = html(replace(nines(), n_top_losses=9))
+    worst = markup[markup.index('class="km-worst"') : markup.index('class="km-metrics"')]
+    assert worst.count("<img") == 3
+    assert set(re.findall(r"height=(\d+)", worst)) == {"72"}  # one row each, side by side
 
 
 def test_two_classes_have_curves_and_thresholds():

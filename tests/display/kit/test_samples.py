@@ -61,7 +61,8 @@ def test_images_of_every_shape_are_encoded():
         [Image.new("RGB", (7, 9)), Image.new("RGB", (7, 9))],
     ):
         packed = encode_samples(collect_samples(x, [1], ["0.9"], ["cat"]))
-        assert Image.open(io.BytesIO(packed[0].data)).size == (42, 54)
+        assert Image.open(io.BytesIO(packed[0].data)).size == (7, 9)
+        assert (packed[0].width, packed[0].height, packed[0].pixelated) == (44, 56, True)
     assert encode_samples(collect_samples(["a", "b"], [0, 1], ["", ""], ["", ""])) == [None, None]
 
 
