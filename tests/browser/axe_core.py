@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from playwright.sync_api import Page
 
 ALLOWED_IMPACTS = ("minor", "moderate")
@@ -14,13 +12,12 @@ ALLOWED_IMPACTS = ("minor", "moderate")
 STYLE = "body { height: 100vh }"
 
 
-def serious_violations(page: Page, rules: Sequence[str] = ()) -> str:
-    """Each serious or critical violation on a page's cards, of some rules or of all."""
+def serious_violations(page: Page) -> str:
+    """Each serious or critical violation on a page's cards."""
     from axe_playwright_python.sync_playwright import Axe
 
     page.add_style_tag(content=STYLE)
-    options = {"resultTypes": ["violations"], **({"runOnly": [*rules]} if rules else {})}
-    result = Axe().run(page, ".kmagic", options).response
+    result = Axe().run(page, ".kmagic", {"resultTypes": ["violations"]}).response
     # Without a text whose contrast is measured, that rule would say nothing.
     measured = [*result["violations"], *result["passes"]]
     assert any(rule["id"] == "color-contrast" for rule in measured)

@@ -53,6 +53,8 @@ CARDS = {
     "data": 'table = pd.DataFrame({"age": rng.integers(18, 80, 200), '
     '"city": rng.choice(["Paris", "Rome", "Oslo"], 200), "income": rng.normal(4e4, 9e3, 200), '
     '"bought": rng.choice(["yes", "no"], 200)})\nkmagic.load_data(table, target="bought")',
+    "wide_table": 'names = [f"measurement_{k}" for k in range(40)]\nkmagic.load_data(pd.DataFrame('
+    'rng.normal(size=(200, 40)), columns=names).assign(kind=table["city"]), target="kind")',
     "training": 'training_run("cnn", 12, ["loss", "accuracy"])',
     "many_metrics": 'training_run("cnn", 30, ["loss", "accuracy", "auc", "precision", "recall", '
     '"top_k_categorical_accuracy"], scale=40)',
@@ -61,7 +63,7 @@ CARDS = {
     "clipped": 'run = training_run("clipped", 8, ["loss", "accuracy"])\n'
     'run.log[0].logs.update(loss=500.0, val_loss=2.0)\nrun.log[-1].logs["val_loss"] = 31.5\nrun',
     "history": 'RunHistory({f"run{k}": training_run("cnn", 5 + k, ["loss", "accuracy"], k) '
-    "for k in range(1, 9)})",
+    "for k in range(1, 21)})",
     "confusion": f"matrix(6, x=squares, class_names={ANIMALS})",
     "two_classes": 'matrix(2, x=squares, class_names=["no", "yes"], top_losses=3)',
     "fifty": 'matrix(50, 5000, class_names=[f"kind_of_animal_{k}" for k in range(50)])',
@@ -80,11 +82,17 @@ CARDS = {
     "%keras_fit tiny x y -e 8 -b 64 --val 0.2 -o run",
     "classification": 'images = np.zeros((6, 28, 28, 1), "uint8")\nimages[:, 4:20, 6:22, 0] = '
     "squares[:6]\nkmagic.classify(images, cnn, y_true=[0, 1, 2, 3, 4, 5])",
+    "many_images": "many = squares[:100, :14, :14].repeat(2, axis=1).repeat(2, axis=2)[..., None]\n"
+    "kmagic.classify(many, cnn, y_true=rng.integers(0, 10, 100))",
     "predictions": "%keras_predict tiny {x[:5]}",
+    "table_predictions": 'buyers = kmagic.load_data(table, target="bought")\n'
+    'choice = kmagic.build("input 5 / dense 8 relu / dense 1 sigmoid\\n'
+    'compile adam loss=binary_crossentropy")\n'
+    "kmagic.fit(choice, buyers, epochs=1, displays=[])\nkmagic.predict(choice, table.head(6))",
     "animals": "matrix(5, x=squares, class_names=['cat', 'dog', 'frog', 'horse', 'ship'])",
 }
 """Name -> code of the cell whose last output is the card."""
-VARYING = ("fit", "classification", "predictions")
+VARYING = ("fit", "classification", "many_images", "predictions", "table_predictions")
 """Cards whose figures depend on the machine."""
 ERRORS = ("mistake",)
 

@@ -122,3 +122,22 @@ def test_every_css_class_is_used() -> None:
     sheets = "\n".join(path.read_text(encoding="utf-8") for path in STATIC.rglob("*.css"))
     unused = set(re.findall(r"\.(km-[\w-]+)", sheets)) - used
     assert {name for name in unused if not name.startswith(dynamic)} == set()
+
+
+def test_the_styles_of_one_card_do_not_apply_to_another() -> None:
+    # A page shows many cards, and a style sheet applies to all of them.
+    styled: dict[str, set[str]] = {}
+    for sheet in STATIC.rglob("*.css"):
+        rules = re.sub(r"/\*.*?\*/", "", sheet.read_text(), flags=re.DOTALL)
+        styled.setdefault(sheet.parent.name, set()).update(re.findall(r"\.(km-[\w-]+)", rules))
+    shared = styled.pop("kit")
+    used: dict[str, set[str]] = {}
+    for source in [*STATIC.rglob("*.js"), *STATIC.with_name("display").rglob("*.py")]:
+        names = re.findall(r"\bkm-[\w-]+", source.read_text())
+        used.setdefault(source.parent.name, set()).update(names)
+    assert {
+        (subject, other): clash
+        for subject, classes in styled.items()
+        for other in used.keys() - {subject, "kit"}
+        if (clash := classes & used[other] - shared)
+    } == {}

@@ -428,14 +428,14 @@ def _row(placed: PlacedRow, layout: DiagramLayout, largest: int, *, is_first: bo
             parts.append(_text(x + PADDING, base, line, "km-label"))
         base += 14
         facts = "   ".join(filter(None, (row.node.shape, row.parameter_text)))
-        parts.append(_text(x + PADDING, base, facts, "km-figure"))
+        parts.append(_text(x + PADDING, base, facts, "km-fact"))
     else:
         shape_end = x + PADDING + layout.columns[0] + COLUMN_GAP + layout.columns[1]
         shape, parameters = _cut(row.node.shape, MAX_SHAPE), row.parameter_text
         parts += (
             _text(x + PADDING, base, _cut(row.title, MAX_LABEL), "km-label"),
-            _text(shape_end, base, shape, "km-figure", end=True),
-            _text(placed.right - PADDING, base, parameters, "km-figure", end=True),
+            _text(shape_end, base, shape, "km-fact", end=True),
+            _text(placed.right - PADDING, base, parameters, "km-fact", end=True),
         )
     if row.folded:
         length = int((placed.width - 2 * PADDING) / (CODE_WIDTH * 10.5 / 12))

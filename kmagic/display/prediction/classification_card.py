@@ -145,7 +145,7 @@ def _image_html(
     title = f'<div class="km-file" title="{tooltip}">{name_html(name, MAX_NAME)}</div>'
     if image.error:
         return (
-            f'<div class="km-image" role="listitem"><div class="km-summary">{title}'
+            f'<div class="km-image" role="listitem"><div class="km-result">{title}'
             f'<span class="km-prediction-wrong" style="color:{ORANGE}">✗ not read</span> '
             f'<span class="km-muted">{name_html(image.error, MAX_NOTE)}</span></div></div>'
         )
@@ -159,7 +159,7 @@ def _image_html(
     return (
         '<div class="km-image" role="listitem" style="display:flex;flex-wrap:wrap;gap:6px 10px">'
         f"{_thumbnails(image, common_range, box)}"
-        f'<div class="km-summary" style="flex:1 1 {120 if narrow else 180}px;min-width:0">'
+        f'<div class="km-result" style="flex:1 1 {120 if narrow else 180}px;min-width:0">'
         f"{title if name else ''}"
         f'<table class="km-probabilities" aria-label="{caption}"><tbody>{rows}</tbody></table>'
         f"{_true_class_html(image, short)}{explanation}</div></div>"
@@ -216,7 +216,7 @@ def _true_class_html(image: ImagePrediction, short: dict[str, str]) -> str:
     if true_class.rank > len(image.top_classes):
         rank = (
             ' <span class="km-muted" style="font-weight:400">'
-            f"({_ordinal(true_class.rank)}, {100 * true_class.probability:.1f} %)</span>"
+            f"({_ordinal(true_class.rank)}, {100 * true_class.probability:.1f}\u00a0%)</span>"
         )
     return (
         f'<div class="km-prediction-wrong" style="color:{ORANGE};font-weight:600">✗ actually '

@@ -382,7 +382,7 @@ def charts_html(charts: Sequence[Chart], beside: str = "", *, key: str = "") -> 
         alt = chart_to_text(chart)
         drawing = drawing_html(inline, standalone, alt=alt, width=width, height=HEIGHT)
         style = f"flex:1 1 {0.85 * width:.0f}px;max-width:{width}px"
-        figures.append(f'<div class="km-figure" style="{style}">{drawing}</div>')
+        figures.append(f'<div class="km-run-chart" style="{style}">{drawing}</div>')
     row = "display:flex;flex-wrap:wrap;gap:6px 18px;margin:6px 0"
     css = minified_css("kit/chart.css")
     return with_drawings("".join(figures) + beside, css, style=row, key=key)

@@ -240,7 +240,7 @@ class Classification(Renderable):
         counts = self.counts()
         shown = list(counts)[:MAX_SUMMARIZED]
         short = zip(shown, isolate_names(shown, 40), strict=True)
-        names = [f"{name} {counts[label]:,}" for label, name in short]
+        names = [f"{name} ({counts[label]:,})" for label, name in short]
         others = len(counts) - len(names)
         if others:
             names.append(pluralize(others, "other class", "other classes"))

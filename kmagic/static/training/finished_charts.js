@@ -21,7 +21,7 @@ class FinishedCharts {
     this.group.setNames(this.state.axis.metrics);
     const figures = element("div", "km-live-figures");
     figures.append(...this.group.charts.map((chart) => chart.element));
-    for (const drawing of card.querySelectorAll(":scope > .km-figure")) drawing.remove();
+    for (const drawing of card.querySelectorAll(":scope > .km-run-chart")) drawing.remove();
     figures.append(...card.children);
     card.replaceChildren(figures);
     card.classList.add("km-live");

@@ -47,7 +47,7 @@ def test_right_and_wrong_are_marked_by_sign_and_word():
     markup = html(shown(RIGHT, WRONG, FAR))
     assert re.findall(r">(✓ right)<", markup) == ["✓ right"]
     assert re.findall(r"✗ actually <bdi>(\d)</bdi>", markup) == ["4", "9"]
-    assert "(5th, 1.2 %)" in markup
+    assert "(5th, 1.2\u00a0%)" in markup
     assert "3 images, top 3 · 2 wrong" in markup
 
 

@@ -582,7 +582,7 @@ def test_mistakes_and_least_confident_images(forty):
     assert shares == sorted(shares, reverse=True)
     assert forty.unsure()[0].top_classes[0].probability == pytest.approx(0.45)
     assert forty.counts() == {"dark": 24, "bright": 16}
-    assert forty.summary() == "Predicted classes: dark 24, bright 16."
+    assert forty.summary() == "Predicted classes: dark (24), bright (16)."
     with pytest.raises(EvaluationError, match="all images are classified correctly"):
         forty[:1].mistakes()
     with pytest.raises(EvaluationError, match="true classes are not known"):
