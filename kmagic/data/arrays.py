@@ -248,6 +248,8 @@ def _to_input_array(x: Any, name: str) -> NDArray[Any]:
         x = dense_rows(x)
     if (sentences := as_sentences(x)) is not None:
         return to_object_array(sentences)
+    if getattr(x, "shape", None) == ():
+        raise DataError(f"{name} is a single value.", "Pass an array with one row for each sample.")
     array = as_array(x if hasattr(x, "shape") else list(x))
     if array is None and not len(x):
         raise DataError(f"{name} is empty.")

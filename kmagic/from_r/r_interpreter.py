@@ -349,7 +349,7 @@ class Interpreter:
         """``units[2] <- 64``; what else is changed in part is unknown from then on."""
         self._used.append(value)
         root = target
-        while root.syntax:
+        while len(root.syntax) > 1:
             root = root.syntax[1]
         known = names.get(_variable(root))
         match target.syntax, known:

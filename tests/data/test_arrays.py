@@ -146,6 +146,7 @@ class Unprintable:
         (([[1, 2]] * 4, [0, 1, 0]), "x has 4 rows, but y has 3"),
         (([[1, 2]] * 4, 7), "The source must be a name, .*; got a tuple of 2"),
         (([], []), "x is empty"),
+        ((np.array(3), np.array([0, 1])), "x is a single value"),
         (([[1, 2]], [1]), "data has 1 row, too few for a training and a test part"),
         (([[1, "a"]] * 4, [0, 1] * 2), "x must contain numbers or texts; got rows of words"),
         (([{}] * 4, [0, 1] * 2), "x must contain numbers or texts; got dict"),
