@@ -17,7 +17,7 @@ from kmagic.magics import keras_layers as keras_layers
 from kmagic.magics import keras_model as keras_model
 from kmagic.magics import keras_save as keras_save
 from kmagic.magics.completion import completer
-from kmagic.magics.editor import editor_comm
+from kmagic.magics.editor import editor_comm, terminal_colours
 from kmagic.magics.session import MAGICS, Session
 from kmagic.support import keras_import
 from kmagic.support.process_patches import install_display_hook, remove_display_hook
@@ -36,6 +36,7 @@ def register(shell: Any) -> None:
         shell.register_magic_function(bound, kind, name)
     completer.register(shell, session)
     editor_comm.register(shell, session)
+    terminal_colours.register(shell)
     install_display_hook(shell)
     shell.events.register("pre_run_cell", forget_displayed)
     if os.environ.get("KMAGIC_WARM", "1") != "0":
@@ -48,6 +49,7 @@ def unregister(shell: Any) -> None:
         shell.events.unregister("pre_run_cell", forget_displayed)
     completer.unregister(shell)
     editor_comm.unregister(shell)
+    terminal_colours.unregister(shell)
     remove_display_hook(shell)
     for magics in shell.magics_manager.magics.values():
         for name in MAGICS:

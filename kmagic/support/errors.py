@@ -17,7 +17,7 @@ MAX_SHOWN = 200
 """Characters of a line in a message."""
 MAX_PROBLEMS = 50
 """Problems in a message; the others are counted."""
-BOLD, RESET = "\x1b[1m", "\x1b[0m"  # no colour is legible on the error background of both themes
+BOLD, RESET = "\x1b[1m", "\x1b[0m"
 
 
 class KmagicError(Exception):
@@ -125,6 +125,11 @@ class MarkedError(KmagicError):
     its first line in the editor of the user.
     """
 
+    @staticmethod
+    def colour_line(line: str) -> str:
+        """The line as a terminal shows it. In a notebook no colour is legible in both themes."""
+        return line
+
     def __init__(
         self, problems: Sequence[Problem], source: str, where: str = "", first_line: int = 1
     ) -> None:
@@ -154,7 +159,7 @@ class MarkedError(KmagicError):
         blank = " " * (len(gutter) - 2) + "| "
         caret = "^" * max(1, len(marked))
         if colour:
-            caret = f"{BOLD}{caret}{RESET}"
+            caret, text = f"{BOLD}{caret}{RESET}", self.colour_line(text)
         indent = "\n" + blank + " " * (len(before) + 1)
         message = escape_control_characters(problem.message).replace("\n", indent)
         shown = [

@@ -33,6 +33,7 @@ importlib's ``_find_and_load``,   other threads wait while Keras is imported  af
 ``_lock_unlock_module``           in the background
 handler of SIGINT                 an interrupt while Keras creates weights    after the first batch
                                   leaves a model that cannot be trained
+IPython's options of the prompt   a terminal colours the text of a model      ``%unload_ext``
 inspector of the kernel           Shift+Tab shows the help on a word of a     ``%unload_ext``
                                   model's text
 control handlers of the kernel    Stop reaches the kernel while a cell runs   never
@@ -286,6 +287,27 @@ def install_inspector(kernel: Any, inspect: Callable[[str, int], dict[str, str] 
 def remove_inspector(kernel: Any) -> None:
     """Give a kernel its own inspector back."""
     vars(kernel).pop("do_inspect", None)
+
+
+def colour_cells(shell: Any, magic: str, lexer: Any) -> None:
+    """Colour the cells of a magic while they are typed in a terminal, with a lexer of Pygments."""
+    from prompt_toolkit.lexers import PygmentsLexer  # noqa: PLC0415 - only in a terminal
+
+    original = shell._extra_prompt_options  # noqa: SLF001 - documented above
+
+    def options() -> dict[str, Any]:
+        found: dict[str, Any] = original()
+        lexers = getattr(found.get("lexer"), "magic_lexers", None)
+        if lexers is not None:
+            lexers[magic] = PygmentsLexer(lexer)
+        return found
+
+    shell._extra_prompt_options = options  # noqa: SLF001 - as above
+
+
+def restore_cells(shell: Any) -> None:
+    """Colour cells as IPython does."""
+    vars(shell).pop("_extra_prompt_options", None)
 
 
 def show_models_with(shell: Any, show: Callable[[Any], None]) -> None:
