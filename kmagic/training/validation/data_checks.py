@@ -419,6 +419,7 @@ def sample_step(array: Any) -> int:
 
 def _unscaled_images(graph: ModelGraph, x: Any) -> Iterator[Advice]:
     inputs = [call for call in graph.calls if call.kind == "InputLayer"]
+    x = x[:: sample_step(x)]
     if x.min() < 0 or x.max() <= MAX_SCALED or len(inputs) != 1 or graph.opaque:
         return
     is_flat = x.ndim == 2 and x.shape[1] >= PIXEL_COLUMNS and x.max() == MAX_PIXEL  # noqa: PLR2004 - rows of pixels
