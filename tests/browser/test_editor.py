@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import nbformat.v4
 import pytest
 
+from .lab import LabTimeoutError
+
 if TYPE_CHECKING:
     from .lab import Lab
     from .notebook import NotebookPage
@@ -117,3 +119,247 @@ def test_editing_follows_the_language(notebook: NotebookPage, lab: Lab) -> None:
     keyboard.press("Control+a")
     keyboard.press("Control+/")
     assert notebook.js(source).splitlines()[1] == "# residual:"
+
+
+# --- with the kernel ------------------------------------------------------------------------------
+
+KERNEL = """# stands for kmagic
+import re
+from comm import create_comm, get_comm_manager
+
+requests = []
+
+
+def spans(lines, word):
+    for number, line in enumerate(lines):
+        for found in re.finditer(word, line):
+            start, end = found.span()
+            yield {"line": number, "column": start, "end_line": number, "end_column": end}
+
+
+def receive(message):
+    request = message["content"]["data"]
+    requests.append(request)
+    rows = request["code"].split("\\n")
+    lines = [
+        {"line": number, "shape": row.split()[1], "parameters": "many" if "1000" in row else ""}
+        for number, row in enumerate(rows)
+        if row.startswith("dense ")
+    ]
+    problems = [
+        {**span, "severity": "error", "message": "is `wrong`", "remedy": "Write right.",
+         "fix": {**span, "text": "right"}}
+        for span in spans(rows, "wrong")
+    ] + [
+        {**span, "severity": "advice", "message": "It is slow", "remedy": "", "fix": None}
+        for span in spans(rows, "slow")
+    ]
+    answer = {"lines": lines, "problems": problems}
+    comm.send({**{key: request[key] for key in ("kind", "client", "id")}, **answer})
+
+
+comm = create_comm(target_name="kmagic.editor", primary=False)
+comm.on_msg(receive)
+get_comm_manager().register_comm(comm)"""
+"""Registers a comm as kmagic does, with answers that tests can predict."""
+
+SHAPES = "[...node(arg).querySelectorAll('.km-shape')].map(shape => shape.textContent)"
+MARKED = """[...node(arg).querySelectorAll('.km-problem')].map(mark =>
+  [mark.textContent, mark.classList.contains('km-error') ? 'error' : 'advice'])"""
+TOOLTIP = "document.querySelector('.km-tooltip')?.innerText"
+
+
+def wait_for(notebook: NotebookPage, expression: str, cell: int, expected: object) -> None:
+    """Wait until an expression about a cell has a value."""
+    wanted = "JSON.stringify((arg => {0})(arg[0])) === JSON.stringify(arg[1])"
+    try:
+        notebook.wait_until(wanted.format(expression), [cell, expected], timeout=20)
+    except LabTimeoutError:
+        assert notebook.js(expression, cell) == expected
+        raise
+
+
+@both_apps
+def test_shapes_follow_the_text(notebook: NotebookPage, lab: Lab) -> None:
+    lab.write(
+        "shapes.ipynb", [KERNEL, "%%keras_model a\ndense 3\nsoftmax relu relu relu\ndense 1000"]
+    )
+    notebook.open("shapes.ipynb")
+    notebook.run_cell(0)
+    wait_for(notebook, SHAPES, 1, ["3", "1000 \u00b7 many"])
+    shapes = "[...node(arg).querySelectorAll('.km-shape')]"
+    first, second = notebook.js(f"{shapes}.map(shape => shape.getBoundingClientRect().left)", 1)
+    assert first == pytest.approx(second, abs=1), "they stand in a column"
+    heights = "[...node(arg).querySelectorAll('.cm-line')].map(line => line.offsetHeight)"
+    assert len(set(notebook.js(heights, 1))) == 1
+    assert notebook.js("node(arg).querySelector('.km-shape').ariaHidden", 1) == "true"
+    # They move with their lines, and are never part of the text.
+    notebook.cell(1).locator(".cm-line").nth(1).click()
+    keyboard = notebook.page.keyboard
+    keyboard.press("End")
+    keyboard.type("2")
+    keyboard.press("Enter")
+    keyboard.type("dense 8")
+    wait_for(notebook, SHAPES, 1, ["32", "8", "1000 \u00b7 many"])
+    assert notebook.source(1).splitlines()[1:3] == ["dense 32", "dense 8"]
+    keyboard.press("Control+a")
+    assert notebook.page.evaluate("getSelection().toString()").count("many") == 0
+
+
+@both_apps
+def test_a_busy_kernel_and_a_restart(notebook: NotebookPage, lab: Lab) -> None:
+    lab.write("busy.ipynb", [KERNEL, "%%keras_model a\ndense 3", "input()"])
+    notebook.open("busy.ipynb")
+    notebook.run_cell(0)
+    wait_for(notebook, SHAPES, 1, ["3"])
+    opacity = "getComputedStyle(node(arg).querySelector('.km-shape')).opacity"
+    assert notebook.js(opacity, 1) == "1"
+    notebook.run_cell(2, wait=False)
+    notebook.wait_until(f"{opacity} === '0.5'", 1)
+    notebook.cell(1).locator(".cm-line").last.click()
+    notebook.page.keyboard.press("End")
+    notebook.page.keyboard.type("2 relu")
+    assert notebook.js(SHAPES, 1) == ["3"], "what was known stays"
+    assert "relu" in notebook.js(COLOURS, 1)
+    notebook.cell(2).locator("input").fill("done")
+    notebook.cell(2).locator("input").press("Enter")
+    wait_for(notebook, SHAPES, 1, ["32"])
+    notebook.wait_until(f"{opacity} === '1'", 1)
+    # Only the last text was sent after the cell.
+    notebook.run_cell(notebook.append("[request['code'][-9:] for request in requests][-2:]"))
+    assert notebook.outputs(3)[0]["data"]["text/plain"] == "['a\\ndense 3', 'e 32 relu']"
+    notebook.js("harness.begin('restart', panel.sessionContext.session.kernel.restart())")
+    notebook.wait_until("!harness.pending('restart')")
+    wait_for(notebook, SHAPES, 1, [])
+    notebook.page.keyboard.type("1")
+    notebook.run_cell(0)
+    wait_for(notebook, SHAPES, 1, ["32"])
+
+
+def test_notebooks_and_views_do_not_interfere(notebook: NotebookPage, lab: Lab) -> None:
+    lab.write("one.ipynb", [KERNEL, "%%keras_model a\ndense 3"])
+    lab.write("two.ipynb", ["1", "%%keras_model a\ndense 4"])
+    notebook.open("one.ipynb")
+    notebook.run_cell(0)
+    wait_for(notebook, SHAPES, 1, ["3"])
+    notebook.command("docmanager:clone")
+    views = "[...app.shell.widgets('main')].filter(view => view.context?.path === arg)"
+    shapes = f"{views}.map(view => view.node.querySelectorAll('.km-shape').length)"
+    notebook.wait_until(f"JSON.stringify({shapes}) === '[1,1]'", "one.ipynb")
+    notebook.command("docmanager:open", {"path": "two.ipynb"})
+    notebook.wait_until(
+        f"{views}[0]?.content.widgets[1]?.node.querySelector('.cm-line span')", "two.ipynb"
+    )
+    notebook.wait_until(
+        f"{views}[0].sessionContext.session?.kernel?.status === 'idle'", "two.ipynb"
+    )
+    notebook.set_source(1, "%%keras_model a\ndense 5")
+    notebook.wait_until(
+        f"{views}.every(view => view.node.querySelector('.km-shape').textContent === '5')",
+        "one.ipynb",
+    )
+    assert notebook.js(shapes, "two.ipynb") == [0]
+
+
+@both_apps
+def test_problems_are_marked_explained_and_fixed(notebook: NotebookPage, lab: Lab) -> None:
+    text = "%%keras_model \U0001f600\ndense 3 # \U0001f600 wrong\nslow\nwrong"
+    lab.write("problems.ipynb", [KERNEL, text])
+    notebook.open("problems.ipynb")
+    notebook.run_cell(0)
+    wait_for(notebook, MARKED, 1, [["wrong", "error"], ["slow", "advice"], ["wrong", "error"]])
+    keyboard = notebook.page.keyboard
+    notebook.cell(1).locator(".km-problem").nth(1).hover()
+    notebook.wait_until(f"{TOOLTIP} === 'It is slow'")
+    notebook.cell(1).locator(".cm-line").first.click()
+    # F8 goes from problem to problem, and around.
+    for key, words in (
+        ("F8", "wrong is wrong"),
+        ("F8", "It is slow"),
+        ("Shift+F8", "wrong is wrong"),
+    ):
+        keyboard.press(key)
+        notebook.wait_until(f"{TOOLTIP}?.startsWith(arg)", words)
+    announced = "node(1).querySelector('.cm-announced').textContent"
+    assert notebook.js(announced).endswith("Write right.")
+    keyboard.press("Escape")
+    notebook.wait_until(f"{TOOLTIP} === undefined")
+    if notebook.js("panel.content.mode") == "command":  # in Notebook 7, Escape also ends editing
+        keyboard.press("Enter")
+    keyboard.press("Control+.")
+    assert notebook.source(1).splitlines()[1] == "dense 3 # \U0001f600 right"
+    wait_for(notebook, MARKED, 1, [["slow", "advice"], ["wrong", "error"]])
+    keyboard.press("Shift+F8")
+    notebook.page.locator(".km-tooltip button").click()
+    assert notebook.source(1).splitlines()[3] == "right"
+    wait_for(notebook, MARKED, 1, [["slow", "advice"]])
+
+
+def test_no_problems_are_marked_while_a_line_is_typed(notebook: NotebookPage, lab: Lab) -> None:
+    lab.write("typing.ipynb", [KERNEL, "%%keras_model a\ndense 3\n"])
+    notebook.open("typing.ipynb")
+    notebook.run_cell(0)
+    wait_for(notebook, SHAPES, 1, ["3"])
+    # All that is marked from now on, with the milliseconds since the last change.
+    notebook.js(
+        """(cell => {
+          window.seen = [];
+          let changed = 0;
+          cell.addEventListener('keydown', () => { changed = performance.now(); }, true);
+          new MutationObserver(() => {
+            const marks = [...cell.querySelectorAll('.km-problem')].map(mark => mark.textContent);
+            if (marks.length) window.seen.push([marks.join(), performance.now() - changed]);
+          }).observe(cell, { childList: true, subtree: true, attributes: true });
+        })(node(arg))""",
+        1,
+    )
+    keyboard = notebook.page.keyboard
+    notebook.cell(1).locator(".cm-line").last.click()
+    for part in ("dense 4 wr", "ong", " relu"):
+        keyboard.type(part)
+        notebook.wait_until("node(arg).querySelectorAll('.km-shape').length === 2", 1)
+    wait_for(notebook, MARKED, 1, [["wrong", "error"]])
+    assert all(wait > 600 for _, wait in notebook.page.evaluate("window.seen"))
+    # The mark goes with the first change of its text.
+    for _ in range(len(" relu")):
+        keyboard.press("ArrowLeft")
+    keyboard.press("Backspace")
+    assert notebook.js(MARKED, 1) == []
+    # Leaving the line shows what is wrong in it.
+    keyboard.type("g")
+    keyboard.press("ArrowUp")
+    wait_for(notebook, MARKED, 1, [["wrong", "error"]])
+
+
+def test_settings_apply_at_once(notebook: NotebookPage, lab: Lab) -> None:
+    lab.write("settings.ipynb", [KERNEL, "%%keras_model a\ndense 3 wrong"])
+    notebook.open("settings.ipynb")
+    notebook.run_cell(0)
+    wait_for(notebook, SHAPES, 1, ["3"])
+    wait_for(notebook, MARKED, 1, [["wrong", "error"]])
+    notebook.command("settingeditor:open", {"query": "kmagic"})
+    words = f"Object.keys({COLOURS}).filter(word => word === 'dense')"
+    shown = {"shapes": SHAPES, "diagnostics": MARKED, "highlighting": words}
+    for name, expression in shown.items():
+        box = notebook.page.locator(f"input[type=checkbox][id$='kmagic:plugin_{name}']")
+        for count in (0, 1):
+            box.click()
+            notebook.wait_until(f"(arg => {expression})(arg[0]).length === arg[1]", [1, count])
+
+
+@both_apps
+def test_without_kmagic_nothing_is_asked(notebook: NotebookPage, lab: Lab) -> None:
+    lab.write("bare.ipynb", ["%%keras_model a\ndense 3", "1 + 1"])
+    notebook.open("bare.ipynb")
+    notebook.js(
+        "(kernel => { window.sent = []; kernel.anyMessage.connect((_, { direction, msg }) => {"
+        "if (direction === 'send') window.sent.push(msg.header.msg_type); }); })"
+        "(panel.sessionContext.session.kernel)"
+    )
+    notebook.run_cell(1)
+    notebook.cell(0).locator(".cm-line").last.click()
+    notebook.page.keyboard.type("2")
+    notebook.run_cell(1)
+    sent = notebook.page.evaluate("window.sent")
+    assert [kind for kind in sent if "comm" in kind] == []
+    assert notebook.js(SHAPES, 0) == []

@@ -1,8 +1,14 @@
 // @ts-check
 /** The plugin: an extension of each editor that supports the cells of the layer language. */
 
+import { createAnnotations } from './annotations.js';
+import { cellChecker } from './cell_checker.js';
+import { helpTooltip } from './help_tooltip.js';
+import { KernelClient } from './kernel_client.js';
+import { liveShapes } from './live_shapes.js';
 import { modelCellExtension } from './model_cell.js';
 import { modelLanguage } from './model_language.js';
+import { problemMarks } from './problem_marks.js';
 import { loadSharedPackages } from './shared_packages.js';
 
 const ID = 'kmagic:plugin';
@@ -19,18 +25,23 @@ export async function createPlugin(scope, folder) {
   ]);
   const { IEditorExtensionRegistry, EditorExtensionRegistry } = packages.codemirror;
   const { ISettingRegistry } = packages.settings;
+  const { INotebookTracker } = packages.notebook;
   const language = modelLanguage(packages, definition);
+  const annotations = createAnnotations(packages);
+  const shapes = liveShapes(packages, annotations);
+  const problems = problemMarks(packages, annotations);
 
   return {
     id: ID,
     description: 'Highlighting, live shapes, diagnostics and help in %%keras_model cells.',
     autoStart: true,
     requires: [IEditorExtensionRegistry],
-    optional: [ISettingRegistry],
+    optional: [ISettingRegistry, INotebookTracker],
 
-    /** @param {any} _app @param {any} editors @param {any} settingRegistry */
-    activate(_app, editors, settingRegistry) {
+    /** @param {any} _app @param {any} editors @param {any} settingRegistry @param {any} notebooks */
+    activate(_app, editors, settingRegistry, notebooks) {
       const options = new EditorOptions();
+      const findClient = clientFinder(notebooks);
       settingRegistry?.load(ID).then((/** @type {any} */ settings) => {
         const update = () => options.set(settings.composite);
         settings.changed.connect(update);
@@ -43,7 +54,14 @@ export async function createPlugin(scope, folder) {
             model,
             options,
             isModelText: cellMatcher(definition.cell),
-            extensions: () => [options.highlighting ? language : []],
+            extensions: () => [
+              options.highlighting ? language : [],
+              annotations.field,
+              helpTooltip(packages, annotations, () => findClient(model)),
+              options.shapes || options.diagnostics ? cellChecker(packages, annotations, () => findClient(model)) : [],
+              options.shapes ? shapes : [],
+              options.diagnostics ? problems : [],
+            ],
           }),
         ),
       });
@@ -62,6 +80,24 @@ class EditorOptions extends EventTarget {
     Object.assign(this, { highlighting, shapes, diagnostics });
     this.dispatchEvent(new Event('change'));
   }
+}
+
+/**
+ * Finds the client of the notebook that contains a cell; cells of a console have none.
+ * @param {any} notebooks
+ * @returns {(model: any) => KernelClient | null}
+ */
+function clientFinder(notebooks) {
+  /** @type {WeakMap<object, KernelClient>} */
+  const clients = new WeakMap();
+  return ({ sharedModel }) => {
+    const isOwner = (/** @type {any} */ panel) => panel.model && panel.model.sharedModel === sharedModel.notebook;
+    const context = notebooks?.find(isOwner)?.sessionContext;
+    if (!context) return null;
+    const client = clients.get(context) ?? new KernelClient(context);
+    clients.set(context, client);
+    return client;
+  };
 }
 
 /**
