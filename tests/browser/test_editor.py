@@ -140,6 +140,12 @@ def spans(lines, word):
 def receive(message):
     request = message["content"]["data"]
     requests.append(request)
+    known = {key: request[key] for key in ("kind", "client", "id")}
+    if request["kind"] == "help":
+        column = request["column"]
+        where = {"line": request["line"], "column": column, "end_column": column}
+        comm.send({**known, **where, "html": "<b>helpful</b>"})
+        return
     rows = request["code"].split("\\n")
     lines = [
         {"line": number, "shape": row.split()[1], "parameters": "many" if "1000" in row else ""}
@@ -154,8 +160,7 @@ def receive(message):
         {**span, "severity": "advice", "message": "It is slow", "remedy": "", "fix": None}
         for span in spans(rows, "slow")
     ]
-    answer = {"lines": lines, "problems": problems}
-    comm.send({**{key: request[key] for key in ("kind", "client", "id")}, **answer})
+    comm.send({**known, "lines": lines, "problems": problems})
 
 
 comm = create_comm(target_name="kmagic.editor", primary=False)
@@ -357,9 +362,52 @@ def test_without_kmagic_nothing_is_asked(notebook: NotebookPage, lab: Lab) -> No
         "(panel.sessionContext.session.kernel)"
     )
     notebook.run_cell(1)
+    notebook.js("window.sent.splice(0)")
     notebook.cell(0).locator(".cm-line").last.click()
     notebook.page.keyboard.type("2")
     notebook.run_cell(1)
     sent = notebook.page.evaluate("window.sent")
     assert [kind for kind in sent if "comm" in kind] == []
     assert notebook.js(SHAPES, 0) == []
+
+
+def test_help_on_a_word(notebook: NotebookPage, lab: Lab) -> None:
+    lab.write("help.ipynb", [KERNEL, "%%keras_model a\ndense 3 wrong # \U0001f600 relu"])
+    notebook.open("help.ipynb")
+    notebook.run_cell(0)
+    wait_for(notebook, MARKED, 1, [["wrong", "error"]])
+    notebook.cell(1).get_by_text("dense").hover()
+    notebook.page.locator(".km-help b").wait_for()
+    # A problem comes before help, and columns are code points.
+    notebook.cell(1).locator(".km-problem").hover()
+    notebook.wait_until(f"{TOOLTIP} !== undefined && !document.querySelector('.km-help')")
+    comment = notebook.cell(1).get_by_text("relu").bounding_box()
+    assert comment is not None
+    letter = comment["x"] + comment["width"] - 12
+    notebook.page.mouse.move(letter, comment["y"] + comment["height"] / 2)
+    notebook.page.locator(".km-help b").wait_for()
+    notebook.run_cell(notebook.append("[r['column'] for r in requests if r['kind'] == 'help'][-1]"))
+    column = len("dense 3 wrong # \U0001f600 re")
+    assert notebook.outputs(2)[0]["data"]["text/plain"] == str(column)
+
+
+@both_apps
+def test_the_answers_of_kmagic(notebook: NotebookPage, lab: Lab) -> None:
+    text = "%%keras_model net\ninput 28x28x1\nconv2d 32 3x3 / maxpol 2x2\nflatten\ndense {units}"
+    lab.write("real.ipynb", ["%load_ext kmagic\nimport keras\nunits = 9", text, "units = 1000"])
+    notebook.open("real.ipynb")
+    notebook.run_cell(0, timeout=120)
+    wait_for(notebook, MARKED, 1, [["maxpol", "error"]])
+    assert len(notebook.js(SHAPES, 1)) == 2
+    notebook.cell(1).locator(".cm-line").last.click()
+    notebook.page.keyboard.press("F8")
+    notebook.wait_until(f"{TOOLTIP}?.startsWith('maxpol is not a layer')")
+    notebook.page.keyboard.press("Control+.")
+    assert "maxpool 2x2" in notebook.source(1)
+    wait_for(notebook, f"{SHAPES}.slice(-2).map(shape => shape.split(' ')[0])", 1, ["5,408", "9"])
+    # A variable of the notebook changes.
+    notebook.run_cell(2)
+    wait_for(notebook, f"{SHAPES}.slice(-1).map(shape => shape.split(' ')[0])", 1, ["1,000"])
+    assert notebook.js(SHAPES, 1)[-1].endswith("parameters")
+    notebook.cell(1).get_by_text("flatten").hover()
+    notebook.page.locator(".km-help .km-title", has_text="flatten").wait_for()
