@@ -249,12 +249,13 @@ class Dataset(Renderable):
 _datasets: WeakSet[Dataset] = WeakSet()
 
 
-def find_dataset(x: Any) -> Dataset | None:
-    """Find the dataset whose training inputs these are, or a slice of them."""
+def find_dataset(x: Any, *, with_test: bool = False) -> Dataset | None:
+    """Find the dataset whose training (or also test) inputs these are, or a slice of them."""
     if not isinstance(x, np.ndarray) or not x.size:
         return None
     for data in _datasets:
-        if x is data.x_train or np.may_share_memory(x, data.x_train):
+        parts = (data.x_train, data.x_test) if with_test else (data.x_train,)
+        if any(x is part or np.may_share_memory(x, part) for part in parts):
             return data
     return None
 

@@ -72,8 +72,9 @@ CARDS = {
     "better = odds + np.eye(4)[true]\nbetter /= better.sum(axis=1, keepdims=True)\n"
     "kmagic.confusion(true, better, name='new').versus("
     "kmagic.confusion(true, odds, name='old'))",
-    "labels": "truth = rng.integers(0, 2, (300, 4))\nkmagic.confusion(truth, np.clip("
-    "0.6 * truth + 0.5 * rng.random((300, 4)), 0, 1), class_names=['sea', 'sky', 'sun', 'tree'])",
+    "labels": "truth = rng.integers(0, 2, (300, 4))\nkmagic.confusion(truth, "
+    "0.3 * truth + 0.7 * rng.random((300, 4)), class_names=['sea', 'sky', 'sun', 'tree'], "
+    "x=squares[:300], name='net')",
     "mistake": "%%keras_model oops\ninput 28x28x1\nflatten\ndense 128 rleu\ndense 10 softmax",
     "layers": "%keras_layers conv2d",
     "fit": 'x = rng.normal(size=(640, 8)).astype("float32")\ny = (x.sum(axis=1) > 0).astype(int)\n'

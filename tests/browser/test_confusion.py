@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import subprocess
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kmagic.support.colour_scale import colour_values
 
@@ -90,7 +92,7 @@ def test_a_click_shows_the_samples_of_any_cell(notebook: NotebookPage, lab: Lab)
     slot = card.locator(".km-samples")
     assert "bee taken for ant" in slot.inner_text()
     assert f"{len(found)} of " in slot.inner_text()
-    loaded = "all => all.every(e => e.complete && e.naturalWidth === 48)"
+    loaded = "all => all.every(e => e.complete && e.naturalWidth === 16 && e.width === 56)"
     assert slot.locator("img").evaluate_all(loaded)
     assert python(notebook, "cm.selection") == [(1, 0)]
 
@@ -459,6 +461,50 @@ def test_a_table_that_fits_does_not_scroll(notebook: NotebookPage, lab: Lab) -> 
     for width in range(1280, 600, -80):
         notebook.page.set_viewport_size({"width": width, "height": 900})
         assert notebook.js(hidden) == [], width
+
+
+def test_names_stay_in_view_and_hidden_columns_are_hinted_at(
+    notebook: NotebookPage, lab: Lab
+) -> None:
+    cell = (
+        "import numpy as np\nfrom kmagic import confusion\nrng = np.random.default_rng(0)\n"
+        "true, pred = rng.integers(0, 12, (2, 900))\n"
+        "display(confusion(true, pred, class_names=[f'animal number {k}' for k in range(12)]))\n"
+        "labels = rng.integers(0, 2, (2, 90, 3))\nconfusion(*labels, class_names=['a', 'b', 'c'])"
+    )
+    lab.write("cm.ipynb", [cell])
+    notebook.open("cm.ipynb")
+    notebook.page.set_viewport_size({"width": 400, "height": 900})
+    notebook.run_cell(0, timeout=60)
+    notebook.wait_until("node(0).querySelectorAll('.km-interactive').length === 2")
+    for number in range(2):
+        scroll = notebook.output(0).locator(".km-scroll").nth(number)
+        scroll.scroll_into_view_if_needed()
+        assert scroll.evaluate("e => e.scrollWidth > e.clientWidth + 20")
+        # The shadow is painted where columns are hidden, and covered at an end of the table.
+        assert shadows(scroll) == (False, True)
+        scroll.evaluate("e => { e.scrollLeft = 30; }")
+        assert shadows(scroll) == (True, True)
+        scroll.evaluate("e => { e.scrollLeft = e.scrollWidth; }")
+        assert shadows(scroll) == (True, False)
+        assert scroll.evaluate(
+            "e => { const left = e.getBoundingClientRect().left;"
+            " return [...e.querySelectorAll('tbody th')].every(name => {"
+            "  const box = name.getBoundingClientRect();"
+            "  const seen = document.elementFromPoint(box.x + box.width / 2, box.y + 8);"
+            "  return Math.abs(box.left - left) < 3 && name.contains(seen); }); }"
+        )
+
+
+def shadows(scroll: Locator) -> tuple[bool, bool]:
+    """Whether the left and the right edge are darker than the middle of the same empty line."""
+    # Without the table, only the background is left.
+    scroll.evaluate("e => { e.firstElementChild.style.visibility = 'hidden'; }")
+    with Image.open(io.BytesIO(scroll.screenshot())) as opened:
+        row = np.asarray(opened.convert("L"), dtype=float)[opened.height // 2]
+    scroll.evaluate("e => { e.firstElementChild.style.visibility = ''; }")
+    middle = row[len(row) // 2]
+    return bool(row[2] < middle - 8), bool(row[-3] < middle - 8)
 
 
 def check_popups(page: Page, card: Locator) -> None:

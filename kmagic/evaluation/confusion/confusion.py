@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kmagic.data.dataset import find_dataset
 from kmagic.evaluation.confusion.confusion_matrix import (
     ConfusionMatrix,
     Normalize,
@@ -30,9 +31,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
     reject_beside_stream,
     to_arrays,
 )
-from kmagic.evaluation.prediction.model_inputs import (
-    model_inputs_for,
-)
+from kmagic.evaluation.prediction.model_inputs import decode_samples, model_inputs_for
 from kmagic.evaluation.prediction.predict import read_images
 from kmagic.evaluation.prediction.predictions import Predictions
 from kmagic.models.model_arrays import sample_shape, sparse_rows
@@ -80,7 +79,8 @@ def confusion(
             labels per sample: one threshold per label, or one for all.
         sample_weight: Weight of each sample, shape (n,).
         x: The samples, to show what was confused: images of shape (n, height, width) or
-            (n, height, width, channels), texts, rows, or anything of length n.
+            (n, height, width, channels), texts, rows, or anything of length n. The inputs of a
+            dataset of :func:`kmagic.load_data` are shown in their original units.
         name: Name of the model, for the title.
         unit: What a sample is, in the plural, for the title: "test digits".
         order: How the classes are sorted on the card: "given", "name", "support", "error" or
@@ -320,7 +320,7 @@ def _check_samples(x: Any, samples: int) -> Any:
         counts = f", {samples:,}; got {length:,}."
         message = Text(Option("x"), " must have as many samples as ", Option("y_true"), counts)
         raise EvaluationError(message)
-    return x
+    return decode_samples(find_dataset(x, with_test=True), x)
 
 
 def _check_weights(value: ArrayLike | None, samples: int) -> NDArray[np.float64] | None:

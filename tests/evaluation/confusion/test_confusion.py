@@ -13,6 +13,7 @@ from sklearn.metrics import (
 )
 
 import kmagic
+from kmagic.display.kit.samples import sample_to_text
 from kmagic.evaluation.confusion.confusion import confusion
 from kmagic.support.errors import DataError, EvaluationError
 
@@ -276,3 +277,21 @@ def test_control_characters_of_the_unit_and_of_names_are_escaped():
     for text in (result.describe(), result.facts(), result.versus(result).facts(), several.facts()):
         assert "\x1b" not in text
         assert "\\x1b" in text
+
+
+def test_inputs_of_a_dataset_are_shown_in_their_original_units():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"age": rng.integers(20, 80, 60), "city": rng.choice(["Rome", "Oslo"], 60)}
+    )
+    frame["bought"] = rng.choice(["yes", "no"], 60)
+    data = kmagic.load_data(frame, target="bought")
+    for part in (slice(None), slice(2, 9)):
+        x, y = data.x_test[part], data.y_test[part]
+        result = confusion(y, 1 - y, x=x, class_names=data.classes)
+        ages = {f"age {age}" for age in frame["age"]}
+        shown = [sample_to_text(result.x, k) for k in range(len(x))]
+        assert {text.split(", ")[0] for text in shown} <= ages
+        assert all(text.split(", ")[1] in ("city Rome", "city Oslo") for text in shown)
+    copied = confusion(y, 1 - y, x=x.copy())  # of unknown origin
+    assert "age" not in sample_to_text(copied.x, 0)
