@@ -108,6 +108,7 @@ CHANGED_POPUPS = 16  # those of a comparison, besides the diagonal
 PART_SHEETS = {
     "--n": "confusion/matrix.css",
     "km-normalized": "confusion/normalization.css",
+    "km-difference": "confusion/difference.css",
     "km-labels": "confusion/labels.css",
     "km-large-matrix": "confusion/large_matrix.css",
 }
@@ -460,14 +461,14 @@ class _ComparisonCard(_MatrixCard):
         change = comparison.difference[cell]
         if not change:
             return EMPTY_CELL
-        tooltip = ""
+        attributes = " class=km-worse" if self.colours[cell] > 0 else ""
         if len(names) <= MAX_COMPLETE:
             before, now = (
                 format_count(each.matrix[cell]) for each in (comparison.old, comparison.new)
             )
-            tooltip = f' title="{cell_title(names, cell)}: {now} against {before}"'
+            attributes += f' title="{cell_title(names, cell)}: {now} against {before}"'
         content, popup = f"<b>{_signed(change)}</b>", self._popups.get(cell, "")
-        return _cell_html(content, popup, self.colours[cell], tooltip)
+        return _cell_html(content, popup, self.colours[cell], attributes)
 
     def _row_metrics(self, k: int) -> Iterable[str]:
         return _signed(self._gain[k], 1), format_count(self.matrix.per_class.support[k])
@@ -520,9 +521,9 @@ def _metrics_of_both(comparison: Comparison) -> str:
 
 def _legend_html() -> str:
     """The colours of a comparison."""
-    swatch = '<i style="background:{}">\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}</i>{}'
-    better = swatch.format(_colour(-MAX_OPACITY), "better: fewer mistakes, more correct")
-    worse = swatch.format(_colour(MAX_OPACITY), "worse")
+    swatch = '<i{} style="background:{}">\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}</i>{}'
+    better = swatch.format("", _colour(-MAX_OPACITY), "better: fewer mistakes, more correct")
+    worse = swatch.format(" class=km-worse", _colour(MAX_OPACITY), "worse, underlined")
     return f'<div class="km-legend">Differences of counts: {better} {worse}</div>'
 
 
@@ -677,11 +678,14 @@ class MultilabelCard:
             return {}
         whole, single = (len(self._cell_samples(errors[0], shown)) for shown in (SAMPLES_SHOWN, 1))
         each = max(1, (whole - single) // (SAMPLES_SHOWN - 1))
-        room = MAX_LABEL_SAMPLE_BYTES // len(errors) - single
+        room = (MAX_LABEL_SAMPLE_BYTES - whole) // len(errors) - single
         shown = max(1, min(SAMPLES_SHOWN, 1 + room // each))
-        limit = MAX_LABEL_SAMPLE_BYTES
+        numbers = dict.fromkeys(errors, shown) | {errors[0]: SAMPLES_SHOWN}  # beside the table
         return _build_popups(
-            self.confusion.x, errors, lambda cell: self._cell_samples(cell, shown), limit
+            self.confusion.x,
+            errors,
+            lambda cell: self._cell_samples(cell, numbers[cell]),
+            MAX_LABEL_SAMPLE_BYTES,
         )
 
     def _cell_samples(self, cell: Cell, shown: int) -> str:
@@ -691,11 +695,8 @@ class MultilabelCard:
         return _samples_html(title, samples, f"{len(indices):,}")
 
     def _averages(self) -> str:
-        averages = self.confusion.report().iloc[len(self.confusion) :]
-        rows = (
-            [name, *(f"{value:.4f}" for value in row[:3])]
-            for name, row in zip(averages.index, averages.to_numpy(), strict=True)
-        )
+        averages = self.confusion.averages.items()
+        rows = ([name, *(f"{value:.4f}" for value in values)] for name, values in averages)
         return table_html(("", "precision", "recall", "F1"), rows)
 
 

@@ -400,7 +400,9 @@ class ConfusionMatrix(Renderable):
         predicted = (scores.second > threshold).astype(np.intp)
         predictions = replace(self.predictions, predicted=predicted, threshold=threshold)
         matrix = count_confusions(predictions, self.sample_weight)
-        return replace(self, matrix=matrix, predictions=predictions, selection=[])
+        result = replace(self, matrix=matrix, predictions=predictions, selection=[])
+        vars(result)["threshold_curve"] = self.threshold_curve  # of all thresholds
+        return result
 
     def versus(self, other: ConfusionMatrix) -> Comparison:
         """Compare with another model on the same samples.

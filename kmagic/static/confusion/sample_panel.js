@@ -76,6 +76,8 @@ export class SamplePanel {
     title.append(name, " ", element("span", "km-muted", reply.summary));
     const hasImages = reply.samples.some((/** @type {Sample} */ sample) => sample.mime);
     const list = element("div", hasImages ? "km-thumbs" : "km-texts");
+    list.setAttribute("role", "group");
+    list.setAttribute("aria-label", "samples");
     let shown = 0;
     const more = button("more", async () => {
       more.disabled = true;
@@ -86,6 +88,8 @@ export class SamplePanel {
     const addPage = (/** @type {any} */ page) => {
       list.append(...this.drawSamples(page));
       shown += page.samples.length;
+      // More than one page may scroll, by keys too.
+      if (shown > PAGE_SIZE) list.tabIndex = 0;
       more.hidden = shown >= page.total;
       more.disabled = false;
       more.textContent = `${formatCount(page.total - shown)} more`;

@@ -57,6 +57,7 @@ def test_the_matrix_is_signed():
                 what = f"{row} correct" if row == column else f"{row} taken for {column}"
                 cell = re.search(rf'title="{what}: [^"]*" style=([^ >]*)', table)[1]
                 assert (BLUE if better else ORANGE) in cell
+                assert (f'km-worse title="{what}:' in table) != better  # not by colour alone
 
 
 def test_texts_and_samples_are_beside_the_matrix():

@@ -29,7 +29,7 @@ def test_metrics_are_those_of_scikit_learn(case):
     result = confusion(true, guess, sample_weight=weights, multilabel=True)
     keywords = {"sample_weight": weights}
     np.testing.assert_allclose(
-        result.matrices, metrics.multilabel_confusion_matrix(true, guess, **keywords)
+        result.matrices, metrics.multilabel_confusion_matrix(true, guess, **keywords), atol=1e-9
     )
     three = metrics.precision_recall_fscore_support(true, guess, zero_division=0, **keywords)
     ours = result.per_class
@@ -46,6 +46,9 @@ def test_metrics_are_those_of_scikit_learn(case):
             true, guess, average=how, zero_division=0, **keywords
         )
     assert result.overall == pytest.approx(expected)
+    report = result.report()
+    for name, averages in result.averages.items():
+        assert averages == pytest.approx(tuple(report.loc[name].to_numpy()[:3]))
 
 
 def test_rows_that_are_not_one_hot_are_several_labels():
@@ -92,7 +95,9 @@ def test_other_thresholds_are_those_of_scikit_learn(threshold):
     guess = scores > np.array(threshold)
     keywords = {"sample_weight": weights, "zero_division": 0}
     np.testing.assert_allclose(
-        at.matrices, metrics.multilabel_confusion_matrix(true, guess, sample_weight=weights)
+        at.matrices,
+        metrics.multilabel_confusion_matrix(true, guess, sample_weight=weights),
+        atol=1e-9,
     )
     assert at.overall["subset accuracy"] == pytest.approx(
         metrics.accuracy_score(true, guess, sample_weight=weights)
