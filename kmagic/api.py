@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from kmagic.language.spec import ModelSpec
 from kmagic.support.caller_names import caller_names
@@ -60,7 +60,7 @@ def fit(
     validation_split: float | None = None,
     validation_data: Any = None,
     callbacks: Any = None,
-    class_weight: Mapping[int, float] | None = None,
+    class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
     sample_weight: Any = None,
     shuffle: bool | str | None = None,
     seed: int | None = None,
@@ -105,7 +105,8 @@ def fit(
             is used.
         callbacks: Keras callbacks, one or several.
         class_weight: Weight by class index, or by class name for a dataset of
-            :func:`kmagic.load_data`; one class per sample is needed.
+            :func:`kmagic.load_data`; "balanced" gives each class the same influence. One class per
+            sample is needed.
         sample_weight: One weight per sample.
         shuffle: Whether to shuffle the samples in each epoch; True by default.
         seed: Makes the run repeatable, including layers with random state.

@@ -240,6 +240,8 @@ def _to_input_array(x: Any, name: str) -> NDArray[Any]:
             f"{name} is a masked array with {np.ma.getmaskarray(x).sum():,} masked values.",
             "Leave out these rows, or pass x.filled(value).",
         )
+    if getattr(x, "shape", None) == ():
+        raise DataError(f"{name} is a single value, not rows of values.")
     x = sparse_rows(x)
     if hasattr(x, "tocsr"):
         size = math.prod(x.shape) * x.dtype.itemsize

@@ -9,6 +9,9 @@ from kmagic.data.inspection import count_batches, stream_kind
 from kmagic.support.errors import KmagicError
 from kmagic.support.messages import Option, Text
 
+MAX_BATCHES = 50_000_000
+"""Of a PyDataset: Keras shuffles a list of their indices, which takes 2 GB."""
+
 
 def check_end(
     stream: Any,
@@ -29,6 +32,9 @@ def check_end(
     if kind not in ("tf.data.Dataset", "PyDataset", "DataLoader"):
         return
     batches = count_batches(stream)
+    if batches is not None and batches > MAX_BATCHES and kind == "PyDataset":
+        message = f" has {batches:,} batches; the limit is {MAX_BATCHES:,}."
+        raise error(Text(subject, message), "Let its method __len__ return a smaller number.")
     if batches is None and kind == "PyDataset":
         message = f" is a {type(stream).__name__} without a length."
         raise error(Text(subject, message), "Define its method __len__, the number of batches.")

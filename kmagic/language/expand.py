@@ -359,7 +359,7 @@ class _Expander(NameResolver):
         names, params = self.scope.names, self.scope.params
         values = self._loop_values(line)
         self.scope.params = params | {line.name}
-        self._loop([{**names, line.name: value} for value in values], line)
+        self._loop(({**names, line.name: value} for value in values), line)
         self.scope.names, self.scope.params = names, params
 
     def _loop_values(self, line: spec.ForSpec) -> list[Any]:
@@ -379,7 +379,7 @@ class _Expander(NameResolver):
             self.fail(message, line.span)
         return list(map(spec.plain_value, values)) if series is None else series
 
-    def _loop(self, iterations: list[Any], line: spec.ForSpec | spec.RepeatSpec) -> None:
+    def _loop(self, iterations: Iterable[Any], line: spec.ForSpec | spec.RepeatSpec) -> None:
         outer, before = (self.scope.names_layers, self.scope.iterations), self.failures
         self.scope.names_layers = False
         for number, names in enumerate(iterations, 1):

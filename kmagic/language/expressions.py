@@ -108,9 +108,13 @@ def evaluate(
 
 
 def python_integer(value: Any) -> Any:
-    """An integer of NumPy as one of Python, which Keras requires; anything else is unchanged."""
+    """An integer of NumPy as one of Python, which Keras requires; anything else is unchanged.
+
+    Python's integers do not overflow, either.
+    """
     is_foreign = isinstance(value, numbers.Integral) and not isinstance(value, int)
-    return int(value) if is_foreign else value
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return int(value) if is_foreign or (kind in ("i", "u") and value.shape == ()) else value
 
 
 def names_in_expression(source: str) -> set[str]:
@@ -270,12 +274,15 @@ class _Evaluator:
 
     def _BinOp(self, node: ast.BinOp) -> Any:
         left, right = self.value(node.left), self.value(node.right)
+        if not (getattr(left, "shape", ()) or getattr(right, "shape", ())):
+            left, right = python_integer(left), python_integer(right)
         if problem := _size_problem(type(node.op), left, right):
             raise self._error(problem, node, _COMPUTE_ABOVE)
         return self._checked(node, self._compute(node, _OPERATORS[type(node.op)], left, right))
 
     def _UnaryOp(self, node: ast.UnaryOp) -> Any:
-        return self._compute(node, _OPERATORS[type(node.op)], self.value(node.operand))
+        operand = python_integer(self.value(node.operand))
+        return self._compute(node, _OPERATORS[type(node.op)], operand)
 
     def _BoolOp(self, node: ast.BoolOp) -> Any:
         stops_at = isinstance(node.op, ast.Or)

@@ -433,10 +433,10 @@ class Cursor:
         span = token.span
         match token.kind:
             case "number":
-                _check_digits(token)
+                _check_number(token)
                 return LiteralValue(_number(token.text), span=span)
             case "shape":
-                _check_digits(token)
+                _check_number(token)
                 dims = tuple(None if dim == "?" else int(dim) for dim in token.text.split("x"))
                 return spec.Shape(dims, span=span)
             case "string":
@@ -682,10 +682,12 @@ def _sizes(value: Value) -> list[Value]:
     return [value]
 
 
-def _check_digits(token: Token) -> None:
-    """Refuse a number with more digits than any size, seed or rate has."""
+def _check_number(token: Token) -> None:
+    """Refuse a number that is larger, or has more digits, than any size, seed or rate."""
     if len(max(re.findall(r"\d+", token.text.replace("_", "")), key=len, default="")) > MAX_DIGITS:
         fail_at(token.span, f"a number must not have more than {MAX_DIGITS} digits")
+    if "e" in token.text.lower() and math.isinf(_number(token.text)):
+        fail_at(token.span, "is too large for a floating-point number")
 
 
 def _number(text: str) -> int | float:

@@ -52,7 +52,11 @@ FIT.option("--watch {confusion}", "confusion matrix of the validation data after
 FIT.option("--csv FILE", "file to write each epoch's values to", read="text")
 FIT.option("--tensorboard DIR", "folder for a TensorBoard log", read="text")
 FIT.option("--callbacks C", "a Keras callback or a list of them", read="value")
-FIT.option("--class-weight W", "a dictionary: class index or name -> weight", read="value or text")
+FIT.option(
+    "--class-weight W",
+    "balanced, or a dictionary: class index or name -> weight",
+    read="value or text",
+)
 FIT.option("--sample-weight W", "an array: one weight per sample", read="value")
 FIT.option("--no-shuffle", "keep the samples in their order")
 FIT.option("--seed N", "random seed, for a reproducible run", minimum=0)

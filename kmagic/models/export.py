@@ -63,7 +63,7 @@ def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | Non
     if isinstance(model, str | ModelSpec):
         return keras_program(model, names, name=name, settings=changed_settings())
     origin = origin_of(model)
-    if origin is None:
+    if origin is None or not origin.describes(model):
         return keras_program(to_spec(model), names, name=name)
     known = {**(names or {}), **origin.names()}
     spec, settings = _current_spec(model, origin), origin.settings

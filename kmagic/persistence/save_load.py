@@ -287,9 +287,11 @@ def load_with_details(
 
 
 def _has_own_text(model: Any) -> bool:
-    """Whether the text that a model was built from builds it without the notebook's settings."""
+    """Whether the text that a model was built from builds it as it is, without other settings."""
     origin = origin_of(model)
-    return origin is not None and bool(origin.portable.text) and not origin.settings
+    if origin is None or origin.settings or not origin.portable.text:
+        return False
+    return origin.describes(model)
 
 
 def _text_of(model: Any, *, is_required: bool) -> tuple[str, dict[str, str]]:

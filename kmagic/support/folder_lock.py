@@ -52,9 +52,11 @@ class FolderLock:
         """Lock the folder, which exists; returns who has locked it, or "" if this lock has."""
         owner = (os.getpid(), threading.get_ident())
         if other := self._in_process.get(self.path):
-            if other.owner[0] == owner[0] and other.owner != owner:
+            if other.owner == owner:
+                return "a training of this process that has not ended"
+            if other.owner[0] == owner[0]:
                 return "another thread of this process"
-            other.release()  # inherited by a fork, or of a training that did not end as it should
+            other.release()  # inherited by a fork
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if holder := _holder(descriptor):

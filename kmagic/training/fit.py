@@ -45,6 +45,7 @@ from kmagic.training.run.training_run import Display, Message, TrainingRun
 from kmagic.training.starting_weights import count_run, start_again, trained_note
 from kmagic.training.validation.data_checks import BuiltModelCheck, DataReview, review_data
 from kmagic.training.validation.fit_arguments import (
+    balanced_class_weight,
     check_fit_arguments,
     class_weight_by_index,
     complete_class_weight,
@@ -96,9 +97,8 @@ def train(
         TrainingError: The model does not fit the data, or there is nothing to continue.
     """
     name = options.name or model.name
-    weights = class_weight_by_index(options.class_weight, getattr(dataset, "classes", None))
-    options = replace(options, class_weight=weights)
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
+    options = _with_class_weight(options, arguments, dataset)
     run = TrainingRun(name, epochs=options.epochs, initial_epoch=options.initial_epoch)
     recorder = Recorder(run, displays)
     with recorder.discarding():
@@ -144,6 +144,18 @@ def train(
                 record.dataset = dataset
             record.spreads = input_spreads(model, training.x)
     return run
+
+
+def _with_class_weight(
+    options: FitOptions, arguments: dict[str, Any], dataset: Dataset | None
+) -> FitOptions:
+    """The options, and the arguments, with the weights of classes by their index."""
+    weights = class_weight_by_index(options.class_weight, getattr(dataset, "classes", None))
+    if isinstance(weights, str) and weights == "balanced":
+        weights = balanced_class_weight(split_validation(arguments)["y"])
+    if weights is not None:
+        arguments["class_weight"] = weights
+    return replace(options, class_weight=weights)
 
 
 def _check(

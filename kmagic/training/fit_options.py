@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kmagic.support.errors import KmagicError, TrainingError
 from kmagic.support.formatting import join_with_and, parse_duration
@@ -57,7 +57,7 @@ class FitOptions:
     validation_split: float = 0.0
     validation_data: Any = None
     callbacks: Any = None
-    class_weight: Mapping[int, float] | None = None
+    class_weight: Mapping[int, float] | Literal["balanced"] | None = None
     sample_weight: Any = None
     shuffle: bool | str = True
     seed: int | None = None

@@ -498,3 +498,10 @@ def test_lists_that_contain_themselves() -> None:
     loop.append(loop)
     with pytest.raises(DataError, match="x must contain numbers or texts; got lists of lists"):
         load_data((loop, [0, 1]))
+
+
+def test_a_single_value_is_not_rows(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.float32(3), y=np.arange(3))
+    for source in (tmp_path / "a.npz", (np.array(3.0), np.arange(3))):
+        with pytest.raises(DataError, match="x is a single value"):
+            load_data(source)

@@ -274,6 +274,15 @@ def _options(random: Random, names: list[str]) -> dict[str, Any]:
         "drop": (column, "a", "nothing", []),
         "missing": ("mean", "drop", "zero"),
         "sep": (",", ";", "tab", "", "ab", "\\", "."),
+        "delimiter": (";", ",", "|", "space", "\n", "é", 3),
+        "decimal": (",", ".", ";", ""),
+        "thousands": (".", ",", "'", " ", "1", ""),
+        "na_values": ("?", "-,a", ["NA", 0], 1, [], [None], ""),
+        "header": (False, True, 0, "x"),
+        "encoding": ("utf-8", "utf-16", "latin-1", "cp1252", "x", "", "rot13", "idna", "utf-7"),
+        "chronological": (True,),
+        "seed": (0, 7, -1, 10**30, "x"),
+        "allow_pickle": (True,),
         "scale": ("standard", "255", "none", "x", 0, -1),
         "task": ("classification", "regression"),
         "split": (0.5, 0.0, 1.0, 0.01, -1, "x"),
@@ -288,7 +297,7 @@ def _options(random: Random, names: list[str]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if random.random() < 0.7:
         options["target"] = column
-    for name in random.sample(sorted(possible), random.choice((0, 0, 1, 2))):
+    for name in random.sample(sorted(possible), random.choice((0, 0, 1, 2, 3))):
         values = possible[name]
         options[name] = values[0] if random.random() < 0.6 else random.choice(values)
     return options

@@ -56,6 +56,28 @@ def test_long_numbers(text):
     assert max(map(len, str(caught.value).splitlines())) < 300
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "{}.0e308".format("9" * 50)])
+def test_numbers_that_would_be_infinite(number):
+    with pytest.raises(DSLError, match="too large for a floating-point number") as caught:
+        parse(f"input 4\ndense 2\ncompile adam({number}) loss=mse")
+    assert (caught.value.problems[0].line, caught.value.problems[0].column) == (3, 14)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [("x * 100", 20_000), ("-x", -200), ("x + x", 400), ("x ** 2", 40_000), ("~x", -201)],
+)
+@pytest.mark.parametrize("x", [np.uint8(200), np.array(200, "uint8")])
+def test_integers_of_numpy_do_not_overflow(source, value, x):
+    assert evaluate(source, {"x": x}) == value
+
+
+def test_arrays_keep_their_dtype_in_expressions():
+    x = np.array([200], "uint8")
+    assert evaluate("x + 1", {"x": x}).dtype == np.uint8
+    assert evaluate("x * n", {"x": x / 2, "n": np.float32(2)}).dtype == np.float64
+
+
 @pytest.mark.parametrize("text", [r'dense "\udc80"', 'dense "\udc80"', "dense {'\udc80'}"])
 def test_half_a_surrogate_pair(text):
     with pytest.raises(DSLError, match=r"surrogate|symbol") as caught:

@@ -222,10 +222,26 @@ def test_program_reads_a_dictionary_of_outputs_by_its_keys(text: str) -> None:
 
 
 def test_program_converts_integers_of_numpy() -> None:
-    names = {"n": np.int64(4), "sizes": np.array([3, 4])}
+    names = {"n": np.int64(4), "sizes": np.array([3, 4]), "x": np.uint8(3)}
     text = "block b(k):\n  dense {k}\ninput {n}\nfor f in {sizes}:\n  dense {f} * {n}\n"
-    text += "b {n}\nb 3\nreshape {n - 1}x1\nconv1d {n} {n - 1}"
+    text += "b {n}\nb 3\nreshape {n - 1}x1\nconv1d {n} {n - 1}\ndense {x * 100 + 1}\n"
+    text += "dense {-sizes[0] + 7}"
     model = kmagic.build(text, **names)
     program = kmagic.to_python(model)
     assert [w.shape for w in run(program, **names).weights] == [w.shape for w in model.weights]
     assert program.count("def ") == 1
+
+
+@pytest.mark.parametrize("end", ["dense 2", "add <- _, _"])
+def test_a_layer_that_was_frozen_after_building_is_frozen_in_programs_and_files(tmp_path, end):
+    net = kmagic.build(f"input 4 / dense 2 / dense 2\n{end}")
+    net.layers[-1 if end == "dense 2" else 2].trainable = False
+    flags = [layer.trainable for layer in net.layers]
+    assert flags.count(False) == 1
+    program = run(kmagic.to_python(net))
+    kmagic.save(net, tmp_path / "net.keras")
+    kmagic.save(net, tmp_path / "net.kmagic")
+    loaded = [kmagic.load(tmp_path / name) for name in ("net.keras", "net.kmagic")]
+    for model in (program, *loaded):
+        assert [layer.trainable for layer in model.layers] == flags
+    assert "trainable" in kmagic.to_python(loaded[0])

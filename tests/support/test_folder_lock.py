@@ -28,11 +28,14 @@ def write(folder, **about):
     (folder / ".lock").write_text(json.dumps({"since": time.time(), **about}))
 
 
-def test_a_lock_is_taken_again_by_its_thread(tmp_path):
+def test_a_lock_is_not_taken_twice_by_its_thread(tmp_path):
     first, second = FolderLock(tmp_path), FolderLock(tmp_path)
-    assert (first.acquire(), second.acquire()) == ("", "")
-    first.release()  # no longer held: nothing happens
+    assert first.acquire() == ""
+    assert second.acquire() == "a training of this process that has not ended"
+    second.release()  # not held: nothing happens
     assert json.loads((tmp_path / ".lock").read_text())["process"] == os.getpid()
+    first.release()
+    assert second.acquire() == ""
     second.release()
     assert (tmp_path / ".lock").read_text() == ""
 

@@ -72,6 +72,8 @@ def check_constant(value: Any, ndim: int | None) -> None:
             f"a constant must contain numbers; got the dtype {array.dtype.name}",
             "Convert it to numbers in a cell above.",
         )
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise StepError("a constant must not contain NaN", "Replace the missing values above.")
     if ndim is not None and array.ndim >= max(ndim, 2) and len(array) != 1:
         shape = " x ".join(map(str, array.shape))
         raise StepError(

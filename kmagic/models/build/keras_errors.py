@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, cast
 
-from kmagic.language import format_statement, parse
-from kmagic.language.spec import Arg, LayerSpec, LiteralValue, Shape, Word
+from kmagic.language import format_statement, format_value, parse
+from kmagic.language.spec import Arg, InnerLayer, LayerSpec, LiteralValue, Shape, Word
 from kmagic.models.binding.build_context import Fix
 from kmagic.models.catalogue import has_leading_value, python_value_text
 from kmagic.support.formatting import MAX_REPR, format_output_shape, shorten_name
@@ -328,6 +328,8 @@ def _shape_problems(failure: _Failure) -> Iterator[KerasProblem]:
     shape = failure.inputs[0].shape if len(failure.inputs) == 1 else None
     shape = None if isinstance(shape, list | dict) else shape
     kind = type(layer).__name__
+    if kind == "TimeDistributed" and shape is not None:
+        yield from _time_distributed_problem(failure, len(shape) - 2)
     expected = getattr(layer, "input_shape", None) if hasattr(layer, "layers") else None
     if isinstance(expected, tuple) and shape is not None and not _agree(expected, shape):
         yield KerasProblem(f"{word} expects {_format_shape(expected)}; got {shapes}")
@@ -372,6 +374,28 @@ def _shape_problems(failure: _Failure) -> Iterator[KerasProblem]:
         r"Cannot broadcast|cannot be broadcasted|ncompatible shapes|Inner dimensions", message
     ):
         yield KerasProblem(f"{word} cannot combine these shapes: {shapes}")
+
+
+def _time_distributed_problem(failure: _Failure, actual: int) -> Iterator[KerasProblem]:
+    """The layer for each step expects more dimensions than a step has."""
+    spec, inner = failure.layer.layer.input_spec, failure.spec.args[:1]
+    ndim = getattr(spec, "ndim", None) or getattr(spec, "min_ndim", None) or 0
+    if actual + 1 >= ndim or ndim not in _DIMENSIONS or ndim == min(_DIMENSIONS):
+        return
+    value, shapes = inner[0].value if inner else None, failure.shapes
+    word = format_value(value.callee) if isinstance(value, InnerLayer) else "its layer"
+    problem = (
+        f"{failure.word} applies {word} to each step, which must have {_DIMENSIONS[ndim]}; "
+        f"got {shapes}"
+    )
+    fixes: tuple[Fix, ...] = ()
+    if isinstance(value, InnerLayer) and isinstance(value.callee, Word):
+        alone = replace(failure.spec, callee=value.callee, args=value.args)
+        remedy = f"To apply it to the whole input, write `{format_statement(alone)}`."
+        fixes = (Fix(remedy, ((failure.spec, (alone,)),)),)
+    yield KerasProblem(
+        problem, "Its input must have one more dimension, for the steps.", fixes=fixes
+    )
 
 
 def _agree(one: Sequence[Any], other: Sequence[Any]) -> bool:

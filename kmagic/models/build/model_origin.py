@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import operator
 import re
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmagic.language.expand import expand
@@ -17,7 +18,7 @@ from kmagic.language.parser import parse_partial
 from kmagic.language.portable_text import PortableText
 from kmagic.language.spec import ModelSpec
 from kmagic.models.build.assembly import BuiltStep
-from kmagic.models.keras_history import nested_layers
+from kmagic.models.keras_history import flat_layers, nested_layers
 from kmagic.support.model_registry import record_for
 
 _MAIN = -1
@@ -36,6 +37,7 @@ class ModelOrigin:
         portable: The text with the values of its expressions, as a file stores them.
         variables: The notebook's variables that it mentions.
         settings: Keras's global settings that the text does not contain, by name.
+        trainable: Whether each layer was trainable when the model was built.
     """
 
     spec: ModelSpec
@@ -45,6 +47,11 @@ class ModelOrigin:
     portable: PortableText = field(default_factory=lambda: PortableText(""))
     variables: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    trainable: tuple[bool, ...] = ()
+
+    def describes(self, model: Any) -> bool:
+        """Whether no layer of the model was frozen or unfrozen after it was built."""
+        return not any(map(operator.ne, self.trainable, _trainable_flags(model)))
 
     def names(self) -> dict[str, Any]:
         """Values of the variables; without arrays that nothing else holds any more."""
@@ -63,7 +70,11 @@ def origin_of(model: Any) -> ModelOrigin | None:
 
 def set_origin(model: Any, origin: ModelOrigin) -> None:
     """Register the text that a model was built from."""
-    record_for(model).origin = origin
+    record_for(model).origin = replace(origin, trainable=_trainable_flags(model))
+
+
+def _trainable_flags(model: Any) -> tuple[bool, ...]:
+    return tuple(bool(layer.trainable) for layer in flat_layers(model))
 
 
 def mentioned_variables(spec: ModelSpec, names: Mapping[str, Any]) -> dict[str, Any]:

@@ -344,7 +344,7 @@ class ProgramState:
 
     def expression(self, given: NotebookValue, *, is_operand: bool = False) -> str:
         """An expression in braces, with the program's names."""
-        return expression_code(given.source, self._rename, is_operand=is_operand)
+        return expression_code(given.source, self._rename, self.scope.env, is_operand=is_operand)
 
     def _rename(self, name: str) -> str:
         return self.scope.renames.get(name) or self._notebook_variable(name)

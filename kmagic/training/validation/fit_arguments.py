@@ -28,10 +28,6 @@ from kmagic.training.validation.label_checks import METRICS_BY_SHAPE
 
 PAIR_REMEDY = "Pass a pair (x, y) or a dataset."
 CLASS_WEIGHT_REMEDY = "Example: {0: 1.0, 1: 2.5}, class index to weight."
-BALANCED_REMEDY = (
-    "Compute it: weights = sklearn.utils.class_weight.compute_class_weight('balanced', "
-    "classes=numpy.unique(y), y=y), then dict(zip(numpy.unique(y), weights))."
-)
 SAMPLE_WEIGHT_REMEDY = "Pass an array with one number per sample."
 YIELD_WEIGHTS = "Yield the weights as the third part of each batch: (x, y, weights)."
 TARGETS_REMEDY = "Pass an array with one target per sample."
@@ -394,6 +390,24 @@ def class_weight_by_index(weights: Any, classes: Sequence[str] | None = None) ->
     return {index_of.get(key, key): weight for key, weight in weights.items()}
 
 
+def balanced_class_weight(y: Any) -> dict[int, float]:
+    """Weights that give each class of the targets the same influence, as in scikit-learn.
+
+    Example:
+        >>> balanced_class_weight(np.array([0, 0, 0, 1]))
+        {0: 0.6666666666666666, 1: 2.0}
+    """
+    labels = as_array(y)
+    if labels is None or labels.dtype.kind not in "biuf":
+        message = Text(Option("class_weight", "balanced"), " needs class indices as y.")
+        raise TrainingError(message, CLASS_WEIGHT_REMEDY)
+    if labels.ndim > 1 and labels.shape[-1] > 1 and is_one_hot(labels):
+        labels = labels.argmax(axis=-1)
+    classes, counts = np.unique(labels, return_counts=True)
+    weights = labels.size / (len(classes) * counts)
+    return dict(zip(classes.astype(int).tolist(), weights.tolist(), strict=True))
+
+
 def complete_class_weight(model: keras.Model, weights: Any) -> Any:
     """Checked class weights with a weight for each unit: in a stream, Keras needs them all."""
     units = model.outputs[0].shape[-1] if output_rank(model) > 1 else 0
@@ -406,11 +420,9 @@ def _check_class_weight(weights: Any) -> None:
     error = partial(TrainingError, option="class_weight")
     if not isinstance(weights, Mapping):
         remedy = CLASS_WEIGHT_REMEDY
-        if isinstance(weights, str) and weights == "balanced":
-            remedy = BALANCED_REMEDY
-        elif isinstance(weights, list | tuple | np.ndarray):
+        if isinstance(weights, list | tuple | np.ndarray):
             remedy = "Write dict(enumerate(weights)): class index to weight."
-        raise error("", remedy, expected="a dictionary", actual=weights)
+        raise error("", remedy, expected='a dictionary or "balanced"', actual=weights)
     for index, weight in weights.items():
         if not isinstance(index, numbers.Integral):
             message = Text(option, f": keys must be class indices; got {safe_repr(index)}.")

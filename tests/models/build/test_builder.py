@@ -446,6 +446,30 @@ def test_seeds_and_memory_are_refused_at_their_position():
         build("input 4 / dropout 0.5 seed=99999999999999999999")
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("dense 2\ncompile adam({x}) loss=mse", "learning_rate"),
+        ("leaky_relu {x}", "negative_slope"),
+        ("dense 2 kernel_regularizer=l2({x})", "l2"),
+        ("normalization mean=[1, 2, 3, {x}] variance=[1, 1, 1, 1]", "mean"),
+        ("normalization mean={a} variance=[1, 1, 1, 1]", "mean"),
+        ("dense 2\ncompile adam loss=mse loss_weights=[{x}]", "loss_weights"),
+    ],
+)
+@pytest.mark.parametrize("x", [float("nan"), np.float32("inf")])
+def test_infinite_and_undefined_numbers_are_refused_at_their_position(line, name, x):
+    with pytest.raises(DSLError, match=f"{name} must be finite; got {x}"):
+        build(f"input 4\n{line}", x=x, a=np.array([1, 2, 3, x]))
+
+
+def test_constants_may_be_infinite_masks_but_not_undefined():
+    mask = np.array([0, -np.inf, 0, 0], "float32")
+    assert build("input 4\nadd <- _, {mask}", mask=mask).count_params() == 0
+    with pytest.raises(DSLError, match="a constant must not contain NaN"):
+        build("input 4\nadd <- _, {mask}", mask=np.full(4, np.nan))
+
+
 # --- spec, origin, depth ----------------------------------------------------------------------
 
 

@@ -244,6 +244,15 @@ def test_a_folder_that_another_process_uses_is_refused(model, holder, tmp_path):
     checkpoint.release()
 
 
+def test_a_training_within_a_training_needs_its_own_folder(model, tmp_path):
+    inner = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: fit(keras.models.clone_model(model), X, Y, checkpoint=tmp_path)
+    )
+    with pytest.raises(TrainingError, match="in use by a training of this process") as caught:
+        fit(model, X, Y, checkpoint=tmp_path, callbacks=inner)
+    assert "Use another folder" in caught.value.remedy
+
+
 def test_a_killed_process_does_not_keep_its_folder(holder, tmp_path):
     holder.kill()
     holder.wait()

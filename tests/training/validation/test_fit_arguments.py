@@ -105,7 +105,7 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
         ),
         (
             {"class_weight": [1, 2]},
-            "class_weight= must be a dictionary; got [1, 2]",
+            'class_weight= must be a dictionary or "balanced"; got [1, 2]',
             "dict(enumerate(weights))",
         ),
         (
@@ -124,10 +124,16 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
         ),
         ({"seed": 2**32}, "seed= must be at most 4,294,967,295", ""),
         (
-            {"class_weight": "balanced"},
-            "must be a dictionary; got 'balanced'",
-            "compute_class_weight",
+            {"class_weight": "x"},
+            "must be a dictionary or \"balanced\"; got 'x'",
+            "Example: {0: 1.0",
         ),
+        (
+            {"y": ["a"] * ROWS, "class_weight": "balanced"},
+            "needs class indices as y",
+            "Example: {0: 1.0",
+        ),
+        ({"validation_data": object()}, "must be arrays or batches; got object", "a pair"),
         (
             {"y": 1 - np.eye(3)[Y], "class_weight": {0: 1.0}},
             "the 3 labels of a sample do not sum to 1",
@@ -563,3 +569,31 @@ def test_numbers_in_objects_and_nullable_columns_are_trained_on(x, y):
     expected = fit(plain, X, Y, validation_data=(X, Y), shuffle=False)
     run = fit(other, x, y, validation_data=(x, y), shuffle=False)
     assert run.history == expected.history
+
+
+def test_balanced_weights_are_those_of_the_training_part():
+    y = np.array([0] * 12 + [1] * 4 + [2] * 8)
+    losses = {"sparse_categorical_crossentropy": y, "categorical_crossentropy": np.eye(3)[y]}
+    for loss, labels in losses.items():
+        histories = []
+        for weights in ("balanced", {0: 16 / 24, 1: 2.0}):
+            keras.utils.set_random_seed(0)
+            net = make()
+            net.compile("sgd", loss)
+            options = {"class_weight": weights, "validation_split": 8 / 24, "shuffle": False}
+            histories.append(fit(net, X, labels, epochs=2, **options).history)
+        assert histories[0] == histories[1]
+
+
+def test_a_length_that_would_fill_the_memory_is_refused():
+    class Long(keras.utils.PyDataset):
+        def __len__(self):
+            return 10**9
+
+        def __getitem__(self, index):
+            return X[index:], Y[index:]
+
+    with pytest.raises(TrainingError, match="x has 1,000,000,000 batches; the limit is"):
+        fit(make(), Long())
+    with pytest.raises(TrainingError, match="validation_data= has 1,000,000,000 batches"):
+        fit(make(), X, Y, validation_data=Long())
