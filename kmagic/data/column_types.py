@@ -45,6 +45,8 @@ _IDENTIFIER = re.compile(
 _MEASUREMENT = re.compile(r"[+-]?\d[\d.,]*\s*[^\W\d_]{1,3}\.?|\d{1,2}:\d{2}(:\d{2})?.{0,3}")
 _DATE_NAME = re.compile(r"date|datum|day|time|stamp|epoch", re.IGNORECASE)
 _YEARS = (1900, 2100)  # of dates that are written as integers
+_INEXACT_NUMBER = re.compile(r"[<>~≈≤≥]?\s*[+-]?\d[\d.,]*\s*[+kKmMbB]?")
+"""A number with a sign or letter that makes it no number: "1,000+", "10M", "<5"."""
 _SENTINELS = (-9.0, -99.0, -999.0, -9999.0, -99999.0)
 
 
@@ -336,6 +338,11 @@ class _Column:
         if not words and self.cells.isna().all():
             return
         self._replace(texts)
+        inexact = [word for word in words if _INEXACT_NUMBER.fullmatch(word)]
+        if len(inexact) >= MIN_SHARE * len(words) > 0 and self.name not in self.table.notes:
+            shown = list_names(map(repr, inexact), 3)
+            text = f"{self.name} has numbers with other characters ({shown}), read as words"
+            self._note(f"{text}; for numbers, convert them in a data frame first.")
         if len(words) > 10 * ALWAYS_CATEGORIES:
             return
         if marks:

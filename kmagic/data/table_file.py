@@ -60,6 +60,10 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _ENCODINGS = ("utf-8", "cp1252")
+_OTHER_ENCODINGS = ("cp932", "gb18030", "big5", "cp949", "euc_jp", "cp1251", "cp1253")
+"""Of Japanese, Chinese, Korean, Cyrillic and Greek text."""
+MAX_CHAOS, CHAOS_MARGIN = 0.3, 0.05
+"""The share of unlikely characters in a plausible text, and how much less the better one has."""
 _OTHER_FILES = {
     b"PK": "an Excel file (.xlsx) or a zip archive",
     b"\x1f\x8b": "compressed (.gz)",
@@ -359,6 +363,8 @@ def _decode(content: bytes, file_name: str, options: LoadOptions) -> tuple[str, 
             ) from error
         except ValueError:
             continue
+        if encoding == _ENCODINGS[-1] and not options.encoding:
+            _reject_other_encoding(content, file_name)
         break
     else:
         raise DataError(
@@ -376,6 +382,26 @@ def _decode(content: bytes, file_name: str, options: LoadOptions) -> tuple[str, 
             _kind_remedy(content),
         )
     return text, encoding.lower().replace("utf-8-sig", "UTF-8").replace("utf-", "UTF-")
+
+
+def _reject_other_encoding(content: bytes, file_name: str) -> None:
+    """Reject a text that is plausible in other encodings of its time, but not in cp1252."""
+    from charset_normalizer import from_bytes  # noqa: PLC0415 - only files that are not UTF-8
+
+    beginning = content[:MAX_BEGINNING].rpartition(b"\n")[0] or content
+    western = ["cp1252", "cp1250"]
+    candidates = [*western, *_OTHER_ENCODINGS]
+    matches = list(from_bytes(beginning, cp_isolation=candidates, threshold=MAX_CHAOS))
+    chaos = min((match.chaos for match in matches if match.encoding in western), default=1.0)
+    if matches and chaos > matches[0].chaos + CHAOS_MARGIN:
+        raise DataError(
+            f"{file_name} is not UTF-8, and not readable as cp1252 (Western European).",
+            Text(
+                "Set its encoding, e.g. ",
+                Option("encoding", matches[0].encoding),
+                f". Others: {', '.join(_OTHER_ENCODINGS)}, cp1252.",
+            ),
+        )
 
 
 def _kind_remedy(content: bytes) -> Text:

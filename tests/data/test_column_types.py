@@ -388,3 +388,16 @@ def test_types_of_pandas_and_python(cells: Any, expected: Any) -> None:
         return
     with pytest.raises(DataError, match=expected):
         load_data(frame, **KEEP)
+
+
+@pytest.mark.parametrize("words", [["1,000+", "500+"], ["10M", "2.5k", "900"], ["<5", ">10"]])
+def test_numbers_with_other_characters_are_noted(load: Any, words: list[str]) -> None:
+    frame = table(lambda row: words[row % len(words)])
+    data = load(frame, target="y")
+    assert f"a has numbers with other characters ({words[0]!r}" in data.note
+
+
+@pytest.mark.parametrize("words", [["A1", "B2"], ["3D", "2D"], ["1st", "2nd"], ["x", "10M"]])
+def test_names_with_digits_are_not_noted(load: Any, words: list[str]) -> None:
+    data = load(table(lambda row: words[row % len(words)]), target="y")
+    assert "other characters" not in data.note

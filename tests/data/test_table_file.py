@@ -216,6 +216,33 @@ def test_a_given_encoding(write: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("名前,y\n田中,30\n鈴木,25\n", "cp932"),
+        ("テスト,y\nカタカナ,1\nヒラガナ,2\n", "cp932"),
+        ("姓名,y\n張三,30\n李四,25\n", "big5"),
+        ("姓名,y\n" + "张三,30\n李四,25\n" * 20, "gb18030"),
+        ("이름,y\n김철수,30\n이영희,25\n", "cp949"),
+        ("язык,y\nдюжин,30\nпять,25\n", "cp1251"),
+    ],
+)
+def test_text_of_other_languages_is_not_read_as_western(write, text, encoding) -> None:
+    path = write(text, encoding=encoding)
+    with pytest.raises(DataError, match="not UTF-8, and not readable as cp1252") as caught:
+        read(path)
+    assert f"encoding={encoding!r}" in caught.value.remedy
+    assert list(read(path, encoding=encoding).frame.columns) == text.split("\n")[0].split(",")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x,y\nmünchen,1\nköln,2\n", "x,y\nétÉ,1\nNOËL,2\n", "x °C,y\n1,2\n", "x,y\n3 µg,1\n4 µg,2\n"],
+)
+def test_western_text_is_read(write, text) -> None:
+    assert "was read as cp1252" in str(read(write(text, encoding="cp1252")).note)
+
+
+@pytest.mark.parametrize(
     ("beginning", "remedy"),
     [
         ("size,y\n1,2\n".encode("utf-16-le"), "encoding='utf-16-le'"),
