@@ -157,6 +157,9 @@ def test_common_words_come_first() -> None:
     found = texts("|")
     assert found.index("dense") < found.index("activation")
     assert texts("block res(f):\n  dense {f}\nre|")[0] == "res"
+    assert [texts(f"{start}|")[0] for start in ("ma", "l", "co", "em")] == [
+        *("maxpool", "lstm", "conv2d", "embedding")
+    ]
     assert texts("dense 8 dtype=|")[0] == "bfloat16"
 
 

@@ -30,6 +30,12 @@ from kmagic.support.suggestions import IPYTHON_NAMES
 
 KEYWORDS = ("input", *SIMPLE, "reuse", *COMPOUND)
 CONSTANTS = ("true", "false", "none")
+LIKELY = (
+    *("dense", "conv2d", "maxpool", "dropout", "flatten", "bn", "lstm", "gru", "embedding", "gap"),
+    *("bidirectional", "conv1d", "avgpool", "rescaling", "reshape", "layer_normalization"),
+    *("multi_head_attention", "add", "concatenate"),
+)
+"""Layers that are written most often; they come first once something is written."""
 _COMMON = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
 """Arguments that every layer has; they come last."""
 _KINDS: dict[Role, str] = {"activation": "function", "dtype": "keyword"}
@@ -117,6 +123,8 @@ class _Candidates:
             return
         yield from completions("function", self.scope.blocks)
         yield from completions("instance", self.scope.models)
+        if fragment:
+            yield from completions("class", LIKELY)
         yield from completions("keyword", KEYWORDS)
         yield from self._words("layer")
         for name, value in self._variables():

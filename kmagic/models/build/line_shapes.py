@@ -101,6 +101,12 @@ _outputs: dict[str, _Output] = {}
 """What is known of layers that were created before, and of their outputs."""
 
 
+def forget_layers() -> None:
+    """Create all layers anew in the next check."""
+    _outputs.clear()
+    _layers.clear()
+
+
 def check_text(text: str, names: Mapping[str, Any]) -> TextCheck:
     r"""The shapes and the mistakes of a text, as far as they are known without building it.
 
@@ -119,8 +125,7 @@ def check_text(text: str, names: Mapping[str, Any]) -> TextCheck:
         [(3, 10, 'Did you mean relu?')]
     """
     if len(_outputs) + len(_layers) > _MAX_CACHED:
-        _outputs.clear()
-        _layers.clear()
+        forget_layers()
     with isolated_keras():
         spec = parse_partial(text)
         context = _context(spec, names)
