@@ -560,3 +560,21 @@ def test_without_a_kernel(notebook: NotebookPage, lab: Lab) -> None:
     page.goto((lab.root / "cm.html").as_uri())
     check_popups(page, page.locator(".kmagic").first)
     page.close()
+
+
+def test_several_labels_in_an_untrusted_notebook(notebook: NotebookPage, lab: Lab) -> None:
+    start(notebook, lab, LABELS)
+    notebook.save()
+    lab.copy_untrusted("cm.ipynb", "mail.ipynb")
+    notebook.open("mail.ipynb", kernel=False)
+    assert not notebook.is_trusted()
+    notebook.wait_until("node(0).querySelector('table.km-labels') !== null")
+    card = notebook.output(0)
+    assert len(set(colours(card).values())) > 3
+    cells = card.locator("details.km-cell")
+    assert cells.count() == 5  # two errors of three labels, without the one shown beside
+    cells.first.locator("summary").focus()
+    notebook.page.keyboard.press("Enter")
+    image = cells.first.locator("img")
+    image.wait_for()
+    assert image.evaluate("e => e.naturalWidth") > 0
