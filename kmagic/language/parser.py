@@ -57,13 +57,11 @@ _EXAMPLES = {
 }
 
 
-def parse(text: str, *, where: str = "", first_line: int = 1) -> spec.ModelSpec:
+def parse(text: str) -> spec.ModelSpec:
     """Parse a model's text.
 
     Args:
         text: In the layer language; see ``docs/language.md``.
-        where: What the text is, for messages: "%%keras_model cnn".
-        first_line: Number of its first line in the user's editor.
 
     Returns:
         The spec. It has the structure of the text; whether Keras accepts it is not checked.
@@ -78,8 +76,7 @@ def parse(text: str, *, where: str = "", first_line: int = 1) -> spec.ModelSpec:
     """
     spec = parse_partial(text)
     if spec.problems:
-        problems = merge_foreign_problems(spec.problems, text)
-        raise DSLError(problems, text, where, first_line)
+        raise DSLError(merge_foreign_problems(spec.problems, text), text)
     return spec
 
 

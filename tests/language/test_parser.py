@@ -266,8 +266,9 @@ def test_partial_parsing_returns_valid_lines_and_lost_names():
 
 
 def test_line_numbers_are_those_of_the_editor():
-    with pytest.raises(DSLError, match=r"^line 7, column 1\n  7 \| 32"):
-        parse("input 4\n32 dense", first_line=6)
+    text = "input 4\n32 dense"
+    error = DSLError(parse_partial(text).problems, text, first_line=6)
+    assert str(error).startswith("line 7, column 1\n  7 | 32")
 
 
 @given(st.text(alphabet=st.sampled_from(list("ab 3x(){}[]=<-,:/*!&._?\"'#\n\t$")), max_size=60))

@@ -141,14 +141,9 @@ class BuildContext:
         """A line's number in the user's editor."""
         return line + self.first_line - 1
 
-    def report(
-        self, message: str, span: Span, remedy: str = "", *, fixes: Sequence[Fix] = ()
-    ) -> Any:
-        """Add a problem; one in a block or loop is added once. Returns UNRESOLVED.
-
-        The remedy of the first fix that works replaces ``remedy``.
-        """
-        self.fixes[self._add(message, span, remedy, self._uses(self.trail))] = fixes
+    def report(self, message: str, span: Span, remedy: str = "") -> Any:
+        """Add a problem; one in a block or loop is added once. Returns UNRESOLVED."""
+        self._add(message, span, remedy, self._uses(self.trail))
         return UNRESOLVED
 
     def expand(self, spec: ModelSpec) -> Graph:
@@ -184,7 +179,10 @@ class BuildContext:
         *,
         fixes: Sequence[Fix] = (),
     ) -> Any:
-        """Add a problem that Keras found, with the blocks and loops around it, as in `report`."""
+        """Add a problem that Keras found, with the blocks and loops around it.
+
+        The remedy of the first fix that works replaces ``remedy``. Returns UNRESOLVED.
+        """
         steps: list[str] = []
         for depth in range(len(self.trail) + 1):
             steps += [text for blocks, text in self.iterations if blocks == depth]

@@ -56,20 +56,9 @@ def to_dsl(model: Any, *, exact: bool = False, compiled: bool = True, width: int
     return "\n".join([*(f"# {comment}" for comment in comments), text])
 
 
-def to_spec(model: Any, *, exact: bool = False, compiled: bool = True) -> ModelSpec:
-    """Write a model as a spec; arguments and errors as for :func:`to_dsl`."""
-    return _shortest_spec(read_model(model, compiled=compiled, exact=exact), exact=exact)
-
-
-def needed_names(model: Any) -> dict[str, Any]:
-    """The classes and functions that a model's text needs from the notebook, by name.
-
-    ``build(to_dsl(model), **needed_names(model))`` builds the model anywhere.
-
-    Raises:
-        DecompileError: The model cannot be written as text.
-    """
-    return read_model(model).needed
+def to_spec(model: Any) -> ModelSpec:
+    """Write a model as a spec; errors as for :func:`to_dsl`."""
+    return _shortest_spec(read_model(model), exact=False)
 
 
 def compile_line(model: Any) -> CompileSpec | None:

@@ -13,7 +13,8 @@ from keras import layers as L  # noqa: N812 - short, since every line uses it
 
 from kmagic.api import build
 from kmagic.language import format_spec, parse
-from kmagic.models.decompile import needed_names, to_dsl, to_spec
+from kmagic.models.decompile import to_dsl, to_spec
+from kmagic.models.decompile.model_reader import read_model
 from kmagic.models.export import to_python
 
 from ...model_zoo import MODELS
@@ -30,7 +31,7 @@ FAST_APPLICATIONS = ("EfficientNetB0", "InceptionV3", "MobileNetV2", "ResNet50",
 
 def round_trip(model: Any, *, exact: bool = False, outputs: bool = True) -> str:
     text = to_dsl(model, exact=exact)
-    assert_same(model, build(text, **needed_names(model)), outputs=outputs)
+    assert_same(model, build(text, **read_model(model).needed), outputs=outputs)
     return text
 
 
@@ -84,7 +85,7 @@ def test_every_other_application(name: str) -> None:
 def test_an_application_as_a_program(name: str) -> None:
     keras.backend.clear_session()
     model = getattr(keras.applications, name)(weights=None)
-    names: dict[str, Any] = dict(needed_names(model))
+    names: dict[str, Any] = dict(read_model(model).needed)
     exec(str(to_python(model)), names)  # noqa: S102 - it is what the program is for
     assert_same(model, names["model"], outputs=False)
 

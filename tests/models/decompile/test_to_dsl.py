@@ -13,8 +13,9 @@ from keras import layers as L  # noqa: N812 - as short as the lines that are tes
 
 from kmagic.api import build
 from kmagic.models import catalogue
-from kmagic.models.decompile import needed_names, to_dsl
+from kmagic.models.decompile import to_dsl
 from kmagic.models.decompile.config_values import comparable
+from kmagic.models.decompile.model_reader import read_model
 from kmagic.support.errors import DecompileError
 
 from ... import layer_samples
@@ -37,7 +38,7 @@ def test_a_layer_with_any_argument_is_restored(cls: Any, param: catalogue.Parame
             continue
         model = keras.Sequential([layer])
         text = to_dsl(model)
-        names = needed_names(model) if text.startswith("#") else {}
+        names = read_model(model).needed if text.startswith("#") else {}
         found = build(text, **names).layers[0]
         assert config(found) == wanted, text
         assert found.autocast == layer.autocast
@@ -46,7 +47,7 @@ def test_a_layer_with_any_argument_is_restored(cls: Any, param: catalogue.Parame
 @pytest.mark.parametrize("wanted", [layer for _, layer in layer_samples.LINES], ids=repr)
 def test_a_common_layer_is_restored(wanted: Any) -> None:
     model = keras.Sequential([wanted])
-    names = needed_names(model)
+    names = read_model(model).needed
     found = build(to_dsl(model), **names).layers[0]
     assert config(found) == config(wanted), to_dsl(model)
 
@@ -239,8 +240,8 @@ def test_a_comment_replaces_a_compile_line_that_cannot_be_written() -> None:
 
 
 def test_needed_names_are_those_of_the_notebook() -> None:
-    assert needed_names(MODELS["classes_of_the_notebook"]()).keys() == {"Scale", "Two"}
-    assert needed_names(MODELS["plain_stack"]()) == {}
+    assert read_model(MODELS["classes_of_the_notebook"]()).needed.keys() == {"Scale", "Two"}
+    assert read_model(MODELS["plain_stack"]()).needed == {}
 
 
 def test_to_dsl_has_no_side_effects() -> None:
