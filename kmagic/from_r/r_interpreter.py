@@ -381,7 +381,6 @@ class Interpreter:
     # --- pipes and calls ----------------------------------------------------------------------
 
     def _model_value(self, node: RNode | None) -> Any:
-        """The value of a pipe's beginning, or of a method's owner."""
         return self.value(node)
 
     def _piped(self, left: CallArg, right: RNode) -> Any:
@@ -519,7 +518,6 @@ class Interpreter:
         self.models[:], self._others, self._calls.created[:] = models, others, created
 
     def _replaced(self, name: str, args: list[CallArg]) -> UnknownValue:
-        """The result of a call that something of kmagic replaces."""
         replacement = unsupported.replacement(name, args, self._calls.model_name)
         for span, text in replacement.lost:
             self._others.setdefault(span, text)
@@ -540,7 +538,6 @@ class Interpreter:
         return [*before, *given]
 
     def _call_closure(self, closure: RClosure, args: list[CallArg]) -> Any:
-        """Call a function that the script defines."""
         self._called.add(closure)
         params = [param.name or _variable(param.value) for param in closure.node.params]
         bound = r_values.bind_args([param for param in params if param != "..."], args)
@@ -562,7 +559,6 @@ class Interpreter:
         return UnknownValue() if self._check_exit(outer) else value
 
     def _value_with(self, names: r_values.Names, node: RNode) -> Any:
-        """The value of an expression with these variables."""
         outer, self._names = self._names, names
         try:
             return self.value(node)

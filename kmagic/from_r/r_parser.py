@@ -344,7 +344,6 @@ class _RParser:
                 raise RMistake("is unexpected here", token, _remedy(statements[-1], token))
 
     def expression(self, lowest: int) -> RNode:
-        """An operand, and the operators after it from a level on."""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise RMistake("is nested too deeply", self._token, _TOO_DEEP)

@@ -60,15 +60,12 @@ class _MagicLine:
         return arg.value if arg is not None else None
 
     def value(self, name: str) -> Any:
-        """The value of an argument; None without it."""
         return self._bound[name].value if name in self._bound else None
 
     def range(self, name: str) -> TextRange:
-        """Where an argument is."""
         return self._bound[name].range if name in self._bound else TextRange()
 
     def add_sources(self, *names: str) -> None:
-        """Add the expressions of arguments; one without is not translated."""
         for name in names:
             if source := _source(self.value(name)):
                 self.take(name)
@@ -84,7 +81,6 @@ class _MagicLine:
             self.words.append(f"{option} {braced or _quoted(value)}")
 
     def add_flag(self, flag: str, name: str, *, value: bool = True) -> None:
-        """Add a flag if an argument has this value."""
         if isinstance(self.value(name), bool):
             self.words += [flag] if self.take(name) is value else []
 
@@ -94,7 +90,6 @@ class _MagicLine:
             self.take(name)
 
     def has(self, option: str) -> bool:
-        """Whether the line has an option."""
         return any(word.split()[0] == option for word in self.words)
 
     def lost(self) -> Iterator[tuple[TextRange, str]]:
@@ -165,12 +160,10 @@ def is_callback(name: str) -> bool:
 
 
 def _quoted(value: object) -> str:
-    """A value as one word of a magic's line."""
     return MagicSpelling().option(Option("", value)).removeprefix("-- ")
 
 
 def _source(value: Any) -> str:
-    """The expression of a value on a magic's line, or "" if it has none."""
     if isinstance(value, RVector) and value.items:
         parts = [item.python if isinstance(item, UnknownValue) else "" for item in value]
         if value.named:  # inputs by their names

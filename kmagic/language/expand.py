@@ -66,8 +66,6 @@ def expand(
 
 
 class _Expander(NameResolver):
-    """Expands statements into the graph, one after the other."""
-
     def model(self, statements: Iterable[Statement]) -> Graph:
         self._all(statements)
         if self.scope.outputs:
@@ -292,7 +290,6 @@ class _Expander(NameResolver):
         self.scope.current = outputs
 
     def _block_arguments(self, block: spec.BlockSpec, line: LayerSpec) -> dict[str, Any]:
-        """The value of each parameter of a block in one of its uses."""
         known = {param.name: param for param in block.params}
         signature = f"{block.name} takes: {' '.join(map(format_param, block.params)) or 'nothing'}"
         values: dict[str, Any] = {}

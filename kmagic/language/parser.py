@@ -91,8 +91,6 @@ def parse_partial(text: str) -> spec.ModelSpec:
 
 
 class _Parser:
-    """Parses lines into statements, and indented lines into their bodies."""
-
     def __init__(self, lines: list[LogicalLine], *, has_tabs: bool) -> None:
         self.lines = lines
         self._has_tabs = has_tabs  # already a problem, which explains all others of indentation
@@ -278,7 +276,6 @@ def _names_defined(line: LogicalLine) -> set[str]:
 
 
 def _parameters(cursor: Cursor) -> tuple[spec.Param, ...]:
-    """A block's parameters, in brackets."""
     if cursor.peek.kind == "name":
         cursor.fail("expected ( or :", "Put parameters in brackets: `block res(f, s=1):`")
     params: list[spec.Param] = []

@@ -169,7 +169,6 @@ class _Tokenizer:
         return bisect_right(self._starts, position)
 
     def _fail_invalid(self, position: int) -> NoReturn:
-        """Report that no token begins here."""
         bad = next(_INVALID.finditer(self._text, position))[0]
         span = self._span(position, position + len(bad))
         row = self._rows[span.line - 1]

@@ -412,7 +412,6 @@ class Assembly:
         return FunctionLayer(function, tuple(args), kwargs)
 
     def _resolved(self, args: tuple[Arg, ...]) -> tuple[list[Any], dict[str, Any]]:
-        """The values of arguments without a name, and of those with one."""
         positional: list[Any] = []
         named: dict[str, Any] = {}
         for arg in args:
@@ -424,7 +423,6 @@ class Assembly:
         return positional, named
 
     def _referenced(self, reference: LayerRef | spec.ModelRef | NodeOutput) -> Any:
-        """The layer, the nested model, or the output that a reference stands for."""
         if isinstance(reference, NodeOutput):
             return self._output(reference)
         if isinstance(reference, LayerRef):
@@ -639,7 +637,6 @@ class Assembly:
         self.context.reject(explain_model_error(error), span, cause=error)
 
     def _layer_inputs(self, node: Node, tensors: list[Any]) -> list[LayerInput]:
-        """What a layer gets, for the message of an error."""
         args = [arg for arg in node.inputs if arg.name is None]
         inputs: list[LayerInput] = []
         for arg, tensor in zip(args, tensors, strict=True):

@@ -204,8 +204,6 @@ _REDUCING = ("Flatten", "Global")
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """A failed call of a layer."""
-
     message: str
     word: str
     layer: Any
@@ -399,7 +397,6 @@ def _time_distributed_problem(failure: _Failure, actual: int) -> Iterator[KerasP
 
 
 def _agree(one: Sequence[Any], other: Sequence[Any]) -> bool:
-    """Whether two shapes may be the same."""
     return len(one) == len(other) and all(
         None in pair or pair[0] == pair[1] for pair in zip(one, other, strict=True)
     )

@@ -61,7 +61,6 @@ def write_model(
 
 
 def _is_sequential(graph: Graph, state: ProgramState) -> bool:
-    """Whether a graph is built as a ``keras.Sequential``."""
     if graph.kind == "functional" or not graph.is_stack:
         if graph.kind == "sequential":
             state.refuse("a sequential model must be a plain stack of layers", graph.span)
@@ -381,7 +380,6 @@ class ModelWriter:
     # --- blocks and nested models -------------------------------------------------------------
 
     def _nested(self, line: spec.NestedSpec) -> None:
-        """Write a ``model`` statement, and make its name known."""
         state, outer = self.state, self.scope
         graph = next(state.flat_models, None) or state.graphs[line.span]
         scope = outer.inner(outer.frame)
@@ -647,7 +645,6 @@ def _assigned(body: list[SourceStatement], variable: str) -> str:
 
 
 def _part_of(tensor: TensorCode, path: tuple[int | str, ...]) -> str:
-    """One of several outputs."""
     keys = [*path]
     if tensor.keys and keys and isinstance(keys[0], int):
         keys[0] = tensor.keys[keys[0]]
@@ -733,7 +730,6 @@ class StackWriter(ModelWriter):
         block: BlockSpec,
         inputs: int,  # noqa: ARG002 - the stack
     ) -> tuple[list[str], list[SourceStatement], list[TensorCode]]:
-        """A function that adds layers to a stack."""
         scope = self.scope
         scope.flow = scope.frame.new_name("stack")
         scope.current = (TensorCode(scope.flow),)

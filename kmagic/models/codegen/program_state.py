@@ -459,7 +459,6 @@ class ProgramState:
                 return UNRESOLVED
 
     def _object(self, value: Object | spec.InnerLayer, role: Role) -> Any:
-        """The call that creates a Keras object."""
         callee: Any = value.callee
         if isinstance(callee, NotebookValue) and isinstance(callee.value, Placeholder):
             return call(self.expression(callee, is_operand=True), *self._arguments(value.args))

@@ -206,7 +206,6 @@ class BlockSearch:
                 yield sum(self._cost(start, length) for start in starts[1:]), starts, length
 
     def _is_periodic(self, start: int, length: int) -> bool:
-        """Whether a stretch repeats a shorter one."""
         patterns = [item.pattern for item in self.items[start : start + length]]
         return any(
             length % period == 0 and patterns[period:] == patterns[:-period]
@@ -350,8 +349,6 @@ def _default_value(item: Item, key: str) -> Value | None:
 
 
 class _ParameterFinder:
-    """Finds the parameters for the values that vary."""
-
     def __init__(self, taken: set[str]) -> None:
         self.taken = taken
         self.expressions: dict[Field, Value] = {}

@@ -136,7 +136,6 @@ class _ModelReader:
                 step.values.pop("trainable", None)
 
     def nested_index(self, model: Any) -> int:
-        """The index of a nested model among all nested models."""
         if id(model) not in self.nested_indices:
             plan = self.plan(model)
             self.nested_indices[id(model)] = len(self.nested)
@@ -166,8 +165,6 @@ class _ModelReader:
 
 
 class _PlanReader:
-    """Reads one model."""
-
     def __init__(self, reader: _ModelReader, model: Any, plan: ModelPlan) -> None:
         self.reader, self.model, self.plan = reader, model, plan
         self.indices: dict[KerasCall, int] = {}

@@ -122,5 +122,4 @@ def _prose(text: str) -> list[str]:
 
 
 def _join_lines(text: str) -> str:
-    """A paragraph on one line, with links replaced by their text."""
     return " ".join(_LINK.sub(r"\1", text).split()).replace("``", "`")

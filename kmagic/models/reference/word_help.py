@@ -309,7 +309,6 @@ def _layer_text(known: KerasWord) -> str:
 
 
 def _argument_values(known: KerasWord) -> list[str]:
-    """A value for each required argument."""
     params = _parameters(known)
     values = [_value(param, known) for param in params if param.required]
     # The first argument of these is a strength, which is rarely left at its default.
