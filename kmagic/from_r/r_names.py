@@ -9,21 +9,22 @@ from typing import Any
 from kmagic.from_r.r_parser import RMistake, TextRange
 from kmagic.language.vocabulary import REMOVED_LAYERS, snake_case
 from kmagic.models import catalogue
-from kmagic.models.catalogue import Role, accepts_string, find_object, members, normalize_word
+from kmagic.models.catalogue import (
+    WEIGHT_ROLES,
+    Role,
+    accepts_string,
+    find_object,
+    members,
+    normalize_word,
+)
 from kmagic.support.suggestions import did_you_mean
 
-_PREFIXES: tuple[tuple[str, Role], ...] = (
-    ("layer_activation_", "layer"),
-    ("layer_", "layer"),
-    ("learning_rate_schedule_", "schedule"),
-    ("optimizer_", "optimizer"),
-    ("loss_", "loss"),
-    ("metric_", "metric"),
-    ("regularizer_", "regularizer"),
-    ("initializer_", "initializer"),
-    ("constraint_", "constraint"),
-    ("activation_", "activation"),
-)
+_PREFIXED: tuple[Role, ...] = ("layer", "optimizer", "loss", "metric", "activation", *WEIGHT_ROLES)
+_PREFIXES: dict[str, Role] = {
+    "layer_activation_": "layer",
+    "learning_rate_schedule_": "schedule",
+    **{f"{role}_": role for role in _PREFIXED},
+}
 _WRAPPERS = ("bidirectional", "time_distributed")
 _RENAMED = {
     "parametric_relu": "prelu",
@@ -36,7 +37,7 @@ _RENAMED = {
 
 def split_prefix(name: str) -> tuple[Role, str] | None:
     """The role that R keras's prefix states, and the rest of the name."""
-    for prefix, role in _PREFIXES:
+    for prefix, role in _PREFIXES.items():
         if name.startswith(prefix) and len(name) > len(prefix):
             rest = name.removeprefix(prefix)
             return role, _RENAMED.get(rest, rest)

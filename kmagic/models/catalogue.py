@@ -41,7 +41,7 @@ Role: TypeAlias = OneOf[
 ]
 """The meaning of an argument, from its name: it tells where its words are looked up."""
 
-_MODULES: dict[Role, str] = {
+MODULES: dict[Role, str] = {
     "initializer": "initializers",
     "regularizer": "regularizers",
     "constraint": "constraints",
@@ -55,7 +55,7 @@ _MODULES: dict[Role, str] = {
     "quantizer": "quantizers",
     "seed": "random",
 }
-OBJECT_ROLES: tuple[Role, ...] = tuple(_MODULES)
+OBJECT_ROLES: tuple[Role, ...] = tuple(MODULES)
 """In this order, an object such as ``l2(1e-4)`` is looked up in an argument without a role."""
 WEIGHT_ROLES: tuple[Role, ...] = ("initializer", "regularizer", "constraint")
 """Keras accepts their objects in place of each other, since all are called with weights."""
@@ -110,7 +110,7 @@ def with_article(role: str) -> str:
 
 def keras_module(role: Role) -> Any:
     """Keras's module of a role."""
-    return attrgetter(_MODULES[role])(keras)
+    return attrgetter(MODULES[role])(keras)
 
 
 def layer_class() -> Any:
@@ -322,29 +322,17 @@ def has_leading_value(function: Callable[..., Any]) -> bool:
     return next(iter(inspect.signature(function).parameters), "") in _LEADING_NAMES
 
 
-_ROLES: dict[str, Role] = {
-    "activation": "activation",
-    "backward_layer": "layer",
-    "cell": "layer",
-    "cells": "layer",
-    "dims": "shape",
-    "dtype": "dtype",
-    "end_learning_rate": "schedule",
-    "initial_learning_rate": "schedule",
-    "inner_optimizer": "optimizer",
-    "layer": "layer",
-    "layers": "layer",
-    "learning_rate": "schedule",
-    "loss": "loss",
-    "metrics": "metric",
-    "optimizer": "optimizer",
-    "quantization_config": "quantizer",
-    "seed": "seed",
-    "shape": "shape",
-    "target_shape": "shape",
-    "warmup_target": "schedule",
-    "weighted_metrics": "metric",
+_ARGUMENTS: dict[Role, tuple[str, ...]] = {
+    "layer": ("backward_layer", "cell", "cells", "layer", "layers"),
+    "loss": ("loss",),
+    "metric": ("metrics", "weighted_metrics"),
+    "optimizer": ("inner_optimizer", "optimizer"),
+    "quantizer": ("quantization_config",),
+    "schedule": ("learning_rate", "initial_learning_rate", "end_learning_rate", "warmup_target"),
+    "seed": ("seed",),
+    "shape": ("dims", "shape", "target_shape"),
 }
+_ROLES = {name: role for role, names in _ARGUMENTS.items() for name in names}
 
 
 def role_of(name: str, owner: Any = None) -> Role:

@@ -14,21 +14,14 @@ from operator import attrgetter
 from types import FunctionType
 from typing import Any
 
-from kmagic.models.catalogue import OBJECT_ROLES, WEIGHT_ROLES, Role
+from kmagic.models.catalogue import MODULES, OBJECT_ROLES, WEIGHT_ROLES, Role
 from kmagic.support.keras_import import keras
 
 BASES: dict[Role, str] = {
-    "initializer": "initializers.Initializer",
-    "regularizer": "regularizers.Regularizer",
-    "constraint": "constraints.Constraint",
+    **{role: f"{module}.{role.title()}" for role, module in MODULES.items()},
     "activation": "layers.Layer",
-    "loss": "losses.Loss",
-    "metric": "metrics.Metric",
-    "optimizer": "optimizers.Optimizer",
     "schedule": "optimizers.schedules.LearningRateSchedule",
-    "layer": "layers.Layer",
     "dtype": "dtype_policies.DTypePolicy",
-    "quantizer": "quantizers.Quantizer",
     "seed": "random.SeedGenerator",
 }
 """What a class must be derived from, so that a text may create its objects in a role."""

@@ -19,6 +19,7 @@ from kmagic.models.lint.model_graph import (
     previous_call,
 )
 from kmagic.support.formatting import format_output_shape
+from kmagic.support.keras_import import keras
 
 _ADDING = ("Add", "Average", "Maximum", "Minimum", "Subtract")
 _POINTWISE = (
@@ -132,14 +133,6 @@ def _missing_flatten(end: LayerCall) -> Iterator[Advice]:
 
 # --- outputs, losses and metrics --------------------------------------------------------------
 
-_SHORT = {
-    "bce": "binary_crossentropy",
-    "kld": "kl_divergence",
-    "mae": "mean_absolute_error",
-    "mape": "mean_absolute_percentage_error",
-    "mse": "mean_squared_error",
-    "msle": "mean_squared_logarithmic_error",
-}
 CATEGORICAL = (
     "categorical_crossentropy",
     "sparse_categorical_crossentropy",
@@ -204,9 +197,12 @@ def loss_name(loss: Any) -> str:
     """The word of a loss, given as a string, function or object; "" if there is none."""
     if loss is None:
         return ""
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", "") or type(loss).__name__
-    name = snake_case(name)
-    return _SHORT.get(name, name)
+    if isinstance(loss, str):
+        try:
+            loss = keras.losses.get(loss)  # "mse" is mean_squared_error
+        except ValueError:  # a metric, or unknown
+            return snake_case(loss)
+    return snake_case(getattr(loss, "__name__", "") or type(loss).__name__)
 
 
 def _has_accuracy(model: Any) -> bool:
