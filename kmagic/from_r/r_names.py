@@ -9,17 +9,13 @@ from typing import Any
 from kmagic.from_r.r_parser import RMistake, TextRange
 from kmagic.language.vocabulary import REMOVED_LAYERS, snake_case
 from kmagic.models import catalogue
-from kmagic.models.catalogue import (
-    WEIGHT_ROLES,
-    Role,
-    accepts_string,
-    find_object,
-    members,
-    normalize_word,
-)
+from kmagic.models.catalogue import Role, accepts_string, find_object, members, normalize_word
 from kmagic.support.suggestions import did_you_mean
 
-_PREFIXED: tuple[Role, ...] = ("layer", "optimizer", "loss", "metric", "activation", *WEIGHT_ROLES)
+_PREFIXED: tuple[Role, ...] = (
+    *("layer", "optimizer", "loss", "metric", "activation"),
+    *catalogue.WEIGHT_ROLES,
+)
 _PREFIXES: dict[str, Role] = {
     "layer_activation_": "layer",
     "learning_rate_schedule_": "schedule",

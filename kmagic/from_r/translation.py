@@ -35,7 +35,7 @@ from kmagic.from_r.r_values import (
 from kmagic.from_r.spec_writer import SpecWriter
 from kmagic.language import format_spec, format_value
 from kmagic.language.foreign_code import PastedR, translation_remedy
-from kmagic.language.spec import NO_SPAN, ModelSpec, Span, Statement
+from kmagic.language.spec import NO_SPAN, ModelSpec, Span, Statement, statements_in
 from kmagic.support.errors import DSLError, MarkedError, Problem, RCodeError
 from kmagic.support.rendering import Renderable
 
@@ -190,7 +190,7 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
         left_out=tuple(
             dict.fromkeys(_remark(text, *other) for other in sorted(others, key=_start))
         ),
-        spans=tuple(_spans(body)),
+        spans=tuple(statement.span for statement in statements_in(body, inner=True)),
     )
 
 
@@ -201,12 +201,6 @@ def _start(other: tuple[TextRange, str]) -> int:
 def _remark(text: str, span: TextRange, message: str) -> Remark:
     line = span.span(text).line
     return Remark(line, text.splitlines()[line - 1].strip(), message)
-
-
-def _spans(statements: tuple[Statement, ...]) -> Iterator[Span]:
-    for statement in statements:
-        yield statement.span
-        yield from _spans(getattr(statement, "body", ()))
 
 
 # --- pasted code ------------------------------------------------------------------------------

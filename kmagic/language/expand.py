@@ -59,7 +59,7 @@ def expand(
     graph = expander.model(spec.statements)
     if expander.is_exhausted:  # the graph so far is too large to look for other mistakes
         graph.nodes.clear()
-        graph.outputs, graph.frozen = (), []
+        graph.outputs, graph.frozen, graph.frozen_nodes = (), [], 0
     if expander.problems:
         raise ExpansionError(expander.problems.items(), graph)
     return graph
@@ -422,13 +422,7 @@ class _Expander(NameResolver):
 
     def _freeze(self, line: spec.FreezeSpec) -> None:
         if not line.args:
-            # A second line without names freezes only what the first has not.
-            frozen = self.graph.frozen
-            before = frozen[-1] if frozen and frozen[0] == LayerRef(0) else None
-            is_first = not isinstance(before, LayerRef) or before != LayerRef(len(frozen) - 1)
-            start, span = (0, line.span) if is_first else (len(frozen), frozen[0].span)
-            numbers = range(start, len(self.graph.nodes))
-            self.graph.frozen += [LayerRef(number, span=span) for number in numbers]
+            self.graph.frozen_nodes = len(self.graph.nodes)
         for arg in line.args:
             if arg.name is not None or not isinstance(arg.value, Word | spec.Ref):
                 self.fail("expected the name of a layer or model", arg.span)

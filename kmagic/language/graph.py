@@ -124,7 +124,8 @@ class Graph:
         models: Nested models; a nested model is identified by its index here.
         outputs: The model's outputs; entries with names make a dictionary.
         inputs: Order or structure of the inputs if the text gives it, else None.
-        frozen: Layers and models that are not trained, with the position that says so.
+        frozen_nodes: How many nodes a ``freeze`` line without names freezes: those above it.
+        frozen: Layers and models that are frozen by their names.
         compile: Arguments of ``compile``, evaluated, or None.
     """
 
@@ -135,6 +136,7 @@ class Graph:
     models: list[Graph] = field(default_factory=list)
     outputs: tuple[Arg, ...] = ()
     inputs: tuple[Arg, ...] | None = None
+    frozen_nodes: int = 0
     frozen: list[LayerRef | ModelRef] = field(default_factory=list)
     compile: spec.CompileSpec | None = None
     span: Span = spec.NO_SPAN

@@ -50,22 +50,21 @@ class GraphStatements:
 
     def _body(self, graph: Graph) -> tuple[Statement, ...]:
         self._graph = graph
-        freezes = _freezes(graph)
-        self._targets = self._choose_targets(freezes)
+        self._targets = self._choose_targets()
         steps: list[Statement] = list(map(self._step, range(len(graph.nodes))))
+        if graph.frozen_nodes:
+            steps.insert(graph.frozen_nodes, spec.FreezeSpec())
         ends: list[Statement] = []
-        for refs in sorted(freezes, key=len, reverse=True):
-            if _freezes_all(refs):
-                steps.insert(len(refs), spec.FreezeSpec(span=refs[0].span))
-            else:
-                ends.append(spec.FreezeSpec(tuple(Arg(Word(self._name_of(ref))) for ref in refs)))
+        if graph.frozen:
+            names = (Arg(Word(self._name_of(ref))) for ref in graph.frozen)
+            ends.append(spec.FreezeSpec(tuple(names)))
         if graph.inputs:
             ends.append(spec.InputsSpec(self._args(graph.inputs), span=graph.span))
         if graph.outputs != (Arg(NodeOutput(len(graph.nodes) - 1)),):
             ends.append(spec.OutputSpec(self._args(graph.outputs), span=graph.span))
         return (*steps, *ends)
 
-    def _choose_targets(self, freezes: list[tuple[LayerRef | ModelRef, ...]]) -> list[str]:
+    def _choose_targets(self) -> list[str]:
         """The name of each node's output, "" where only the next node uses it."""
         nodes = self._graph.nodes
         users: dict[int, set[int]] = defaultdict(set)
@@ -77,8 +76,8 @@ class GraphStatements:
             is_last = output == NodeOutput(len(nodes) - 1) and len(self._graph.outputs) == 1
             users[output.node].add(output.node + 1 if is_last else -1)
         references = [(node.callee, node.args) for node in nodes]
-        by_name = (refs for refs in freezes if not _freezes_all(refs))
-        kept = {ref.node for ref in spec.find_parts((*references, *by_name), LayerRef)}
+        named = (*references, *self._graph.frozen)
+        kept = {ref.node for ref in spec.find_parts(named, LayerRef)}
         has_several_inputs = sum(node.is_input for node in nodes) > 1
         targets: list[str] = []
         taken = {node.name or "" for node in nodes} | {*self._model_names}
@@ -166,21 +165,3 @@ def unused_name(base: str, taken: Container[str], separator: str = "_") -> str:
     while name in taken:
         name, number = f"{base}{separator}{number}", number + 1
     return name
-
-
-def _freezes(graph: Graph) -> list[tuple[LayerRef | ModelRef, ...]]:
-    """The layers and models that each ``freeze`` line freezes."""
-    groups: list[tuple[LayerRef | ModelRef, ...]] = []
-    for ref in graph.frozen:
-        last = groups[-1][-1] if groups else None
-        is_next = isinstance(ref, LayerRef) and last == LayerRef(ref.node - 1)
-        if last is not None and is_next and last.span == ref.span:
-            groups[-1] += (ref,)
-        else:
-            groups.append((ref,))
-    return groups
-
-
-def _freezes_all(refs: tuple[LayerRef | ModelRef, ...]) -> bool:
-    """Whether these are all layers up to some node."""
-    return refs[0] == LayerRef(0)

@@ -9,7 +9,7 @@ Spans are positions in the text. They do not count when two specs are compared, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias, dataclass_transform
@@ -323,6 +323,14 @@ def find_parts(part: Any, *kinds: type) -> Iterator[Any]:
 @lru_cache(256)
 def _field_names(kind: Hashable) -> tuple[str, ...]:
     return tuple(item.name for item in fields(kind)) if is_dataclass(kind) else ()
+
+
+def statements_in(statements: Iterable[Statement], *, inner: bool = False) -> Iterator[Statement]:
+    """The statements of a scope, also in loops and branches; with those of inner scopes, all."""
+    for statement in statements:
+        yield statement
+        if inner or not isinstance(statement, BlockSpec | NestedSpec):
+            yield from statements_in(getattr(statement, "body", ()), inner=inner)
 
 
 def replace_part(part: Any, old: Positioned, new: Any) -> Any:

@@ -190,8 +190,8 @@ def test_loops_over_too_many_values(values):
 
 def test_large_models_are_expanded():
     assert len(expand(parse(f"input 4\nrepeat {MAX_LAYERS - 1}: relu"), {}).nodes) == MAX_LAYERS
-    frozen = expand(parse("input 4\nrepeat 3000:\n  relu\n  freeze"), {}).frozen
-    assert len(frozen) == 3001
+    text = "input 4\nrepeat 3000:\n  relu\n  freeze"
+    assert expand(parse(text), {}).frozen_nodes == 3001
 
 
 def test_a_value_that_cannot_be_shown_may_be_a_loop_variable():

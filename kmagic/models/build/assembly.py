@@ -323,7 +323,8 @@ class Assembly:
         self.create_layers()
         if self.context.problems:
             self._connect()  # reports shape errors of the layers without mistakes
-        for reference in self.graph.frozen:
+        above = map(LayerRef, range(self.graph.frozen_nodes))
+        for reference in (*above, *self.graph.frozen):
             layer = self._referenced(reference)
             if isinstance(layer, catalogue.layer_class()):
                 layer.trainable = False

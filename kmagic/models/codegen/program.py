@@ -21,6 +21,7 @@ from kmagic.language.spec import (
     Span,
     Statement,
     Word,
+    statements_in,
 )
 from kmagic.models.binding import BuildContext
 from kmagic.models.build.constant_inputs import repeat_for_batch
@@ -35,7 +36,7 @@ from kmagic.models.codegen.program_state import (
     Unstructured,
 )
 from kmagic.models.codegen.source_layout import call, render_source
-from kmagic.models.codegen.spec_survey import defined_names, free_names, statements_in
+from kmagic.models.codegen.spec_survey import defined_names, free_names
 from kmagic.models.global_settings import settings_code
 from kmagic.support.keras_import import keras
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from kmagic.language import expressions, spec
@@ -30,18 +30,9 @@ def free_names(part: Any, bound: frozenset[str] = frozenset()) -> set[str]:
     return names
 
 
-def statements_in(statements: Iterable[Statement], *, inner: bool = False) -> Iterator[Statement]:
-    """The statements of a scope, also in loops and branches; with those of inner scopes, all."""
-    for statement in statements:
-        yield statement
-        if inner or not isinstance(statement, BlockSpec | NestedSpec):
-            nested = getattr(statement, "body", ())
-            yield from statements_in(nested, inner=inner)
-
-
 def defined_names(statements: Iterable[Statement]) -> set[str]:
     """The names of all blocks and nested models."""
-    found = statements_in(statements, inner=True)
+    found = spec.statements_in(statements, inner=True)
     return {part.name for part in found if isinstance(part, BlockSpec | NestedSpec)}
 
 
@@ -49,7 +40,7 @@ def output_names(statements: Iterable[Statement]) -> frozenset[str]:
     """The names that a scope gives to outputs."""
     return frozenset(
         target
-        for statement in statements_in(statements)
+        for statement in spec.statements_in(statements)
         if isinstance(statement, spec.LayerSpec)
         for target in statement.targets
         if target != "_"
@@ -59,7 +50,7 @@ def output_names(statements: Iterable[Statement]) -> frozenset[str]:
 def reused_layers(statements: Iterable[Statement]) -> frozenset[str]:
     """The names whose layer, not its output, is used again: by ``reuse``, ``&`` or ``freeze``."""
     names: set[str] = set()
-    for statement in statements_in(statements):
+    for statement in spec.statements_in(statements):
         if isinstance(statement, spec.LayerSpec) and statement.reuse:
             names.add(getattr(statement.callee, "text", ""))
         if isinstance(statement, spec.FreezeSpec):
