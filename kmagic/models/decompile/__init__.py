@@ -127,8 +127,8 @@ def _statements(
         if nested.is_frozen:
             yield spec.FreezeSpec((Arg(spec.Word(name)),))
     yield from body(plan)
-    if program.compile is not None:
-        yield program.compile
+    if plan.compile is not None:
+        yield plan.compile
 
 
 def _explicit_kind(plan: ModelPlan) -> spec.ModelKind:

@@ -80,11 +80,11 @@ def read_model(model: Any, *, compiled: bool = True, exact: bool = False) -> Mod
         if not model.trainable:
             plan.args = (Arg(LiteralValue(False), "trainable"),)
             if plan.is_frozen:  # the model's own flag does not cover its layers
-                plan.frozen_steps = len(plan.steps)
-        program = ModelProgram(plan, reader.nested, needed=reader.writer.needed)
+                plan.frozen_nodes = len(plan.steps)
+        program = ModelProgram(plan, reader.nested, reader.writer.needed)
         if compiled:
             try:
-                program.compile = reader.writer.compile_line(model, scaled=True)
+                plan.compile = reader.writer.compile_line(model, scaled=True)
             except UnwritableError as error:
                 program.notes.append(f"The compile line is missing: {error}")
     return program
@@ -129,7 +129,7 @@ class _ModelReader:
         count = len(plan.steps) if plan.is_frozen else next(trained, len(plan.steps))
         if not plan.is_frozen:
             layers = sum(step.kind == "layer" for step in plan.steps[:count])
-            count = plan.frozen_steps = count if layers >= MIN_FROZEN_LAYERS else 0
+            count = plan.frozen_nodes = count if layers >= MIN_FROZEN_LAYERS else 0
         for index, step in enumerate(plan.steps):
             step.is_frozen = index < count
             if step.is_frozen:

@@ -11,6 +11,7 @@ from typing import Literal as OneOf
 
 from kmagic.language import format_value, spec
 from kmagic.language.formatter import format_arg
+from kmagic.language.graph import Graph
 from kmagic.language.spec import Arg, NodeOutput, Value, Word
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Role
@@ -51,28 +52,16 @@ class PlanStep:
 
 
 @dataclass(slots=True)
-class ModelPlan:
-    """One model.
+class ModelPlan(Graph):
+    """The graph of one model; it has no name if Keras generated it.
 
     Attributes:
-        name: Its own name; "" if Keras generated it.
-        kind: Sequential or functional.
-        args: Arguments of the model itself.
-        steps: Each after those it depends on.
-        inputs: The structure of the inputs; None if it is a plain list of them.
-        outputs: What it returns; entries with names make a dictionary.
+        steps: In the place of nodes, each after those it depends on.
         is_frozen: Whether all of it is frozen: the model that uses it says so.
-        frozen_steps: How many steps a ``freeze`` line after them covers; 0 for no line.
     """
 
-    name: str = ""
-    kind: spec.ModelKind = ""
-    args: tuple[Arg, ...] = ()
     steps: list[PlanStep] = field(default_factory=list)
-    inputs: tuple[Arg, ...] | None = None
-    outputs: tuple[Arg, ...] = ()
     is_frozen: bool = False
-    frozen_steps: int = 0
 
 
 @dataclass(slots=True)
@@ -82,15 +71,13 @@ class ModelProgram:
     Attributes:
         plan: The model itself.
         nested: Nested models by their name in the text, each after those it uses.
-        compile: Its compile line, or None.
         needed: What the text takes from the notebook, by name.
         notes: What the text leaves out, one sentence each.
     """
 
     plan: ModelPlan
     nested: dict[str, ModelPlan]
-    compile: spec.CompileSpec | None = None
-    needed: dict[str, Any] = field(default_factory=dict)
+    needed: dict[str, Any]
     notes: list[str] = field(default_factory=list)
 
 

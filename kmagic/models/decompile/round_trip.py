@@ -40,7 +40,7 @@ class _Comparison:
     ) -> bool:
         return (
             len(graph.nodes) == len(plan.steps)
-            and graph.frozen_nodes == plan.frozen_steps
+            and graph.frozen_nodes == plan.frozen_nodes
             and set(graph.frozen) == set(frozen)
             and all(map(self._same_step, graph.nodes, plan.steps))
             and self._plain_args(graph.outputs) == self._plain_args(plan.outputs)

@@ -60,7 +60,7 @@ def statements_of(
         statements.append(spec.BlockSpec(block.name, params, body))
     ends = (*plan.outputs, *(plan.inputs or ()))
     top = _Body(items, (), ends, names, is_top=True)
-    statements += top.statements(plan.frozen_steps)
+    statements += top.statements(plan.frozen_nodes)
     if plan.inputs is not None:
         statements.append(spec.InputsSpec(top.with_names(plan.inputs)))
     if plan.outputs != tuple(map(Arg, top.current)):
