@@ -17,26 +17,19 @@ from kmagic.language.portable_text import literal_text
 from kmagic.language.spec import Arg, LayerRef, LiteralValue, NodeOutput, NotebookValue, Shape, Word
 from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.models import catalogue
-from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
+from kmagic.models.binding import (
+    UNRESOLVED,
+    BoundArguments,
+    BuildContext,
+    bind_arguments,
+    word_lookup,
+)
 from kmagic.models.binding.argument_binding import with_flags, with_name
 from kmagic.models.binding.build_context import Fix
 from kmagic.models.binding.memory_limit import StepError, check_array
-from kmagic.models.binding.word_lookup import (
-    check_literal,
-    check_step,
-    check_value,
-    find_callable,
-    find_layer,
-    word_kind,
-)
+from kmagic.models.build import keras_errors
 from kmagic.models.build.adaptation import adapt, check_adapted_shape
 from kmagic.models.build.constant_inputs import check_constant, is_constant, repeat_for_batch
-from kmagic.models.build.keras_errors import (
-    LayerInput,
-    explain_argument_error,
-    explain_layer_error,
-    explain_model_error,
-)
 from kmagic.models.catalogue import Role, accepts_string, is_of_keras
 from kmagic.models.keras_history import is_connected, keras_tensors, with_items
 from kmagic.models.trust import objects_in, unsafe_part
@@ -161,13 +154,13 @@ class ValueResolver:
         """Convert a value of the text; UNRESOLVED after a mistake, which is reported."""
         match value:
             case NotebookValue():
-                if not check_value(value.value, role, value.span, context):
+                if not word_lookup.check_value(value.value, role, value.span, context):
                     return UNRESOLVED
                 if not _check_configuration(value.value, value.span, context):
                     return UNRESOLVED
                 return _converted(value.value, role)
             case LiteralValue():
-                if not check_literal(value.value, role, value.span, context):
+                if not word_lookup.check_literal(value.value, role, value.span, context):
                     return UNRESOLVED
                 return _converted(value.value, role)
             case Shape(dims=(None,)) if role != "shape":
@@ -175,7 +168,7 @@ class ValueResolver:
             case Shape():
                 return value.dims
             case Word():
-                kind = word_kind(value, role, context)
+                kind = word_lookup.word_kind(value, role, context)
                 if kind == "object":
                     return self._object(spec.Object(value, span=value.span), role, context)
                 words = {"text": value.text, "name": context.names.get(value.text)}
@@ -213,7 +206,7 @@ class ValueResolver:
     def _object(
         self, value: spec.Object | spec.InnerLayer, role: Role, context: BuildContext
     ) -> Any:
-        function, word = find_callable(value, role, context)
+        function, word = word_lookup.find_callable(value, role, context)
         if function is None:
             return UNRESOLVED
         bound = bind_arguments(function, word, value.args, value.span, context, self.resolve)
@@ -258,7 +251,7 @@ def create_object(
         return function(**bound.kwargs)
     except Exception as error:  # noqa: BLE001 - whatever Keras or the user's class raises, the line is at fault
         names = [param.name for param in catalogue.parameters(function)]
-        problem = explain_argument_error(error, word, bound.kwargs, names)
+        problem = keras_errors.explain_argument_error(error, word, bound.kwargs, names)
         span = bound.spans.get(problem.argument, span)
         return context.report(problem.message, span, problem.remedy)
 
@@ -349,9 +342,9 @@ class Assembly:
                 return self._referenced(node.callee)
             case NotebookValue():
                 word = node.callee.source
-                callee = check_step(node.callee.value, node.callee.span, self.context)
+                callee = word_lookup.check_step(node.callee.value, node.callee.span, self.context)
             case Word():
-                word, callee = node.callee.text, find_layer(node.callee, self.context)
+                word, callee = node.callee.text, word_lookup.find_layer(node.callee, self.context)
         if callee is UNRESOLVED:
             return UNRESOLVED
         if inspect.isclass(callee) or word == "input":
@@ -543,7 +536,7 @@ class Assembly:
             return self.context.report_rejection(f"{word} {error}", node.span, error.remedy)
         except Exception as error:  # noqa: BLE001 - whatever a layer raises, its line is at fault
             inputs = self._layer_inputs(node, args)
-            problem = explain_layer_error(error, word, layer, inputs, node.spec)
+            problem = keras_errors.explain_layer_error(error, word, layer, inputs, node.spec)
             spans = {arg.name: arg.span for arg in node.inputs if arg.name is not None}
             span = spans.get(problem.argument, node.span)
             fixes = [*self._name_fixes(node), *problem.fixes]
@@ -635,22 +628,22 @@ class Assembly:
 
     def _reject_model(self, error: Exception) -> NoReturn:
         span = self.graph.nodes[-1].span
-        self.context.reject(explain_model_error(error), span, cause=error)
+        self.context.reject(keras_errors.explain_model_error(error), span, cause=error)
 
-    def _layer_inputs(self, node: Node, tensors: list[Any]) -> list[LayerInput]:
+    def _layer_inputs(self, node: Node, tensors: list[Any]) -> list[keras_errors.LayerInput]:
         args = [arg for arg in node.inputs if arg.name is None]
-        inputs: list[LayerInput] = []
+        inputs: list[keras_errors.LayerInput] = []
         for arg, tensor in zip(args, tensors, strict=True):
             shape = shape_of(tensor)
             if not isinstance(arg.value, NodeOutput):
-                inputs.append(LayerInput(shape))
+                inputs.append(keras_errors.LayerInput(shape))
                 continue
             source = self.graph.nodes[arg.value.node]
             word, line = _word_of(source), self.context.editor_line(source.span.line)
             targets = source.spec.targets
             label = targets[0] if len(targets) == 1 else f"{word} in line {line}"
             layer = self.layers[arg.value.node]
-            inputs.append(LayerInput(shape, label, word, line, layer, source.spec))
+            inputs.append(keras_errors.LayerInput(shape, label, word, line, layer, source.spec))
         return inputs
 
     def _output(self, reference: NodeOutput) -> Any:

@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from kmagic.language.spec import NO_SPAN, Span
 from kmagic.language.vocabulary import PREFERRED, snake_case
-from kmagic.models.keras_history import (
-    KerasCall,
-    calls_before,
-    calls_of,
-    functional_of,
-    operation_of,
-)
+from kmagic.models import keras_history
+from kmagic.models.keras_history import KerasCall
 
 if TYPE_CHECKING:
     from kmagic.models.build import ModelOrigin
@@ -119,33 +114,35 @@ def read_model_graph(model: Any, origin: ModelOrigin | None = None) -> ModelGrap
     """The calls of a model's layers, with their lines if the model was built from a text."""
     spans: dict[int, Span] = {}  # by the layer's id; a reused layer has its first line
     for step in (*origin.steps, *origin.nested) if origin is not None else ():
-        spans.setdefault(id(operation_of(step.layer)), step.node.span)
+        spans.setdefault(id(keras_history.operation_of(step.layer)), step.node.span)
     return _read(model, spans)
 
 
 def _read(model: Any, spans: Mapping[int, Span]) -> ModelGraph:
-    functional = functional_of(model)
+    functional = keras_history.functional_of(model)
     if functional is None:
         return ModelGraph(model, opaque=True)
     own = _own_calls(functional, spans)
     reached = {id(call.layer) for call in own.values()}
     unused = [
         LayerCall(call.operation, "InputLayer", None, span=spans.get(id(call.operation), NO_SPAN))
-        for call in calls_of(functional.inputs)
+        for call in keras_history.calls_of(functional.inputs)
         if id(call.operation) not in reached
     ]
     calls = list(own.values())
     for call in own.values():
-        if functional_of(call.layer) is not None:
+        if keras_history.functional_of(call.layer) is not None:
             calls += _read(call.layer, spans).calls
-    ends = [_computing_call(own[call], spans) for call in calls_of(functional.outputs)]
+    ends = [
+        _computing_call(own[call], spans) for call in keras_history.calls_of(functional.outputs)
+    ]
     return ModelGraph(model, calls, ends, unused)
 
 
 def _own_calls(model: Any, spans: Mapping[int, Span]) -> dict[KerasCall, LayerCall]:
     """The calls of a functional model, each after its parents."""
     own: dict[KerasCall, LayerCall] = {}
-    for keras_call in calls_before(model.outputs):
+    for keras_call in keras_history.calls_before(model.outputs):
         layer = keras_call.operation
         outputs = [tensor.shape for tensor in keras_call.outputs]
         call = LayerCall(
@@ -165,7 +162,7 @@ def _own_calls(model: Any, spans: Mapping[int, Span]) -> dict[KerasCall, LayerCa
 def _computing_call(call: LayerCall, spans: Mapping[int, Span]) -> LayerCall:
     """The call that computes an output: inside a nested model, before rearranging layers."""
     while True:
-        if functional_of(call.layer) is not None:
+        if keras_history.functional_of(call.layer) is not None:
             ends = _read(call.layer, spans).ends
             if len(ends) != 1:
                 return call

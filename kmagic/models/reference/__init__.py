@@ -6,18 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmagic.models import catalogue
+from kmagic.models.reference import word_families
 from kmagic.models.reference.language_words import LANGUAGE_WORDS_BY_NAME
-from kmagic.models.reference.word_families import (
-    BY_KIND,
-    WordList,
-    all_words_list,
-    families,
-    family_list,
-    keras_words,
-    ops_list,
-    role_list,
-    word_meanings,
-)
+from kmagic.models.reference.word_families import BY_KIND, WordList, keras_words, word_meanings
 from kmagic.models.reference.word_help import WordHelp, language_word_help, ops_help, word_help
 from kmagic.support.errors import KmagicError
 from kmagic.support.suggestions import did_you_mean
@@ -48,21 +39,21 @@ def reference(word: str = "", names: Mapping[str, Any] | None = None) -> WordHel
     first, _, rest = query.partition(" ")
     key = first.lower()
     if not query:
-        return all_words_list(names)
-    members = families()
+        return word_families.all_words_list(names)
+    members = word_families.families()
     title = query.lower().removeprefix("family ")
     if title in members and (
         title != query.lower() or catalogue.find_object("layer", title) is None
     ):
-        return family_list(title, members[title])
+        return word_families.family_list(title, members[title])
     if rest and key in BY_KIND:
         return _help_in_role(first, rest.strip(), names)
     if rest:
         raise KmagicError(f"{query} is more than one word", "Ask for one word at a time.")
     if key in BY_KIND and catalogue.find_object("layer", key) is None:
-        return role_list(BY_KIND[key])
+        return word_families.role_list(BY_KIND[key])
     if key == "ops":
-        return ops_list()
+        return word_families.ops_list()
     if key in LANGUAGE_WORDS_BY_NAME:
         return language_word_help(LANGUAGE_WORDS_BY_NAME[key])
     if key.startswith("ops."):
