@@ -142,6 +142,11 @@ class Graph:
     span: Span = spec.NO_SPAN
 
     @property
+    def all_frozen(self) -> list[LayerRef | ModelRef]:
+        """The layers and models that any ``freeze`` line freezes."""
+        return [*map(LayerRef, range(self.frozen_nodes)), *self.frozen]
+
+    @property
     def is_stack(self) -> bool:
         """Whether every node takes exactly the output of the node before it."""
         models = [node.callee.model for node in self.nodes if isinstance(node.callee, ModelRef)]

@@ -316,8 +316,7 @@ class Assembly:
         self.create_layers()
         if self.context.problems:
             self._connect()  # reports shape errors of the layers without mistakes
-        above = map(LayerRef, range(self.graph.frozen_nodes))
-        for reference in (*above, *self.graph.frozen):
+        for reference in self.graph.all_frozen:
             layer = self._referenced(reference)
             if isinstance(layer, catalogue.layer_class()):
                 layer.trainable = False

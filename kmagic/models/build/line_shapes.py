@@ -261,7 +261,7 @@ class _Sketch(Assembly):
         self.names = names
         self.settings = tuple(changed_settings().items())
         parts = [(node.callee, node.args, node.inputs) for node in graph.nodes]
-        references = find_parts((*parts, *graph.frozen), LayerRef)
+        references = find_parts((*parts, *graph.all_frozen), LayerRef)
         self.used_again = {id(graph.nodes[ref.node]) for ref in references}
         self.user_code = {
             id(node)
