@@ -120,9 +120,9 @@ def check_text(text: str, names: Mapping[str, Any]) -> TextCheck:
     Example:
         >>> check = check_text("input 28x28x1 / conv2d 8 3x3\nflatten\ndense 10 rleu", {})
         >>> [(line.line, line.shape, line.parameters) for line in check.shapes]
-        [(1, '26 x 26 x 8', 80), (2, '5408', 0)]
+        [(1, '26 x 26 x 8', 80), (2, '5,408', 0)]
         >>> [(problem.line, problem.column, problem.remedy) for problem in check.problems]
-        [(3, 10, 'Did you mean relu?')]
+        [(3, 10, 'Did you mean relu? All activations: %keras_layers activations')]
     """
     if len(_outputs) + len(_layers) > _MAX_CACHED:
         forget_layers()
