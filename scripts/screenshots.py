@@ -1,6 +1,6 @@
 """Create the screenshots in docs/images: the first tutorial in JupyterLab, light and dark.
 
-    python scripts/screenshots.py [FOLDER] [--mnist PATH/TO/mnist.npz]
+    python scripts/screenshots.py [FOLDER] [--mnist PATH/TO/mnist.npz] [--editor]
 
 With the full MNIST data the screenshots show what a user with a network connection sees, which
 takes minutes; without it, the bundled sample. The script runs the cells of the notebook in a real
@@ -48,6 +48,23 @@ SCREENSHOTS = {
 LAST = "%keras_classify"
 """Beginning of the last cell of the tutorial that is run."""
 
+EDITED = """%%keras_model cnn
+input 28x28x1
+conv2d 32 3x3 relu / conv2d 32 3x3 relu
+maxpool 2x2 / dropout 0.25
+residual:
+  conv2d 32 3x3 relu same
+  conv2d 32 3x3 same
+flatten / dense 128 relu / dropout 0.5
+dense {classes} sofmax
+compile adam loss=sparse_categorical_crossentropy metrics=accuracy"""
+"""A cell that is being written, with a mistake."""
+AREA = """((cell, tooltip) => {
+  const { x, y, width, bottom } = cell.getBoundingClientRect();
+  return { x, y, width, height: Math.max(bottom, tooltip.getBoundingClientRect().bottom) + 8 - y };
+})(node(arg), document.querySelector('.km-tooltip'))"""
+"""The part of the page with a cell and its tooltip."""
+
 TRAINING = "%keras_fit cnn"
 COLOURS = 256
 """Cards have few colours, so a palette makes the files smaller without a visible difference."""
@@ -58,11 +75,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Create the screenshots in docs/images.")
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--mnist", type=Path, help="the full dataset; default: the bundled sample")
+    parser.add_argument("--editor", action="store_true", help="only the screenshots of the editor")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     # Enough epochs for a curve, and for two screenshots while they run.
     half, epochs = (4, 7) if arguments.mnist else (8, 20)
     with Lab() as lab, sync_playwright() as playwright, launch(playwright) as browser:
+        editor(lab, browser, folder)
+        if arguments.editor:
+            return
         (lab.root / TUTORIAL.name).write_text(json.dumps(tutorial_start()), encoding="utf-8")
         if arguments.mnist:
             cache = lab.home / "keras" / "datasets"
@@ -101,6 +122,25 @@ def page(lab: Lab, browser: Browser) -> NotebookPage:
     return NotebookPage(lab, browser, width=1000, height=860, scale=2.0, timeout=300.0)
 
 
+def editor(lab: Lab, browser: Browser, folder: Path) -> None:
+    """Capture a cell that is being written, with its shapes and the explanation of a mistake."""
+    lab.write("editor.ipynb", ["%load_ext kmagic\nimport keras\nclasses = 10", EDITED])
+    with page(lab, browser) as notebook:
+        notebook.open("editor.ipynb")
+        notebook.run_cell(0)
+        for theme in get_args(Theme):
+            notebook.set_theme(theme)
+            cell = notebook.cell(1)
+            cell.locator(".km-problem").wait_for()
+            cell.locator(".cm-line").first.click()
+            notebook.page.keyboard.press("F8")
+            notebook.page.locator(".km-tooltip").wait_for()
+            path = folder / f"editor-{theme}.png"
+            notebook.page.screenshot(path=path, clip=notebook.js(AREA, 1))
+            reduce_colours(path)
+        notebook.check()
+
+
 def live(notebook: NotebookPage, folder: Path, half: int, epochs: int) -> None:
     """Capture a training while it runs."""
     training = find(notebook, TRAINING)
@@ -131,6 +171,11 @@ def find(notebook: NotebookPage, words: str) -> int:
 def take(notebook: NotebookPage, i: int, path: Path) -> None:
     """Capture a cell's last output, with a palette."""
     notebook.screenshot(path, output(notebook, i))
+    reduce_colours(path)
+
+
+def reduce_colours(path: Path) -> None:
+    """Write an image with a palette."""
     with Image.open(path) as taken:
         few = taken.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     few.save(path, optimize=True)

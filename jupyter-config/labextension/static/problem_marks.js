@@ -49,6 +49,7 @@ export function problemMarks({ state, view }, { field, endTyping }) {
     above: false,
     create: (/** @type {any} */ editor) => ({
       dom: tooltipElement(sentenceOf(editor.state, problem), problem, () => applyFix(editor, problem)),
+      offset: { x: 0, y: 5 }, // below the wave
     }),
   });
 
