@@ -63,7 +63,7 @@ from kmagic.support.model_registry import (
     set_dataset,
 )
 from kmagic.support.object_errors import explain_special_methods
-from kmagic.support.process_patches import default_settings, isolated_keras, quiet_absl
+from kmagic.support.process_patches import default_settings, isolated_keras, quiet_logger
 from kmagic.support.rendering import Renderable
 from kmagic.training.run.provenance import library_versions
 
@@ -373,7 +373,7 @@ def _write(model: Any, part: Path, save_format: SaveFormat, metadata: ModelMetad
     elif save_format.format == "text":
         part.write_text(text_with_metadata(metadata), encoding="utf-8")
     else:
-        with warnings.catch_warnings(), quiet_absl():
+        with warnings.catch_warnings(), quiet_logger("absl"):
             warnings.simplefilter("ignore")  # a model without weights has a note in the result
             if save_format.format == "weights":
                 model.save_weights(str(part))

@@ -11,6 +11,8 @@ file descriptor 2                 TensorFlow's C++ libraries write start-up   af
                                   messages before any log level applies
 level of the absl logger          Keras warns that HDF5 is a legacy format,   after the file is
                                   which the user has chosen                   written
+level of matplotlib's logger of   Keras imports matplotlib, which reports     after the import
+fonts                             that it builds its cache once
 Keras's counters of layer names,  creating layers to compare configurations   after the
 state of ``random``               must not change later names and weights     comparison
 ``Variable._validate_shape``      a model that does not fit into memory is    once the model is
@@ -111,9 +113,9 @@ def quiet_import() -> Iterator[None]:
 
 
 @contextmanager
-def quiet_absl() -> Iterator[None]:
-    """Silence Keras's warning that HDF5 is a legacy format."""
-    logger = logging.getLogger("absl")
+def quiet_logger(name: str) -> Iterator[None]:
+    """Silence the warnings of a logger."""
+    logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:

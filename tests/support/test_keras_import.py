@@ -44,6 +44,20 @@ def test_building_a_model_prints_no_log_lines():
     assert run(code).stderr == "mine\n"
 
 
+def test_matplotlib_does_not_report_that_it_builds_its_cache():
+    code = (
+        "import logging, sys\nlogger = logging.getLogger('matplotlib.font_manager')\n"
+        "class Spy:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == logger.name:\n"
+        "            print(logger.isEnabledFor(logging.WARNING))\n"
+        "sys.meta_path.insert(0, Spy())\n"
+        "from kmagic.support.keras_import import load_keras\nload_keras()\n"
+        "print(logger.isEnabledFor(logging.WARNING))"
+    )
+    assert run(code).stdout.split() == ["False", "True"]
+
+
 def test_other_messages_are_kept():
     code = (
         "import os\nfrom kmagic.support.process_patches import quiet_import\n"
