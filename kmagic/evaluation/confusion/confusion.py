@@ -31,7 +31,11 @@ from kmagic.evaluation.prediction.batch_prediction import (
     reject_beside_stream,
     to_arrays,
 )
-from kmagic.evaluation.prediction.model_inputs import decode_samples, model_inputs_for
+from kmagic.evaluation.prediction.model_inputs import (
+    decode_samples,
+    model_inputs_for,
+    table_targets_remedy,
+)
 from kmagic.evaluation.prediction.predict import read_images
 from kmagic.evaluation.prediction.predictions import Predictions
 from kmagic.models.model_arrays import sample_shape, sparse_rows
@@ -265,10 +269,9 @@ def confusions_of(
     else:
         y = inputs[0].y_true if y is None else y
         if y is None:
-            raise EvaluationError(
-                "The true classes are missing.",
-                Text("Pass them with the samples: ", Function("confusion_of"), "(model, x, y)."),
-            )
+            how = Text("Pass them with the samples: ", Function("confusion_of"), "(model, x, y).")
+            remedy = table_targets_remedy(x) or how
+            raise EvaluationError("The true classes are missing.", remedy)
         arrays = [
             read_images(model, own) if own.x is None else reshape_samples_for(model, own.x)
             for model, own in zip(everything, inputs, strict=True)

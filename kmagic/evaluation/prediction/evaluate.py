@@ -29,7 +29,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
     reject_beside_stream,
     to_arrays,
 )
-from kmagic.evaluation.prediction.model_inputs import model_inputs_for
+from kmagic.evaluation.prediction.model_inputs import model_inputs_for, table_targets_remedy
 from kmagic.evaluation.prediction.predict import read_images
 from kmagic.models.fixed_batches import batch_size_error, fixed_batch_size
 from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
@@ -46,6 +46,7 @@ from kmagic.training.retracing import (
     with_axes_of,
 )
 from kmagic.training.validation.data_checks import data_errors, join_errors
+from kmagic.training.validation.fit_arguments import TARGETS_REMEDY
 from kmagic.training.validation.fit_errors import explain_error, is_data_error
 
 KERAS_BATCH = 32  # samples, Keras's default
@@ -143,6 +144,10 @@ def evaluate(
     names = getattr(inputs.data, "classes", None)
     if class_names is not None:
         names = parse_class_names(class_names)[1]
+    if isinstance(y, str) or (y is None and table_targets_remedy(x)):
+        problem = "is missing: an evaluation needs the targets"
+        problem = problem if y is None else f"must be targets; got {y!r}"
+        raise option_error("y", f"{problem}.", table_targets_remedy(x) or TARGETS_REMEDY)
     y = _encode_targets(y, names)
     x = inputs.x if inputs.x is not None else read_images(model, inputs)
     arrays = to_arrays(model, x)

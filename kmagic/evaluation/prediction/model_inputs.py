@@ -285,6 +285,14 @@ def _table_columns(data: Any) -> Any:
     return getattr(getattr(data, "preparation", None), "columns", None)
 
 
+def table_targets_remedy(x: Any) -> str:
+    """How to pass the targets of a table; "" for other samples."""
+    if (file := _table_file(x)) is not None:
+        reader = {".xlsx": "read_excel", ".parquet": "read_parquet"}.get(file.suffix, "read_csv")
+        return f'Pass a column of it: `table = pandas.{reader}("{x}")`, then table["NAME"] as y.'
+    return 'Pass a column of it, such as table["NAME"], as y.' if hasattr(x, "columns") else ""
+
+
 def _table_file(x: Any) -> Path | None:
     path = local_path(x)
     return path if path is not None and is_table_name(path) and path.is_file() else None

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 
+import kmagic
 from kmagic.evaluation.prediction.batch_prediction import predict_in_batches
 from kmagic.evaluation.prediction.evaluate import Evaluation, evaluate
 from kmagic.support.errors import EvaluationError
@@ -205,3 +209,28 @@ def test_targets_that_keras_would_repeat_are_rejected():
     model.compile(loss="mse")
     with pytest.raises(EvaluationError, match="y has shape 1 per sample, but the model's output"):
         evaluate(model, np.zeros((6, 2)), np.zeros((6, 1)))
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_a_table_needs_a_column_with_the_targets(tmp_path, name) -> None:
+    frame = pd.DataFrame({"a": np.arange(40.0), "b": 1.5, "kind": ["no", "yes"] * 20})
+    path = tmp_path / name
+    (frame.to_csv if name.endswith("csv") else frame.to_parquet)(path, index=False)
+    net = kmagic.build(
+        "input 2 / dense 2 softmax / compile adam loss=sparse_categorical_crossentropy"
+    )
+    kmagic.fit(net, kmagic.load_data(frame, target="kind", features="a,b"), epochs=1)
+    remedies = set()
+    for function in (kmagic.evaluate, kmagic.confusion_of):
+        with pytest.raises(EvaluationError, match=r"missing") as caught:
+            function(net, path)
+        remedies.add(caught.value.remedy)
+    with pytest.raises(EvaluationError, match="y= must be targets; got 'kind'") as caught:
+        kmagic.evaluate(net, path, "kind")
+    remedies.add(caught.value.remedy)
+    (remedy,) = remedies
+    names = {"pandas": pd}
+    exec(re.search(r"`(.*?)`", remedy)[1], names)  # noqa: S102 - the remedy is verified
+    y = names["table"]["kind"]
+    assert kmagic.evaluate(net, path, y) == kmagic.evaluate(net, names["table"], y)
+    assert kmagic.confusion_of(net, path, y).matrix.sum() == 40
