@@ -360,6 +360,23 @@ def _seq_len(x: Any) -> Any:
     return vector((None, number + 1) for number in range(x)) if is_known else UnknownValue()
 
 
+def _seq(*given: Any, **named: Any) -> Any:
+    """``seq`` of whole numbers, by ``from``, ``to`` and ``by``."""
+    if len(given) == 1 and not named:
+        return _seq_len(*given) if isinstance(given[0], int) else UnknownValue()
+    names = [name for name in ("from", "to", "by") if name not in named]
+    values = {**dict(zip(names, given, strict=False)), **named}
+    is_known = len(given) <= len(names) and values.keys() <= {"from", "to", "by"}
+    if not is_known or "to" not in values or any(type(x) is not int for x in values.values()):
+        return UnknownValue()
+    start, end = values.get("from", 1), values["to"]
+    step = values.get("by", 1 if start <= end else -1)
+    if (end - start) * step < 0 or (step == 0 and start != end):
+        raise ValueError(f"by = {step} does not lead from {start} to {end}")
+    numbers = range(start, end + (1 if step > 0 else -1), step or 1)
+    return vector((None, number) for number in islice(numbers, MAX_ITEMS + 1))
+
+
 def _of_vector(function: Callable[[RVector], Any]) -> Callable[[Any], Any]:
     return lambda x: function(x) if isinstance(x, RVector) else UnknownValue()
 
@@ -376,6 +393,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "is.null": lambda x: x is None,
     "length": _of_vector(len),
     "rev": _of_vector(lambda x: RVector(x.items[::-1], x.size)),
+    "seq": _seq,
     "seq_along": _of_vector(lambda x: _seq_len(len(x))),
     "seq_len": _seq_len,
 }

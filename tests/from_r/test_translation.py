@@ -499,6 +499,8 @@ SHADOWED = "f <- function() { n <- 4; g <- function() n <<- 9; g(); n }"
         ("n <- 3\nf <- function() if (unknown) n <<- 7\nf()\nmod$add(Dense(n))", "dense {n}"),
         ("mod$add(Dense(rev(rep(c(2, 7), times = 2))[1]))", "dense 7"),
         ("mod$add(Dense(length(seq_len(0)) + sum(seq_along(c(5, 5)))))", "dense 3"),
+        ("mod$add(Dense(sum(seq(1, 9, by = 4)) + length(seq(by = -2, 5, 1))))", "dense 18"),
+        ("mod$add(Dense(sum(seq(10, 30, 10)) + sum(seq(3)) + length(seq(4, 2))))", "dense 69"),
         ("mod$add(Dense(" + " + ".join(["1"] * 10_000) + "))", "dense 10000"),
     ],
 )
@@ -513,6 +515,7 @@ def test_values_are_those_of_r(code: str, line: str) -> None:
         ("f <- function() { if (unknown) return(32); 64 }\nmod$add(Dense(f()))", "only R can"),
         ("f <- function(a) a\nmod$add(Dense(f(3, 4)))", "the function does not have"),
         ("x <- 'a' * 10", "not a number"),
+        ("mod$add(Dense(seq(5, 1, by = 2)[1]))", "by = 2 does not lead from 5 to 1"),
         ("for (i in 1:5) { if (unknown) break; mod$add(Dense(i)) }", "only R can evaluate"),
         ("for (i in 1:60000) mod$add(Dense(3))", "more than 10,000 values"),
         ("x <- layer_input(3)\nm <- keras_model(x, x)\nm$add(Dense(3))", "functional model"),
@@ -525,7 +528,7 @@ def test_values_are_those_of_r(code: str, line: str) -> None:
         ("x <- " + "-" * 5000 + "1", "nested too deeply"),
         ("x <- f" + "(1)" * 3000, "nested too deeply"),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_what_cannot_be_followed_is_refused(code: str, message: str) -> None:
     with pytest.raises(RCodeError, match=message) as caught:
