@@ -34,6 +34,8 @@ _OPTIMIZER_ARGUMENTS = frozenset(
 _PYTHON_DTYPES = {"double": "float64", "float": "float32", "int": "int32", "str": "string"}
 _MAX_SHOWN = 6
 """A remedy lists at most this many parameters."""
+_MAX_CHECKED = 10_000_000
+"""Elements of an array that are checked; one of the notebook may be a view of any size."""
 
 
 @dataclass(slots=True)
@@ -453,7 +455,9 @@ def _not_finite(value: Any) -> Any:
         parts = value.values() if isinstance(value, Mapping) else value
         return next((bad for part in parts if (bad := _not_finite(part)) is not None), None)
     array = np.asarray(value) if isinstance(value, float | np.floating | np.ndarray) else None
-    if array is None or array.dtype.kind != "f" or np.isfinite(array).all():
+    if array is None or array.dtype.kind != "f" or array.size > _MAX_CHECKED:
+        return None
+    if np.isfinite(array).all():
         return None
     return array[~np.isfinite(array)].flat[0]
 

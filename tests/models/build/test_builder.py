@@ -463,6 +463,12 @@ def test_infinite_and_undefined_numbers_are_refused_at_their_position(line, name
         build(f"input 4\n{line}", x=x, a=np.array([1, 2, 3, x]))
 
 
+def test_a_view_of_any_size_is_refused_without_copying_it():
+    wide = np.broadcast_to(np.float32(0), (10**6, 10**5))
+    with pytest.raises(DSLError, match="line 2, column 7"):
+        build("input 4\ndense {wide}", wide=wide)
+
+
 def test_constants_may_be_infinite_masks_but_not_undefined():
     mask = np.array([0, -np.inf, 0, 0], "float32")
     assert build("input 4\nadd <- _, {mask}", mask=mask).count_params() == 0
