@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from kmagic.data import load_options
 from kmagic.data.assemble import (
     Parts,
     apply_options,
@@ -23,14 +24,6 @@ from kmagic.data.assemble import (
 )
 from kmagic.data.dataset import Dataset
 from kmagic.data.keras_datasets import create_encoding
-from kmagic.data.load_options import (
-    OPTIONS_OF_KIND,
-    DataKind,
-    LoadOptions,
-    check_applies,
-    inapplicable,
-    reject_options,
-)
 from kmagic.data.paths import explain_read_errors
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
@@ -45,7 +38,7 @@ from kmagic.support.messages import Option, Text
 from kmagic.support.progress import Progress
 from kmagic.support.sentences import as_sentences
 
-DESCRIPTIONS: dict[DataKind, str] = {
+DESCRIPTIONS: dict[load_options.DataKind, str] = {
     "images": "contains images",
     "table": "contains rows of numbers",
     "text": "contains text",
@@ -58,7 +51,7 @@ _FRAME_REMEDY = "Pass a table of words and numbers as a pandas data frame."
 _READ_LESS = "Take a part, stream.take(n), or fit the model on the stream itself."
 
 
-def load_arrays(parts: Parts, options: LoadOptions, name: str, source: str) -> Dataset:
+def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, source: str) -> Dataset:
     """Load arrays, or lists of numbers, of texts or of word indices."""
     parts = parts._replace(y_train=_to_dense(parts.y_train), y_test=_to_dense(parts.y_test))
     x, y = [_to_input_array(parts.x_train, "x")], parts.y_train
@@ -72,12 +65,14 @@ def load_arrays(parts: Parts, options: LoadOptions, name: str, source: str) -> D
     first = x[0]
     kind = "text" if options.words is not None and first.dtype.kind in "iu" else _kind_of(first)
     subject = f"{name} {DESCRIPTIONS[kind]}"
-    check_applies(options, kind, subject)
+    load_options.check_applies(options, kind, subject)
     frames = " Or pass a data frame: pandas.DataFrame(x, columns=[...])."
     named = f"tables with named columns; {subject}"
-    reject_options(options, OPTIONS_OF_KIND["table"], named, frames)
+    load_options.reject_options(options, load_options.OPTIONS_OF_KIND["table"], named, frames)
     files = f"files, not to arrays; {subject}"
-    reject_options(options, ("size", "gray"), files, " keras.ops.image resizes arrays.")
+    load_options.reject_options(
+        options, ("size", "gray"), files, " keras.ops.image resizes arrays."
+    )
     are_images = kind == "images"
     target = decide_target(y, options, images=are_images)
     is_scaled = are_images and first.dtype.kind == "f" and first.min() >= 0 and first.max() <= 1
@@ -86,7 +81,7 @@ def load_arrays(parts: Parts, options: LoadOptions, name: str, source: str) -> D
     encoding, encoding_problem = None, Text()
     if kind == "text" and as_sentences(split.x_train[:1]) is not None:
         if options.words is not None:
-            raise inapplicable("words", f"word indices; {name} contains texts")
+            raise load_options.inapplicable("words", f"word indices; {name} contains texts")
         split = split.convert(to_text_array)
     elif kind == "text":
         split, encoding, encoding_problem = _encode_indices(split, options, name)
@@ -110,7 +105,7 @@ def _to_dense(y: Any) -> Any:
 
 
 def _window_order(
-    x: list[NDArray[Any]], kind: DataKind, options: LoadOptions, name: str
+    x: list[NDArray[Any]], kind: load_options.DataKind, options: load_options.LoadOptions, name: str
 ) -> tuple[NDArray[np.intp] | None, int, str]:
     """The order in which samples are split, a gap between the parts, and a note.
 
@@ -139,7 +134,7 @@ def _window_order(
     return order, overlap.gap, note
 
 
-def load_npz(path: Path, options: LoadOptions) -> Dataset:
+def load_npz(path: Path, options: load_options.LoadOptions) -> Dataset:
     """Load a NumPy archive of x_train, y_train, x_test, y_test; of x_train, y_train; or of x, y."""
     file_name = show_path(path)
     with explain_read_errors(path):
@@ -313,7 +308,7 @@ def _is_column(value: Any) -> bool:
     return is_list or hasattr(value, "shape")
 
 
-def _kind_of(x: NDArray[Any]) -> DataKind:
+def _kind_of(x: NDArray[Any]) -> load_options.DataKind:
     """What the rows are, judging by shape and values."""
     if x.dtype.kind in "OUST":
         return "text"
@@ -327,7 +322,7 @@ def _kind_of(x: NDArray[Any]) -> DataKind:
 
 
 def _encode_indices(
-    split: Parts, options: LoadOptions, name: str
+    split: Parts, options: load_options.LoadOptions, name: str
 ) -> tuple[Parts, TextEncoding | None, Text]:
     """Both parts, padded if requested; their encoding, or why the words are unknown."""
     if options.words is not None:

@@ -22,13 +22,8 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
+from kmagic.data import paths
 from kmagic.data.load_options import LoadOptions, read_delimiter, reject_options
-from kmagic.data.paths import (
-    EXCEL_SUFFIXES,
-    PARQUET_SUFFIXES,
-    explain_read_errors,
-    table_suffix,
-)
 from kmagic.data.preparation.cell_format import (
     MAX_EVIDENCE,
     MISSING_WORDS,
@@ -100,22 +95,22 @@ def read_table(path: Path, options: LoadOptions, *, as_text: bool = False) -> Ta
     remedy = "Read a part of it with pandas (nrows=, usecols=), or feed the model with tf.data."
     require_memory(MEMORY_FACTOR * size, show_path(path), remedy)
     suffix = path.suffix.lower()
-    if suffix in (*PARQUET_SUFFIXES, *EXCEL_SUFFIXES):
+    if suffix in (*paths.PARQUET_SUFFIXES, *paths.EXCEL_SUFFIXES):
         only = f"text files, such as .csv, not to {suffix}"
         reject_options(options, ("delimiter", "encoding"), only)
-    if suffix in PARQUET_SUFFIXES:
+    if suffix in paths.PARQUET_SUFFIXES:
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
         with _explain_package_errors(path, "parquet", "pyarrow"):
             return TableFile(pd.read_parquet(path), "parquet")
-    if suffix in EXCEL_SUFFIXES:
+    if suffix in paths.EXCEL_SUFFIXES:
         return _read_excel(path, options, as_text=as_text)
     return _read_text_table(path, options, as_text=as_text)
 
 
 def _check_file(path: Path) -> int:
     """The size of a file that can be read."""
-    with explain_read_errors(path):
+    with paths.explain_read_errors(path):
         if problem := file_problem(path):
             raise DataError(f"{show_path(path)} {problem}.")
         path.open("rb").close()
@@ -135,7 +130,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Any:
 def _read_excel(path: Path, options: LoadOptions, *, as_text: bool) -> TableFile:
     import pandas as pd  # noqa: PLC0415 - half a second to import
 
-    with explain_read_errors(path), path.open("rb") as stream:
+    with paths.explain_read_errors(path), path.open("rb") as stream:
         is_workbook = stream.read(2) in (b"PK", b"\xd0\xcf")  # of .xlsx and .ods, of .xls
     if not is_workbook:
         raise DataError(
@@ -196,7 +191,7 @@ def _split_preamble(text: str, path: Path, options: LoadOptions) -> tuple[str, s
     excel = _EXCEL_LINE.match(text)
     given = options.delimiter or (excel[1] if excel else "")
     text, comments = _without_comments(text[excel.end() :] if excel else text)
-    usual = "\t" if table_suffix(path) in (".tsv", ".tab") else ","
+    usual = "\t" if paths.table_suffix(path) in (".tsv", ".tab") else ","
     return text, given or _find_delimiter(text, usual), comments + bool(excel)
 
 
@@ -330,7 +325,7 @@ def _has_decimal_commas(frame: Any) -> bool:
 def _read_bytes(path: Path) -> bytes:
     """The content of a file, decompressed if its name says so."""
     module: Any = _MODULES.get(path.suffix.lower())
-    with explain_read_errors(path):
+    with paths.explain_read_errors(path):
         if module is None:
             return path.read_bytes()
         available = available_memory()

@@ -31,13 +31,7 @@ from kmagic.data.dataset import Dataset
 from kmagic.data.images.image_folder import load_image_list
 from kmagic.data.load_options import OPTIONS_OF_KIND, LoadOptions, check_applies, reject_options
 from kmagic.data.paths import looks_like_files
-from kmagic.data.preparation.cell_format import (
-    EMPTY_WORDS,
-    category_name,
-    check_encodable,
-    clean_name,
-    is_numeric,
-)
+from kmagic.data.preparation import cell_format
 from kmagic.data.preparation.columns import UnknownCategoryWarning, learn_columns
 from kmagic.data.table_file import TableFile, check_unique, read_table
 from kmagic.data.target_kind import decide_target
@@ -148,7 +142,7 @@ def load_frame_pairs(parts: Parts, options: LoadOptions, name: str, source: str)
                 "Pass y.loc[x.index] to match them, or y.to_numpy() if the order is right.",
             )
         column = y.columns[0] if isinstance(y, pd.DataFrame) else getattr(y, "name", None)
-        target = clean_name(column) if column is not None else "y"
+        target = cell_format.clean_name(column) if column is not None else "y"
         if target in frame.columns:
             raise DataError(
                 f"{target} is both in x and y: a model would learn to copy it.",
@@ -176,7 +170,7 @@ def _load(
             f"Choose another target, or convert it, e.g. frame[{target!r}].dt.year.",
         )
     features, selection_note = _select_features(table, target, options, name)
-    dropped = [clean_name(column) for column in options.drop or ()]
+    dropped = [cell_format.clean_name(column) for column in options.drop or ()]
     dates = [column for column in table.dates if column not in (target, *dropped)]
     is_split = len(frames) == 1 or options.split is not None
     is_sorted = options.chronological and is_split
@@ -186,7 +180,7 @@ def _load(
     first = frame[features[0]]
     if len(features) == 1 and looks_like_files(first.tolist()):
         return _load_files(frame, options, name, source)
-    is_text = len(features) == 1 and not is_numeric(first) and are_texts(first.tolist())
+    is_text = len(features) == 1 and not cell_format.is_numeric(first) and are_texts(first.tolist())
     if not is_text:
         check_applies(options, "table", f"{name} is a table")
         _check_columns(frame[features], table, name)
@@ -197,7 +191,9 @@ def _load(
     if target in table.problems:
         reason, remedy = table.problems[target]
         raise DataError(f"The target {target} {reason}.", remedy)
-    cells = values.to_numpy() if is_numeric(values) else values.astype(object).to_numpy()
+    cells = (
+        values.to_numpy() if cell_format.is_numeric(values) else values.astype(object).to_numpy()
+    )
     decided = decide_target(cells, options, target)
     split, class_note = split_parts(
         split_parts_of(frame[features]),
@@ -271,12 +267,12 @@ def _with_text_names(frame: Any, name: str) -> Any:
         index_name = str(frame.index.name or "index")
         if index_name not in frame.columns:
             frame = frame.reset_index(names=index_name)
-    names = [clean_name(column) for column in frame.columns]
+    names = [cell_format.clean_name(column) for column in frame.columns]
     if len(set(names)) < len(names):
         names = [str(column) for column in frame.columns]
     check_unique(names, name)
     for column in names:
-        check_encodable(column, f"The name of a column of {name}")
+        cell_format.check_encodable(column, f"The name of a column of {name}")
     return frame.set_axis(names, axis=1)
 
 
@@ -295,7 +291,7 @@ def _find_target(frame: Any, options: LoadOptions, name: str, file: TableFile) -
 
 def _find_column(name: Any, columns: Sequence[str], table: str) -> str:
     """The column that a user means, without regard to spaces around its name."""
-    for spelling in (str(name), clean_name(name)):
+    for spelling in (str(name), cell_format.clean_name(name)):
         if spelling in columns:
             return spelling
     raise DataError(
@@ -312,7 +308,7 @@ def _select_features(
     columns = [column for column in frame.columns if column != target]
     listed = []
     for column in options.features or options.drop or ():
-        if clean_name(column) == target:
+        if cell_format.clean_name(column) == target:
             raise DataError(
                 f"{target} is the target, so it is never a feature.", "Leave it out of the list."
             )
@@ -425,9 +421,9 @@ def _handle_missing(
         words = [
             word
             for column in features
-            if not is_numeric(frame[column])
+            if not cell_format.is_numeric(frame[column])
             for word in table.missing.get(column, ())
-            if word in EMPTY_WORDS - {""}
+            if word in cell_format.EMPTY_WORDS - {""}
         ]
         if words:
             remedy += Text(" ", Option("na_values", "none"), f" keeps the word {words[0]!r}.")
@@ -459,7 +455,7 @@ def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str | Text] | No
     if are_dates:
         convert = "Convert dates first, e.g. frame[column].dt.year or (date - start).dt.days."
         return f"contains dates such as {cells.iloc[0]}", convert
-    if is_numeric(cells):
+    if cell_format.is_numeric(cells):
         infinite = np.isinf(cells.to_numpy(dtype=np.float64)).sum()
         if infinite:
             return f"has infinity in {pluralize(infinite, 'row')}", "Correct these values."
@@ -473,7 +469,7 @@ def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str | Text] | No
     if looks_like_files(values):
         alone = Text(Option("features", cells.name), " trains on the images.")
         return f"names files such as {values[0]}", alone
-    words = [category_name(value) for value in values]
+    words = [cell_format.category_name(value) for value in values]
     distinct = len(set(words))
     if distinct > ALWAYS_CATEGORIES and are_measurements(words):
         if all(":" in word for word in words):
@@ -491,5 +487,5 @@ def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str | Text] | No
         words_in_rows = f"{distinct:,} different words in {len(cells):,} rows"
         return f"contains {words_in_rows}, e.g. {words[0][:30]!r}", remedy
     for word in set(words):
-        check_encodable(word, f"A cell of {cells.name}")
+        cell_format.check_encodable(word, f"A cell of {cells.name}")
     return None

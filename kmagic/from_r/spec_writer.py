@@ -8,17 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from kmagic.from_r import r_values
-from kmagic.from_r.r_names import (
-    find_by_r_name,
-    is_layer_name,
-    not_a_layer,
-    removed_layer_remedy,
-    split_prefix,
-    string_word,
-    suggest_layer,
-    to_word,
-)
+from kmagic.from_r import r_names, r_values
 from kmagic.from_r.r_parser import Note, RMistake, TextRange
 from kmagic.from_r.r_values import CallArg, KerasObject, RLayerCall, RModel, RTensor, UnknownValue
 from kmagic.language import spec
@@ -167,7 +157,7 @@ class SpecWriter:
                 self._note(message, stated.range)
         chain: list[RTensor] = []
         if shape is not None:
-            if isinstance(first, KerasObject) and to_word(first.name) == "embedding":
+            if isinstance(first, KerasObject) and r_names.to_word(first.name) == "embedding":
                 shape.dtype = shape.dtype or "int32"
             chain.append(RTensor(RLayerCall(shape, shape.range)))
         elif isinstance(first, KerasObject) and not is_nested:
@@ -214,10 +204,10 @@ class SpecWriter:
             RMistake: Keras 3 does not have it, or not with these arguments.
         """
         layer = self._current_layer(layer)
-        cls = find_by_r_name(layer.name, "layer")
+        cls = r_names.find_by_r_name(layer.name, "layer")
         if cls is None:
-            remedy = suggest_layer(layer.name) if is_layer_name(layer.name) else ""
-            raise not_a_layer(layer.range, remedy)
+            remedy = r_names.suggest_layer(layer.name) if r_names.is_layer_name(layer.name) else ""
+            raise r_names.not_a_layer(layer.range, remedy)
         shapes = _shape_args(layer)
         args = [arg for arg in layer.args if arg not in shapes]
         name = next((arg.value for arg in args if arg.name == "name"), "")
@@ -234,7 +224,7 @@ class SpecWriter:
 
     def _current_layer(self, layer: KerasObject) -> KerasObject:
         """A layer that Keras 3 has removed as its successor."""
-        word = catalogue.normalize_word(to_word(layer.name))
+        word = catalogue.normalize_word(r_names.to_word(layer.name))
         if word == "thresholdedrelu":
             args = [
                 replace(arg, name="threshold") if arg.name in (None, "theta") else arg
@@ -249,12 +239,12 @@ class SpecWriter:
             message = f"{layer.name} is now {current}, which uses the GPU automatically"
             self._note(message, layer.range)
             return replace(layer, name=current.upper())
-        if find_by_r_name(layer.name, "layer") is not None:
+        if r_names.find_by_r_name(layer.name, "layer") is not None:
             return layer
-        remedy = removed_layer_remedy(layer.name)
+        remedy = r_names.removed_layer_remedy(layer.name)
         if remedy:
             raise RMistake("does not exist in Keras 3", layer.range, remedy)
-        known = split_prefix(layer.name)
+        known = r_names.split_prefix(layer.name)
         if known and layer.name.startswith("layer_activation_"):
             function = CallArg(known[1], "activation", layer.range)
             return replace(layer, name="Activation", args=[function, *layer.args])
@@ -380,11 +370,13 @@ class SpecWriter:
     def keras_object(self, item: KerasObject, role: Role) -> Value:
         """``l2(0.01)``, or a layer inside a layer."""
         roles = _OBJECT_ROLES if role == "any" else (role,)
-        found = next(filter(None, (find_by_r_name(item.name, name) for name in roles)), None)
+        found = next(
+            filter(None, (r_names.find_by_r_name(item.name, name) for name in roles)), None
+        )
         if found is None and role == "any":
             raise RMistake("cannot be used as an argument here", item.range)
         if found is None:
-            remedy = did_you_mean(to_word(item.name), catalogue.words_for_role(role))
+            remedy = did_you_mean(r_names.to_word(item.name), catalogue.words_for_role(role))
             raise RMistake(f"is not {catalogue.with_article(role)}", item.range, remedy)
         word = Word(catalogue.word_for(found))
         if role == "layer":
@@ -424,7 +416,7 @@ class SpecWriter:
 
     def _string(self, text: str, role: Role, span: TextRange, param: Parameter | None) -> Value:
         if role in _STRING_ROLES:
-            word = string_word(text, role)
+            word = r_names.string_word(text, role)
             if not word:
                 remedy = did_you_mean(text, catalogue.words_for_role(role))
                 raise RMistake(f"is not a Keras {role}", span, remedy)
@@ -465,10 +457,12 @@ def _source_of(value: UnknownValue, span: TextRange) -> str:
 
 
 def _function_word(function: r_values.FunctionName, role: Role, span: TextRange) -> Value:
-    found = find_by_r_name(function.name, role) if role != "any" else None
+    found = r_names.find_by_r_name(function.name, role) if role != "any" else None
     if found is not None:
         return Word(catalogue.word_for(found))
-    word = string_word(to_word(function.name), role) if role in _STRING_ROLES else ""
+    word = (
+        r_names.string_word(r_names.to_word(function.name), role) if role in _STRING_ROLES else ""
+    )
     if not word:
         what = catalogue.with_article(role) if role != "any" else "a value"
         raise RMistake(f"is not {what}", span)
@@ -477,7 +471,7 @@ def _function_word(function: r_values.FunctionName, role: Role, span: TextRange)
 
 def _shape_args(layer: KerasObject) -> list[CallArg]:
     """The arguments of a layer that describe the model's input, not the layer."""
-    cls = find_by_r_name(layer.name, "layer")
+    cls = r_names.find_by_r_name(layer.name, "layer")
     own = {param.name for param in parameters(cls)} if cls is not None else set()
     return [arg for arg in layer.args if arg.name in _SHAPES - own]
 

@@ -9,29 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
+from kmagic.from_r import r_parser, r_values
 from kmagic.from_r.r_interpreter import ControlFlow, Interpreter
 from kmagic.from_r.r_names import is_layer_name
-from kmagic.from_r.r_parser import (
-    PIPES,
-    RMistake,
-    RName,
-    RNode,
-    RToken,
-    TextRange,
-    parse_r,
-    parse_r_value,
-    tokenize_r,
-)
-from kmagic.from_r.r_values import (
-    CallArg,
-    KerasObject,
-    RModel,
-    RTensor,
-    RVector,
-    UnknownValue,
-    calls_before,
-    models_in,
-)
 from kmagic.from_r.spec_writer import SpecWriter
 from kmagic.language import format_spec, format_value
 from kmagic.language.foreign_code import PastedR, translation_remedy
@@ -149,32 +129,34 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
     """
     notes: dict[tuple[int, str], Remark] = {}
 
-    def note(message: str, span: TextRange) -> None:
+    def note(message: str, span: r_parser.TextRange) -> None:
         notes.setdefault((span.start, message), _remark(text, span, message))
 
     interpreter = Interpreter(note, name)
     models, mistakes = interpreter.models, interpreter.mistakes
     body: tuple[Statement, ...] = ()
-    others: list[tuple[TextRange, str]] = []
+    others: list[tuple[r_parser.TextRange, str]] = []
     try:
-        interpreter.run(parse_r(text))
+        interpreter.run(r_parser.parse_r(text))
         named = [model for model in models if model.variable == name]
         compiled = [model for model in models if model.compiled is not None]
         candidates = named or compiled or models
         if not candidates and not mistakes:
             end = len(text.splitlines()[0]) if text.strip() else 0
             remedy = "Create one with Sequential() or keras_model_sequential()."
-            mistakes.append(RMistake("creates no model", TextRange(0, end), remedy))
-        chosen = candidates[-1] if candidates else RModel(TextRange())
+            mistakes.append(
+                r_parser.RMistake("creates no model", r_parser.TextRange(0, end), remedy)
+            )
+        chosen = candidates[-1] if candidates else r_values.RModel(r_parser.TextRange())
         axes_from_one = re.search(r"\bkeras3\b", text) is not None
         writer = SpecWriter(note, lambda span: span.span(text), axes_from_one=axes_from_one)
         # A model without layers lacks those of the lines with mistakes.
         if chosen.layers or chosen.outputs or not mistakes:
             body = writer.write(chosen)
         message = "Another model: put it into a cell of its own."
-        unused = (model for model in models if model not in models_in(chosen))
+        unused = (model for model in models if model not in r_values.models_in(chosen))
         others = [*interpreter.others, *((model.range, message) for model in unused)]
-    except RMistake as mistake:
+    except r_parser.RMistake as mistake:
         mistakes.append(mistake)
     if mistakes:
         mistakes.sort(key=lambda mistake: mistake.range.start)
@@ -194,11 +176,11 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
     )
 
 
-def _start(other: tuple[TextRange, str]) -> int:
+def _start(other: tuple[r_parser.TextRange, str]) -> int:
     return other[0].start
 
 
-def _remark(text: str, span: TextRange, message: str) -> Remark:
+def _remark(text: str, span: r_parser.TextRange, message: str) -> Remark:
     line = span.span(text).line
     return Remark(line, text.splitlines()[line - 1].strip(), message)
 
@@ -242,18 +224,20 @@ def layer_lines(text: str) -> list[str]:
         ['input 28x28x1']
     """
     try:
-        tokens = [token for token in tokenize_r(text) if token.kind not in ("newline", "end")]
+        tokens = [
+            token for token in r_parser.tokenize_r(text) if token.kind not in ("newline", "end")
+        ]
         is_line = "\n" not in text and len(tokens) > 1
         if is_line and tokens[0].kind == "name" and tokens[1].kind in ("name", "number"):
             return _line_with_r_values(text, tokens)
-        start = tokens[0].end if tokens and tokens[0].text in PIPES else 0
-        end = tokens[-1].start if tokens and tokens[-1].text in PIPES else len(text)
-        model = _FragmentInterpreter().model_of(parse_r(text[start:end]))
+        start = tokens[0].end if tokens and tokens[0].text in r_parser.PIPES else 0
+        end = tokens[-1].start if tokens and tokens[-1].text in r_parser.PIPES else len(text)
+        model = _FragmentInterpreter().model_of(r_parser.parse_r(text[start:end]))
         if model is None:
             return []
         writer = SpecWriter(_ignore_note, lambda _: NO_SPAN)
         return format_spec(ModelSpec(writer.write(model, is_part=True))).splitlines()
-    except (RMistake, ControlFlow):
+    except (r_parser.RMistake, ControlFlow):
         return []
 
 
@@ -262,34 +246,36 @@ class _FragmentInterpreter(Interpreter):
 
     def __init__(self) -> None:
         super().__init__(_ignore_note, "model")
-        self._implicit = RModel(TextRange())
+        self._implicit = r_values.RModel(r_parser.TextRange())
 
-    def model_of(self, statements: tuple[RNode, ...]) -> RModel | None:
+    def model_of(self, statements: tuple[r_parser.RNode, ...]) -> r_values.RModel | None:
         """The model that the statements describe, or None if they contain anything else."""
         value: Any = None
         for statement in statements:
             value = self.value(statement)
-            is_layer = isinstance(value, KerasObject) and is_layer_name(value.name)
+            is_layer = isinstance(value, r_values.KerasObject) and is_layer_name(value.name)
             if is_layer and statement.syntax[:1] != ("<-",):
-                added = [CallArg(value, None, value.range)]
+                added = [r_values.CallArg(value, None, value.range)]
                 self._calls.method(self._implicit, "add", added, value.range)
-            elif isinstance(value, UnknownValue) and not value.replacement:
+            elif isinstance(value, r_values.UnknownValue) and not value.replacement:
                 return None
         if self.models:
             return self.models[-1]
-        if isinstance(value, RTensor):
-            inputs = [RTensor(call) for call in calls_before([value]) if not call.inputs]
-            return RModel(TextRange(), inputs=inputs, outputs=[value])
+        if isinstance(value, r_values.RTensor):
+            inputs = [
+                r_values.RTensor(call) for call in r_values.calls_before([value]) if not call.inputs
+            ]
+            return r_values.RModel(r_parser.TextRange(), inputs=inputs, outputs=[value])
         has_content = self._implicit.layers or self._implicit.compiled is not None
         return self._implicit if has_content else None
 
-    def _model_value(self, node: RNode | None) -> Any:
+    def _model_value(self, node: r_parser.RNode | None) -> Any:
         value = self.value(node)
-        is_unknown = isinstance(node, RName) and isinstance(value, UnknownValue)
+        is_unknown = isinstance(node, r_parser.RName) and isinstance(value, r_values.UnknownValue)
         return self._implicit if is_unknown else value
 
 
-def _line_with_r_values(text: str, tokens: list[RToken]) -> list[str]:
+def _line_with_r_values(text: str, tokens: list[r_parser.RToken]) -> list[str]:
     """A line of the layer language, its calls of R functions replaced by their values."""
     writer = SpecWriter(_ignore_note, lambda _: NO_SPAN)
     interpreter = Interpreter(_ignore_note, "model")
@@ -297,9 +283,9 @@ def _line_with_r_values(text: str, tokens: list[RToken]) -> list[str]:
     for token, following in pairwise(tokens):
         if token.start < end or token.kind != "name" or following.text != "(":
             continue
-        node = parse_r_value(text[token.start :])
+        node = r_parser.parse_r_value(text[token.start :])
         value = interpreter.value(node)
-        if not isinstance(value, KerasObject | RVector):
+        if not isinstance(value, r_values.KerasObject | r_values.RVector):
             return []
         line += text[end : token.start]
         line += format_value(writer.value(value, "any", node.range))
@@ -307,5 +293,5 @@ def _line_with_r_values(text: str, tokens: list[RToken]) -> list[str]:
     return [line + text[end:]] if end else []
 
 
-def _ignore_note(message: str, span: TextRange) -> None:
+def _ignore_note(message: str, span: r_parser.TextRange) -> None:
     """Take no note."""

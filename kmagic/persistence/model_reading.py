@@ -28,24 +28,10 @@ import numpy as np
 
 from kmagic.models.model_variables import unchanged_after_error
 from kmagic.models.trust import is_code
+from kmagic.persistence import model_metadata, safety
 from kmagic.persistence.container_checks import check_container
 from kmagic.persistence.formats import FileFormat, detect_format, file_broken, file_truncated
 from kmagic.persistence.legacy_keras import compile_as_saved, is_legacy_config, updated_config
-from kmagic.persistence.model_metadata import (
-    KEY,
-    ModelMetadata,
-    decoded,
-    read_member,
-    read_metadata,
-)
-from kmagic.persistence.safety import (
-    MissingObjectsError,
-    find_objects,
-    needed_objects,
-    not_compiled_note,
-    reject_code,
-    unsafe_reason,
-)
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, PersistenceError
 from kmagic.support.file_system import first_line, not_read
@@ -89,7 +75,7 @@ class LoadResult(Renderable):
     model: Any = None
     name: str = ""
     origin: Any = None
-    metadata: ModelMetadata | None = None
+    metadata: model_metadata.ModelMetadata | None = None
     notes: tuple[str, ...] = ()
     keras_version: str = ""
     parts: Sequence[str] = ()
@@ -152,7 +138,7 @@ def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> LoadResu
     file_format = detect_format(path)
     if trust.safe_mode:
         check_container(path, file_format)
-    metadata, version = read_metadata(path, file_format)
+    metadata, version = model_metadata.read_metadata(path, file_format)
     loaded = LoadResult(path, file_format, metadata=metadata, keras_version=version)
     if into is not None and file_format in ("json", "text"):
         contents = "an architecture" if file_format == "json" else "the text of a model"
@@ -196,7 +182,7 @@ def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> LoadResu
 
 
 def _read_keras(loaded: LoadResult, trust: TrustSettings) -> None:
-    config = parse_json(read_member(loaded.path, "config.json"))
+    config = parse_json(model_metadata.read_member(loaded.path, "config.json"))
     if loaded.keras_version.startswith("2."):
         compile_config = config.pop("compile_config", None)
         objects, updated = _updated(loaded, config, trust)
@@ -226,9 +212,9 @@ def _read_keras(loaded: LoadResult, trust: TrustSettings) -> None:
 
 def _read_hdf5(loaded: LoadResult, trust: TrustSettings) -> None:
     with h5py.File(loaded.path, "r") as file:
-        config = parse_json(decoded(file.attrs["model_config"]))
+        config = parse_json(model_metadata.decoded(file.attrs["model_config"]))
         training = file.attrs.get("training_config")
-        compile_config = None if training is None else parse_json(decoded(training))
+        compile_config = None if training is None else parse_json(model_metadata.decoded(training))
         has_state = "optimizer_weights" in file
     version = loaded.keras_version
     if version.startswith(("0", "1.")):
@@ -267,7 +253,7 @@ def _restore_optimizer(loaded: LoadResult) -> str:
 
 def _read_json(loaded: LoadResult, trust: TrustSettings) -> None:
     config = parse_json(loaded.path.read_text(encoding="utf-8"))
-    config.pop(KEY, None)
+    config.pop(model_metadata.KEY, None)
     if is_legacy_config(config) or loaded.keras_version.startswith("2."):
         config, notes = updated_config(config, loaded.file_name)
         loaded.add_notes(*notes)
@@ -337,10 +323,10 @@ def _updated(
 def _checked_objects(loaded: LoadResult, config: Any, trust: TrustSettings) -> dict[str, Any]:
     """The classes and functions that a configuration needs, after rejecting what is unsafe."""
     if trust.safe_mode:
-        reject_code(config, loaded.file_name)
+        safety.reject_code(config, loaded.file_name)
     own = loaded.metadata.own_names if loaded.metadata is not None else ()
-    needed = needed_objects(config, own)
-    return find_objects(needed, trust.given, trust.notebook, loaded.file_name)
+    needed = safety.needed_objects(config, own)
+    return safety.find_objects(needed, trust.given, trust.notebook, loaded.file_name)
 
 
 def _pop_compile_configs(config: Any) -> list[Any]:
@@ -358,7 +344,7 @@ def _compile_objects(
     loaded: LoadResult, config: Any, trust: TrustSettings
 ) -> dict[str, Any] | None:
     """What a model was compiled with; None, and a note, if it cannot be compiled like that."""
-    _, reason = unsafe_reason(config) if trust.safe_mode else ("", "")
+    _, reason = safety.unsafe_reason(config) if trust.safe_mode else ("", "")
     if reason:
         if is_code(reason):
             reason = "is Python code in the file, which has not run"
@@ -369,8 +355,8 @@ def _compile_objects(
         return None
     try:
         return _checked_objects(loaded, config, trust)
-    except MissingObjectsError as error:
-        loaded.add_notes(not_compiled_note(error.names))
+    except safety.MissingObjectsError as error:
+        loaded.add_notes(safety.not_compiled_note(error.names))
         return None
 
 
@@ -563,7 +549,7 @@ def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
 
 def _weights_of(path: Path, file_format: FileFormat) -> Any:
     is_zip = file_format == "keras"
-    content = io.BytesIO(read_member(path, "model.weights.h5")) if is_zip else path
+    content = io.BytesIO(model_metadata.read_member(path, "model.weights.h5")) if is_zip else path
     return h5py.File(content, "r")
 
 
@@ -612,4 +598,4 @@ def name_list(group: Any, attribute: str) -> list[str]:
     pieces = [group.attrs[attribute]] if attribute in group.attrs else []
     while f"{attribute}{len(pieces)}" in group.attrs:
         pieces.append(group.attrs[f"{attribute}{len(pieces)}"])
-    return [decoded(name) for piece in pieces for name in piece]
+    return [model_metadata.decoded(name) for piece in pieces for name in piece]

@@ -22,6 +22,7 @@ from kmagic.models.build import build_model, origin_of, restore_origin, serializ
 from kmagic.models.decompile import to_dsl, with_current_compile
 from kmagic.models.keras_history import nested_layers
 from kmagic.models.model_variables import stored_size
+from kmagic.persistence import model_reading
 from kmagic.persistence.formats import FileFormat, SaveFormat, save_target, to_path
 from kmagic.persistence.model_metadata import (
     ModelMetadata,
@@ -34,14 +35,8 @@ from kmagic.persistence.model_metadata import (
     text_with_metadata,
     vocabulary_layers,
 )
-from kmagic.persistence.model_reading import (
-    LoadResult,
-    TrustSettings,
-    is_optimizer_used,
-    load_weights,
-    open_file,
-)
 from kmagic.persistence.safety import ambiguous_names
+from kmagic.support import model_registry
 from kmagic.support.caller_names import LimitedNames, caller_names
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, MarkedError, PersistenceError
@@ -55,13 +50,6 @@ from kmagic.support.file_system import (
 from kmagic.support.formatting import format_bytes
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import ModelName, Text
-from kmagic.support.model_registry import (
-    dataset_for,
-    is_untrained,
-    mark_untrained,
-    record_for,
-    set_dataset,
-)
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.process_patches import default_settings, isolated_keras, quiet_logger
 from kmagic.support.rendering import Renderable
@@ -157,9 +145,9 @@ def save(
         )
     target, save_format = save_target(path, only)
     text, values = _text_of(model, is_required=save_format.format == "text")
-    run = record_for(model).run
+    run = model_registry.record_for(model).run
     history = run.history if run is not None else {}
-    preparation = getattr(dataset_for(model), "preparation", None)
+    preparation = getattr(model_registry.dataset_for(model), "preparation", None)
     metadata = ModelMetadata(
         name=name or model.name,
         text=text,
@@ -241,14 +229,14 @@ def load_with_details(
     safe_mode: bool = True,
     custom_objects: Mapping[str, Any] | None = None,
     notebook: Mapping[str, Any] | None = None,
-) -> LoadResult:
+) -> model_reading.LoadResult:
     """Load a model, or weights ``into`` one, with everything that was saved with it.
 
     Arguments and errors are those of :func:`load`. The file cannot use the variables of the
     ``notebook``; messages say how to pass them.
     """
-    trust = TrustSettings(safe_mode, custom_objects or {}, notebook or {})
-    loaded = open_file(to_path(path), trust, into=into)
+    trust = model_reading.TrustSettings(safe_mode, custom_objects or {}, notebook or {})
+    loaded = model_reading.open_file(to_path(path), trust, into=into)
     if loaded.model is None:
         try:
             _build_from_text(loaded, trust)
@@ -258,12 +246,12 @@ def load_with_details(
             reason = f"{loaded.error.message} Its text was not built either:\n\n{error}"
             raise PersistenceError(reason, loaded.error.remedy) from None
     model, metadata = loaded.model, loaded.metadata
-    record = record_for(model)
+    record = model_registry.record_for(model)
     record.is_loaded = loaded.format not in ("json", "text")
     if into is not None:  # its weights are not new any more
         record.initial_weights = record.start = None
     if loaded.format == "json":
-        mark_untrained(model)
+        model_registry.mark_untrained(model)
     if metadata is not None:
         if into is None and origin_of(model) is None and metadata.text and metadata.steps:
             metadata = _with_own_text(loaded, metadata, trust)
@@ -272,7 +260,9 @@ def load_with_details(
             loaded.add_notes(*restore_vocabularies(model, metadata.words))
         if metadata.preparation:
             try:
-                set_dataset(model, Preparation.from_config(dict(metadata.preparation)))
+                model_registry.set_dataset(
+                    model, Preparation.from_config(dict(metadata.preparation))
+                )
             except (KmagicError, KeyError, TypeError, ValueError, AttributeError) as error:
                 loaded.add_notes(f"The preparation of its data cannot be read: {error}")
                 metadata = replace(metadata, preparation=None)
@@ -435,7 +425,7 @@ def _notes(model: Any, save_format: SaveFormat) -> list[str]:
 # --- loading --------------------------------------------------------------------------------------
 
 
-def _build_from_text(loaded: LoadResult, trust: TrustSettings) -> None:
+def _build_from_text(loaded: model_reading.LoadResult, trust: model_reading.TrustSettings) -> None:
     """Build the model of a text, or of the text that was saved with weights."""
     metadata = loaded.metadata
     if loaded.format == "text":
@@ -474,7 +464,7 @@ def _build_from_text(loaded: LoadResult, trust: TrustSettings) -> None:
             "(custom_objects=), or compile it with %keras_compile."
         )
     if loaded.format != "text":
-        loaded.add_notes(*load_weights(loaded.model, loaded.path, loaded.format))
+        loaded.add_notes(*model_reading.load_weights(loaded.model, loaded.path, loaded.format))
 
 
 def _without_compile(text: str) -> ModelSpec:
@@ -483,7 +473,7 @@ def _without_compile(text: str) -> ModelSpec:
 
 
 def _with_own_text(
-    loaded: LoadResult, metadata: ModelMetadata, trust: TrustSettings
+    loaded: model_reading.LoadResult, metadata: ModelMetadata, trust: model_reading.TrustSettings
 ) -> ModelMetadata:
     """Register the text in a file as the text of its model, or leave it out of the metadata.
 
@@ -507,7 +497,7 @@ def _with_own_text(
     return metadata
 
 
-def _names_for(metadata: ModelMetadata | None, trust: TrustSettings) -> LimitedNames:
+def _names_for(metadata: ModelMetadata | None, trust: model_reading.TrustSettings) -> LimitedNames:
     """What a file's text may use: its own values, and what the user passed by name."""
     try:
         own = metadata.portable.names() if metadata is not None else {}
@@ -526,14 +516,14 @@ def _not_allowed(name: str) -> tuple[str, str]:
     return reason, f"If you trust the file, write {how}."
 
 
-def _loaded_parts(loaded: LoadResult, metadata: ModelMetadata) -> tuple[str, ...]:
+def _loaded_parts(loaded: model_reading.LoadResult, metadata: ModelMetadata) -> tuple[str, ...]:
     model = loaded.model
     if loaded.format in ("json", "text"):
-        is_new = not model.built or is_untrained(model)
+        is_new = not model.built or model_registry.is_untrained(model)
         known = replace(metadata, history={}).describe()
         return (*(["new, untrained weights"] if is_new else []), *known)
     return (*_weight_parts(model), *metadata.describe())
 
 
 def _weight_parts(model: Any) -> list[str]:
-    return ["weights", "optimizer"] if is_optimizer_used(model) else ["weights"]
+    return ["weights", "optimizer"] if model_reading.is_optimizer_used(model) else ["weights"]

@@ -14,15 +14,9 @@ from typing import Any
 import keras
 
 from kmagic.models.keras_history import flat_layers, is_model, nested_layers
+from kmagic.support import model_registry
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
-from kmagic.support.model_registry import (
-    hash_weights,
-    is_untrained,
-    record_for,
-    set_last_call,
-    steps_trained,
-)
 from kmagic.training.callbacks.recording_callbacks import learning_rate
 from kmagic.training.pipeline.dense_arrays import machine_memory
 from kmagic.training.run.training_run import TrainingRun
@@ -56,11 +50,13 @@ class StartingPoint:
 
 def starting_point(model: keras.Model) -> StartingPoint:
     """The starting point of a model, registered if this is its first run."""
-    record = record_for(model)
+    record = model_registry.record_for(model)
     if record.start is None:
-        steps = steps_trained(model)
-        is_new = is_untrained(model) or (record.initial_weights is not None and steps > 0)
-        start = StartingPoint(is_new or not model.weights, hash_weights(model))
+        steps = model_registry.steps_trained(model)
+        is_new = model_registry.is_untrained(model) or (
+            record.initial_weights is not None and steps > 0
+        )
+        start = StartingPoint(is_new or not model.weights, model_registry.hash_weights(model))
         size = FLOAT_BYTES * sum(math.prod(weight.shape) for weight in model.weights)
         if start.is_new:
             pass
@@ -91,15 +87,15 @@ def trained_note(model: keras.Model) -> str:
 
     It is also about an optimizer that was used before, while the weights are the original ones.
     """
-    start, steps = starting_point(model), steps_trained(model)
-    if start.epochs and start.digest == hash_weights(model):
+    start, steps = starting_point(model), model_registry.steps_trained(model)
+    if start.epochs and start.digest == model_registry.hash_weights(model):
         return (
             "The weights are those from before the first run, but the state of the optimizer is "
             f"from {pluralize(steps, 'step')} of training. Compile the model again to reset it."
             if steps
             else ""
         )
-    epochs = start.epochs + record_for(model).loaded_epochs
+    epochs = start.epochs + model_registry.record_for(model).loaded_epochs
     if not epochs and not steps:
         return ""
     end = ""
@@ -119,7 +115,7 @@ def start_again(model: keras.Model) -> str:
     Raises:
         TrainingError: Its weights from before its first run are not known.
     """
-    record, start = record_for(model), starting_point(model)
+    record, start = model_registry.record_for(model), starting_point(model)
     if start.problem:
         raise _error(model, start.problem)
     kept = start.weights
@@ -154,9 +150,9 @@ def start_again(model: keras.Model) -> str:
     if rate is not None and rate != last and learning_rate(model) == last:
         model.optimizer.learning_rate = rate  # a callback had lowered it
     start.epochs, start.rates = 0, (None, None)
-    start.digest = hash_weights(model)
+    start.digest = model_registry.hash_weights(model)
     record.run = record.best = None
-    set_last_call(model, None)
+    model_registry.set_last_call(model, None)
     record.loaded_epochs = 0
     return f"Started {origin}." if model.weights else ""
 

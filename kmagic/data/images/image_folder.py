@@ -13,15 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kmagic.data import assemble
 from kmagic.data.arrays import check_lengths, concatenate_targets
-from kmagic.data.assemble import (
-    Parts,
-    apply_options,
-    check_test_classes,
-    join_notes,
-    split_parts,
-    to_object_array,
-)
 from kmagic.data.dataset import Dataset
 from kmagic.data.folders import DataFolder, split_files
 from kmagic.data.images.image_reader import (
@@ -57,7 +50,7 @@ def load_image_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
     return _load(reader, split, classes, folder.note, show_path(folder.path))
 
 
-def load_image_list(parts: Parts, options: LoadOptions, name: str, source: str) -> Dataset:
+def load_image_list(parts: assemble.Parts, options: LoadOptions, name: str, source: str) -> Dataset:
     """Load image files given as x, with their labels or numbers to predict as y."""
     check_applies(options, "images", f"{name} contains images")
     check_lengths(parts.x_train, parts.y_train, "x", "y")
@@ -67,21 +60,21 @@ def load_image_list(parts: Parts, options: LoadOptions, name: str, source: str) 
         lists.append(parts.x_test)
         y = concatenate_targets(y, parts.y_test)
     files = [
-        to_object_array(existing_files(list(paths), label))
+        assemble.to_object_array(existing_files(list(paths), label))
         for paths, label in zip(lists, ("x", "x_test"), strict=False)
     ]
     target = decide_target(y, options, images=True)
     if len(files) > 1 and options.split is None:  # the classes are checked after reading
         rows = len(files[0])
-        split = Parts(files[0], target.y[:rows], files[1], target.y[rows:])
+        split = assemble.Parts(files[0], target.y[:rows], files[1], target.y[rows:])
     else:
-        split, _ = split_parts(files, target, options, name)
+        split, _ = assemble.split_parts(files, target, options, name)
     return _load(_FileReader(name, options), split, target.classes, target.note, source)
 
 
 def _load(
     reader: _FileReader,
-    split: Parts,
+    split: assemble.Parts,
     classes: tuple[str, ...] | None,
     note: str | Text,
     source: str,
@@ -113,7 +106,7 @@ def _load(
         )
     if not len(x_train) or not len(x_test):
         raise reader.unreadable()
-    split = Parts(x_train, y[0][train_rows], x_test, y[1][test_rows])
+    split = assemble.Parts(x_train, y[0][train_rows], x_test, y[1][test_rows])
     errors, class_note, grey_note, error_note = reader.errors, "", Text(), ""
     if errors:
         more = f" And {len(errors) - MAX_LISTED:,} more." if len(errors) > MAX_LISTED else ""
@@ -122,7 +115,7 @@ def _load(
     if classes is not None:
         targets = (split.y_train, split.y_test)
         train, test = (part.argmax(axis=1) if part.ndim > 1 else part for part in targets)
-        class_note = check_test_classes(train, test, classes, name)
+        class_note = assemble.check_test_classes(train, test, classes, name)
     if all_grey and not options.gray:
         gray = Option("gray", True)
         grey_note = Text("All images are grey: ", gray, " takes a third of the memory.")
@@ -131,11 +124,11 @@ def _load(
         *split,
         classes,
         source=source,
-        note_text=join_notes(note, error_note, class_note, grey_note),
+        note_text=assemble.join_notes(note, error_note, class_note, grey_note),
         image_shape=x_train.shape[1:],
         interpolation=INTERPOLATION,
     )
-    return apply_options(data, options)
+    return assemble.apply_options(data, options)
 
 
 @dataclass(slots=True)

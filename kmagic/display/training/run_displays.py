@@ -6,14 +6,8 @@ import sys
 from shutil import get_terminal_size
 from typing import Any, TextIO
 
+from kmagic.display.training import training_card
 from kmagic.display.training.live_view import LiveView
-from kmagic.display.training.training_card import (
-    epoch_line,
-    heading_line,
-    progress_line,
-    summary_line,
-    training_bundle,
-)
 from kmagic.support.display_mode import DisplayMode, display_mode
 from kmagic.support.formatting import escape_control_characters
 from kmagic.support.rendering import display_bundle, display_in_cell, mark_displayed
@@ -48,7 +42,9 @@ class UpdatedCard(Display):
 
     def prepare(self, run: TrainingRun) -> None:
         """Show the card in the running cell."""
-        self._handle: Any = display_in_cell(training_bundle(run), raw=True, display_id=True)
+        self._handle: Any = display_in_cell(
+            training_card.training_bundle(run), raw=True, display_id=True
+        )
 
     def discard(self, run: TrainingRun) -> None:  # noqa: ARG002 - of this run
         """Remove the card from the output."""
@@ -56,7 +52,7 @@ class UpdatedCard(Display):
 
     def update(self, run: TrainingRun) -> None:
         """Replace it."""
-        self._handle.update(training_bundle(run), raw=True)
+        self._handle.update(training_card.training_bundle(run), raw=True)
 
     def end(self, run: TrainingRun) -> None:
         """Replace it for the last time."""
@@ -72,7 +68,7 @@ class FinalCard(Display):
 
     def end(self, run: TrainingRun) -> None:
         """Show the card."""
-        display_bundle(training_bundle(run, times=self._times))
+        display_bundle(training_card.training_bundle(run, times=self._times))
         mark_displayed(run)
 
 
@@ -98,18 +94,18 @@ class LogLines(Display):
     def begin(self, run: TrainingRun) -> None:
         """Write the heading and the messages of the checks."""
         self._messages_written = 0
-        self._write(heading_line(run))
+        self._write(training_card.heading_line(run))
         self._write_messages(run)
 
     def update(self, run: TrainingRun) -> None:
         """Update the moving line on a terminal."""
         if not self._stream.isatty():
             return
-        self._write(progress_line(run)[: get_terminal_size().columns - 1], end="")
+        self._write(training_card.progress_line(run)[: get_terminal_size().columns - 1], end="")
 
     def epoch(self, run: TrainingRun) -> None:
         """Write the epoch's line."""
-        self._unwritten = epoch_line(run.log[-1], run)
+        self._unwritten = training_card.epoch_line(run.log[-1], run)
         if run.epochs <= MAX_LOGGED_EPOCHS or run.now.elapsed >= self._written_at + LOG_INTERVAL:
             self._written_at = run.now.elapsed
             self._write(self._unwritten)
@@ -123,7 +119,7 @@ class LogLines(Display):
         if self._unwritten:
             self._write(self._unwritten)
         self._write_messages(run)
-        self._write(summary_line(run))
+        self._write(training_card.summary_line(run))
         mark_displayed(run)
 
     def _write_messages(self, run: TrainingRun) -> None:

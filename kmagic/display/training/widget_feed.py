@@ -11,15 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from kmagic.display.confusion.matrix_image import epoch_confusion_state
-from kmagic.display.training.training_card import (
-    best_mark,
-    charted_metrics,
-    epoch_axis,
-    epoch_cells,
-    foot_text,
-    metric_columns,
-    table_rows,
-)
+from kmagic.display.training import training_card
 from kmagic.support.downsampling import BoundedSeries, Point
 from kmagic.support.formatting import escape_control_characters, isolate_direction
 from kmagic.training.run.training_run import TrainingRun
@@ -117,8 +109,8 @@ class WidgetFeed:
 
     def _axis(self) -> Json:
         run, names = self._run, self._metrics
-        start, end = epoch_axis(run)
-        marks = {name: mark for name in names if (mark := best_mark(run, name))}
+        start, end = training_card.epoch_axis(run)
+        marks = {name: mark for name in names if (mark := training_card.best_mark(run, name))}
         epochs = [epoch for epoch, _ in marks.values()]
         labels = {_shown(name): text for name, (_, text) in marks.items()}
         return {
@@ -130,7 +122,7 @@ class WidgetFeed:
 
     def _add_epochs(self) -> dict[str, list[float | None]]:
         new_points: dict[str, list[float | None]] = {}
-        self._metrics = charted_metrics(self._run)
+        self._metrics = training_card.charted_metrics(self._run)
         new = self._run.log[self._epochs_sent :]
         for epoch in new:
             for key, value in self._charted(epoch.logs).items():
@@ -151,7 +143,7 @@ def _header(run: TrainingRun) -> Json:
         "progress": round(run.progress, 4),
         "elapsed": round(run.now.elapsed, 2),
         "remaining": None if left is None else round(left, 1),
-        "footer": foot_text(run),
+        "footer": training_card.foot_text(run),
     }
 
 
@@ -165,15 +157,15 @@ def _messages(run: TrainingRun) -> Json:
 
 
 def _table(run: TrainingRun) -> Json:
-    columns = metric_columns(run)
+    columns = training_card.metric_columns(run)
     best = run.best.epoch if run.best and run.best.monitor != "loss" else 0
     return {
         "columns": ["epoch", *map(_shown, columns), "time"],
         "rows": [
             None
             if epoch is None
-            else {"cells": epoch_cells(epoch, columns), "best": epoch.number == best}
-            for epoch in table_rows(run, first=0, last=5)
+            else {"cells": training_card.epoch_cells(epoch, columns), "best": epoch.number == best}
+            for epoch in training_card.table_rows(run, first=0, last=5)
         ],
     }
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kmagic.data.images.image_reader import suppress_pillow_warnings
 from kmagic.data.inspection import count_batches, stream_kind
 from kmagic.data.preparation.raw_detection import detect_raw
+from kmagic.evaluation.classification import image_inputs
 from kmagic.evaluation.classification.applications import find_application, recognize_application
 from kmagic.evaluation.classification.classification import (
     Classification,
@@ -23,25 +24,7 @@ from kmagic.evaluation.classification.classification import (
     TrueClass,
 )
 from kmagic.evaluation.classification.explain import Explanation, explain_images
-from kmagic.evaluation.classification.image_inputs import (
-    MAX_THUMBNAILS,
-    NO_IMAGES_REMEDY,
-    ImagePreprocessor,
-    ImageSource,
-    LoadedImage,
-    list_images,
-    load_batches,
-    suggest_files,
-    to_bytes,
-)
-from kmagic.evaluation.confusion.label_arrays import (
-    ClassNames,
-    Label,
-    as_label_array,
-    label_indices,
-    parse_class_names,
-    to_probabilities,
-)
+from kmagic.evaluation.confusion import label_arrays
 from kmagic.evaluation.prediction.batch_prediction import (
     option_error,
     predict_batch,
@@ -70,7 +53,7 @@ def classify(
     app: str | Callable[..., Any] | None = None,
     top: int = 3,
     *,
-    class_names: ClassNames | None = None,
+    class_names: label_arrays.ClassNames | None = None,
     y_true: Any = None,
     scaling: Any = None,
     explain: bool | str = False,
@@ -149,12 +132,14 @@ def classify(
     if application is None and data is None and scaling is None:
         application = recognize_application(model)
         note = f"Preprocessed for {application.name} of keras.applications." if application else ""
-    preprocessor = ImagePreprocessor.for_model(model, application, data, scaling, interpolation)
+    preprocessor = image_inputs.ImagePreprocessor.for_model(
+        model, application, data, scaling, interpolation
+    )
     if scaling is None and detect_raw(data, images) == "raw":
-        images = to_bytes(images)
-    sources = list_images(images, preprocessor.shape)
+        images = image_inputs.to_bytes(images)
+    sources = image_inputs.list_images(images, preprocessor.shape)
     if application is None and not all(hasattr(source.image, "shape") for source in sources):
-        reject_images(model, data, NO_IMAGES_REMEDY)
+        reject_images(model, data, image_inputs.NO_IMAGES_REMEDY)
     if y_true is None and hasattr(images, "shape") and hasattr(data, "labels_of"):
         y_true = data.labels_of(images)
     known_names = getattr(data, "classes", None) or ()
@@ -214,12 +199,14 @@ def _to_numpy(tensor: Any) -> NDArray[Any]:
     return np.asarray(tensor.detach().cpu() if hasattr(tensor, "detach") else tensor)
 
 
-def _check_any_read(images: Sequence[ImagePrediction], sources: Sequence[ImageSource]) -> None:
+def _check_any_read(
+    images: Sequence[ImagePrediction], sources: Sequence[image_inputs.ImageSource]
+) -> None:
     """Raise if no image could be read."""
     if not all(image.error for image in images):
         return
     errors = list(dict.fromkeys(image.error for image in images))
-    remedy = suggest_files(sources)
+    remedy = image_inputs.suggest_files(sources)
     if len(images) == 1:
         raise EvaluationError(errors[0], remedy)
     listed = "\n".join(errors[:MAX_ERRORS])
@@ -234,14 +221,14 @@ class _ClassificationJob:
     """The prediction of all images, batch by batch."""
 
     model: Any
-    preprocessor: ImagePreprocessor
-    sources: Sequence[ImageSource]
+    preprocessor: image_inputs.ImagePreprocessor
+    sources: Sequence[image_inputs.ImageSource]
     known_names: Sequence[str]  # class names that are used if the model has as many classes
     top: int
     batch_size: int
     explain: bool | str
     names: tuple[str, ...] = ()
-    ids: tuple[Label, ...] | None = None
+    ids: tuple[label_arrays.Label, ...] | None = None
     y_true: NDArray[Any] | None = None
     true: NDArray[np.intp] | None = None  # index of the true class of each image, or -1
     by_folder: bool = False  # the folders are the true classes
@@ -253,7 +240,7 @@ class _ClassificationJob:
     def run(self, progress: Progress) -> list[ImagePrediction]:
         """Predict all images; after an interrupt, return those that are done."""
         images: list[ImagePrediction] = []
-        batches = load_batches(self.sources, self.preprocessor, self.batch_size)
+        batches = image_inputs.load_batches(self.sources, self.preprocessor, self.batch_size)
         try:
             with progress, suppress_pillow_warnings(), closing(batches):
                 for batch in batches:
@@ -265,11 +252,11 @@ class _ClassificationJob:
         return images
 
     def _predict_images(
-        self, start: int, batch: Sequence[LoadedImage | EvaluationError]
+        self, start: int, batch: Sequence[image_inputs.LoadedImage | EvaluationError]
     ) -> list[ImagePrediction]:
         """Predict one batch; images of several sizes are grouped by size."""
         predictions: dict[int, ImagePrediction] = {}
-        sizes: dict[tuple[int, ...], dict[int, LoadedImage]] = {}
+        sizes: dict[tuple[int, ...], dict[int, image_inputs.LoadedImage]] = {}
         for index, image in enumerate(batch, start):
             if isinstance(image, EvaluationError):
                 predictions[index] = ImagePrediction(self.sources[index].name, error=image.message)
@@ -279,21 +266,23 @@ class _ClassificationJob:
             predictions.update(self._predict_size(group))
         return [predictions[index] for index in sorted(predictions)]
 
-    def _predict_size(self, images: dict[int, LoadedImage]) -> dict[int, ImagePrediction]:
+    def _predict_size(
+        self, images: dict[int, image_inputs.LoadedImage]
+    ) -> dict[int, ImagePrediction]:
         array = self.preprocessor.to_batch(list(images.values()))
         self.note = self.note or self.preprocessor.note(self.sources, array)
-        probabilities = to_probabilities(self._predict(array))
+        probabilities = label_arrays.to_probabilities(self._predict(array))
         if not self._has_names:
             self._choose_names(probabilities.shape[1])
         predictions = {}
         for (index, image), row in zip(images.items(), probabilities, strict=True):
             top_classes, true_class = self._label(index, row)
             source = self.sources[index]
-            reload = None if index < MAX_THUMBNAILS else partial(self._reload, source)
+            reload = None if index < image_inputs.MAX_THUMBNAILS else partial(self._reload, source)
             predictions[index] = ImagePrediction(
                 source.name, top_classes, true_class, image.thumbnail, reload=reload
             )
-        shown = [index for index in images if index < MAX_THUMBNAILS]
+        shown = [index for index in images if index < image_inputs.MAX_THUMBNAILS]
         if self.explain and shown:
             best = [predictions[index].top_classes[0].index for index in shown]
             explanations = self._explain(array[: len(shown)], best)
@@ -310,7 +299,7 @@ class _ClassificationJob:
             self._traced.add(array.shape[1:])
         return predict_batch(self.model, array)[:count]
 
-    def _reload(self, source: ImageSource, image: ImagePrediction) -> ImagePrediction:
+    def _reload(self, source: image_inputs.ImageSource, image: ImagePrediction) -> ImagePrediction:
         """An image with its thumbnail and explanation, if it can still be read."""
         try:
             with suppress_pillow_warnings():
@@ -333,7 +322,7 @@ class _ClassificationJob:
                 raise EvaluationError(message, did_you_mean(self.explain, self.names))
             which, index = self.explain, self.names.index(self.explain)
             classes = [index] * len(best)
-            probabilities = to_probabilities(self._predict(array))[:, index].tolist()
+            probabilities = label_arrays.to_probabilities(self._predict(array))[:, index].tolist()
         heatmaps, method = explain_images(self.model, array, classes, self.preprocessor.size)
         self.legend = f"{which}, by {method}"
         return [
@@ -343,14 +332,14 @@ class _ClassificationJob:
 
     # --- labels -------------------------------------------------------------------------------
 
-    def set_labels(self, class_names: ClassNames | None, y_true: Any) -> None:
+    def set_labels(self, class_names: label_arrays.ClassNames | None, y_true: Any) -> None:
         """Set the class names and the true classes that the user passed, or None."""
         if class_names is not None:
-            self.ids, self.names = parse_class_names(class_names)
+            self.ids, self.names = label_arrays.parse_class_names(class_names)
         if y_true is None:
             return
         check_has_values(y_true)
-        self.y_true = as_label_array(np.atleast_1d(y_true), "y_true")
+        self.y_true = label_arrays.as_label_array(np.atleast_1d(y_true), "y_true")
         if len(self.y_true) != len(self.sources):
             counts = f"{len(self.y_true):,} labels for {len(self.sources):,} images"
             raise option_error("y_true", f"must have one label per image; got {counts}.")
@@ -402,7 +391,7 @@ class _ClassificationJob:
         values = (y if are_names else y.astype(np.int64))[known]
         indices = np.full(len(y), -1, dtype=np.intp)
         ids = self.ids or tuple(range(len(names)))
-        indices[known] = label_indices(values, ids, names, "y_true")
+        indices[known] = label_arrays.label_indices(values, ids, names, "y_true")
         return indices
 
 

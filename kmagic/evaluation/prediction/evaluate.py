@@ -39,12 +39,7 @@ from kmagic.support.messages import Function, Option, Text
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.progress import Progress
 from kmagic.support.rendering import Renderable
-from kmagic.training.retracing import (
-    is_rank_error,
-    reset_functions,
-    retrace_for,
-    with_axes_of,
-)
+from kmagic.training import retracing
 from kmagic.training.validation.data_checks import data_errors, join_errors
 from kmagic.training.validation.fit_arguments import TARGETS_REMEDY
 from kmagic.training.validation.fit_errors import explain_error, is_data_error
@@ -156,7 +151,7 @@ def evaluate(
         batch_size = batch_size or fixed_batch_size(model)
         if error := batch_size_error(model, _count(arrays), batch_size):
             raise EvaluationError(model_phrase(model) + error[0], error[1])
-        arrays = with_axes_of(model, arrays)
+        arrays = retracing.with_axes_of(model, arrays)
         y = dense_rows(sparse_rows(y))
         if isinstance(y, list | tuple) and len(getattr(model, "outputs", None) or ()) < 2:  # noqa: PLR2004 - for several outputs a list has one part for each
             y = np.asarray(y)
@@ -167,7 +162,7 @@ def evaluate(
         data, samples, first = arrays, _count(arrays), [arrays, y, sample_weight]
     else:
         data, samples, first = _stream(model, x, y, sample_weight, steps)
-    retrace_for(model, "test", first)
+    retracing.retrace_for(model, "test", first)
     try:
         with _progress_callback(model, arrays, batch_size) as callbacks, catch_warnings():
             filterwarnings("ignore", "Your input ran out of data")  # at the end of a generator
@@ -184,8 +179,8 @@ def evaluate(
     except Exception as error:
         if not (isinstance(error, TypeError) or is_data_error(error)):
             raise
-        if is_rank_error(error):
-            reset_functions(model)
+        if retracing.is_rank_error(error):
+            retracing.reset_functions(model)
         cause = explain_error(error, model)
         verb = " cannot be evaluated on this data: " if cause.is_about_data else " failed: "
         raise EvaluationError(model_phrase(model) + verb + cause.reason, cause.remedy) from error

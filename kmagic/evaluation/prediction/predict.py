@@ -10,14 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.images.image_reader import suppress_pillow_warnings
+from kmagic.evaluation.classification import image_inputs
 from kmagic.evaluation.classification.applications import recognize_application
-from kmagic.evaluation.classification.image_inputs import (
-    MAX_THUMBNAILS,
-    ImagePreprocessor,
-    LoadedImage,
-    list_images,
-    load_batches,
-)
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import (
     predict_batch,
@@ -273,15 +267,17 @@ def read_images(model: Any, inputs: ModelInputs) -> NDArray[Any]:
 
 def _image_batches(
     model: Any, inputs: ModelInputs, batch_size: int
-) -> Iterator[tuple[NDArray[Any], list[LoadedImage], list[str]]]:
+) -> Iterator[tuple[NDArray[Any], list[image_inputs.LoadedImage], list[str]]]:
     """Batches of images with their names, which threads read while the caller works.
 
     The first image that cannot be read is an error.
     """
     application = recognize_application(model) if inputs.data is None else None
-    preprocessor = ImagePreprocessor.for_model(model, application, inputs.data, None, "nearest")
-    sources = list_images(inputs.images, preprocessor.shape)
-    batches = load_batches(sources, preprocessor, batch_size)
+    preprocessor = image_inputs.ImagePreprocessor.for_model(
+        model, application, inputs.data, None, "nearest"
+    )
+    sources = image_inputs.list_images(inputs.images, preprocessor.shape)
+    batches = image_inputs.load_batches(sources, preprocessor, batch_size)
     with Progress(len(sources), "images") as progress, suppress_pillow_warnings():
         for batch in batches:
             images = []
@@ -305,5 +301,5 @@ def _predict_images(
         rows.append(predict_batch(model, array))
         thumbnails += [image.thumbnail for image in images]
         names += batch_names
-    shown = replace(inputs, samples=thumbnails[:MAX_THUMBNAILS], sample_names=names)
+    shown = replace(inputs, samples=thumbnails[: image_inputs.MAX_THUMBNAILS], sample_names=names)
     return np.concatenate(rows), shown

@@ -10,17 +10,9 @@ from typing import Any
 
 import keras
 
+from kmagic.language import spec
 from kmagic.language.graph_statements import unused_name
 from kmagic.language.parser import RESERVED
-from kmagic.language.spec import (
-    Arg,
-    LiteralValue,
-    MappingValue,
-    NodeOutput,
-    SequenceValue,
-    Value,
-    Word,
-)
 from kmagic.models.catalogue import takes_input_list
 from kmagic.models.decompile.config_values import (
     UnwritableError,
@@ -78,7 +70,7 @@ def read_model(model: Any, *, compiled: bool = True, exact: bool = False) -> Mod
         with default_settings():
             plan = reader.plan(model)
         if not model.trainable:
-            plan.args = (Arg(LiteralValue(False), "trainable"),)
+            plan.args = (spec.Arg(spec.LiteralValue(False), "trainable"),)
             if plan.is_frozen:  # the model's own flag does not cover its layers
                 plan.frozen_nodes = len(plan.steps)
         program = ModelProgram(plan, reader.nested, reader.writer.needed)
@@ -113,7 +105,7 @@ class _ModelReader:
             plan.kind = "functional"
             _PlanReader(self, model, plan).read_functional()
         if not model.trainable and not plan.is_frozen:
-            plan.args = (Arg(LiteralValue(False), "trainable"),)
+            plan.args = (spec.Arg(spec.LiteralValue(False), "trainable"),)
         self._freeze(plan)
         return plan
 
@@ -176,9 +168,9 @@ class _PlanReader:
             raise _unwritable(self.model, "it has no layers")
         for index, layer in enumerate(layers):
             step = self._layer_step(layer)
-            step.inputs = (Arg(NodeOutput(index - 1)),) if index else ()
+            step.inputs = (spec.Arg(spec.NodeOutput(index - 1)),) if index else ()
             self.plan.steps.append(step)
-        self.plan.outputs = (Arg(NodeOutput(len(layers) - 1)),)
+        self.plan.outputs = (spec.Arg(spec.NodeOutput(len(layers) - 1)),)
 
     def read_functional(self) -> None:
         for call in (
@@ -221,16 +213,18 @@ class _PlanReader:
         word, function, inputs, kwargs = _ops_call(call)
         if function is keras.ops.get_item and isinstance(kwargs.get("key"), list):
             kwargs["key"] = tuple(kwargs["key"])  # Keras reads a list alike, which files contain
-        args = [Arg(self._value(value)) for value in _one_by_one(function, inputs)]
+        args = [spec.Arg(self._value(value)) for value in _one_by_one(function, inputs)]
         args += [
-            Arg(self._value(value), name) for name, value in kwargs.items() if keras_tensors(value)
+            spec.Arg(self._value(value), name)
+            for name, value in kwargs.items()
+            if keras_tensors(value)
         ]
         values = {
             name: self._value(value) for name, value in kwargs.items() if not keras_tensors(value)
         }
-        return PlanStep("function", Word(word), function, values, tuple(args))
+        return PlanStep("function", spec.Word(word), function, values, tuple(args))
 
-    def _call_inputs(self, call: KerasCall) -> tuple[Arg, ...]:
+    def _call_inputs(self, call: KerasCall) -> tuple[spec.Arg, ...]:
         args, kwargs = call.arguments()
         function = call.operation.call
         inputs = _one_by_one(function, args)
@@ -238,32 +232,32 @@ class _PlanReader:
         if len(args) > 1 and takes_input_list(function, len(args)):
             names = (None, *list(inspect.signature(function).parameters)[1:])
         return tuple(
-            Arg(self._value(value), name)
+            spec.Arg(self._value(value), name)
             for name, value in (*zip(names, inputs, strict=False), *kwargs.items())
         )
 
-    def _value(self, value: Any) -> Value:
+    def _value(self, value: Any) -> spec.Value:
         """An argument of a call, with step outputs in place of tensors."""
         if is_keras_tensor(value):
             call = call_of(value)
             path = (output_index(value),) if len(call.outputs) > 1 else ()
-            return NodeOutput(self.indices[call], path)
+            return spec.NodeOutput(self.indices[call], path)
         if not keras_tensors(value):
             return self.reader.writer.value(value)
         if isinstance(value, Mapping):
             write = self.reader.writer.value
-            return MappingValue(
+            return spec.MappingValue(
                 tuple((write(key), self._value(item)) for key, item in value.items())
             )
         items = tuple(self._value(item) for item in value)
-        return SequenceValue("list" if isinstance(value, list) else "tuple", items)
+        return spec.SequenceValue("list" if isinstance(value, list) else "tuple", items)
 
-    def _structure(self, structure: Any) -> tuple[Arg, ...]:
+    def _structure(self, structure: Any) -> tuple[spec.Arg, ...]:
         if isinstance(structure, dict) and structure and all(map(is_plain_word, structure)):
-            return tuple(Arg(self._value(item), key) for key, item in structure.items())
+            return tuple(spec.Arg(self._value(item), key) for key, item in structure.items())
         if isinstance(structure, list) and len(structure) > 1:
-            return tuple(Arg(self._value(item)) for item in structure)
-        return (Arg(self._value(structure)),)
+            return tuple(spec.Arg(self._value(item)) for item in structure)
+        return (spec.Arg(self._value(structure)),)
 
 
 def _one_by_one(function: Callable[..., Any], args: Sequence[Any]) -> Sequence[Any]:

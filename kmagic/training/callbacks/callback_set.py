@@ -10,27 +10,14 @@ import keras
 
 from kmagic.support.formatting import format_elapsed
 from kmagic.support.process_patches import InterruptGuard
+from kmagic.training.callbacks import nan_guard, resuming
 from kmagic.training.callbacks.checkpoint import Checkpoint, CheckpointSaver
-from kmagic.training.callbacks.nan_guard import (
-    NanGate,
-    NanGuard,
-    NotFiniteError,
-    nan_source,
-    nan_weights,
-)
 from kmagic.training.callbacks.recording_callbacks import (
     Budget,
     EventMessages,
     RecordingCallback,
     restored_message,
     stop_between_epochs,
-)
-from kmagic.training.callbacks.resuming import (
-    BestWeights,
-    ResumableCSVLogger,
-    ResumableEarlyStopping,
-    ResumableReduceLROnPlateau,
-    best_before,
 )
 from kmagic.training.fit_options import FitOptions, create_folder
 from kmagic.training.run.recorder import Recorder
@@ -57,7 +44,7 @@ class CallbackSet:
     ) -> None:
         self.recorder = recorder
         self.interrupts = InterruptGuard()
-        self.guard = NanGuard()
+        self.guard = nan_guard.NanGuard()
         run = recorder.run
         self._model, self._run, self._options = model, run, options
         others = keras.tree.flatten(options.callbacks) if options.callbacks else []
@@ -77,7 +64,7 @@ class CallbackSet:
         self.others.append(EventMessages(run, self.others))
         saves_weights = checkpoint is not None or options.restore_best
         self.callbacks = [
-            *([NanGate()] if saves_weights else []),
+            *([nan_guard.NanGate()] if saves_weights else []),
             *self.others,
             *before,
             RecordingCallback(recorder, self.interrupts),
@@ -86,13 +73,15 @@ class CallbackSet:
             stop_between_epochs(run),
         ]
 
-    def _new_early_stopping(self, checkpoint: Checkpoint | None) -> ResumableEarlyStopping | None:
+    def _new_early_stopping(
+        self, checkpoint: Checkpoint | None
+    ) -> resuming.ResumableEarlyStopping | None:
         options, run = self._options, self._run
         if options.patience is None and not options.restore_best:
             return None
-        return ResumableEarlyStopping(
+        return resuming.ResumableEarlyStopping(
             run.log,
-            best_before(run, self._model, checkpoint) if options.restore_best else None,
+            resuming.best_before(run, self._model, checkpoint) if options.restore_best else None,
             monitor=run.monitor,
             patience=run.epochs + 1 if options.patience is None else options.patience,
             restore_best_weights=options.restore_best,
@@ -110,7 +99,7 @@ class CallbackSet:
         return "stopped early"
 
     @property
-    def best(self) -> BestWeights | None:
+    def best(self) -> resuming.BestWeights | None:
         """The best epoch and its weights, with ``restore_best``."""
         return self._early_stopping.best_seen if self._early_stopping is not None else None
 
@@ -138,11 +127,11 @@ class CallbackSet:
         for callback in self.others:
             callback.on_train_end(dict(log[-1].logs) if log else {})
 
-    def recover(self, error: NotFiniteError, x: Any) -> str:
+    def recover(self, error: nan_guard.NotFiniteError, x: Any) -> str:
         """After a loss that is nan or infinite: restore good weights; returns what happened."""
-        broken = nan_weights(self._model)
+        broken = nan_guard.nan_weights(self._model)
         restored = self.guard.restore()
-        origin = nan_source(self._model, x) or broken
+        origin = nan_guard.nan_source(self._model, x) or broken
         reason = f"{error}; first in {origin}" if origin else str(error)
         weights = (
             f"Restored the weights from the start of epoch {self.guard.epoch:,}."
@@ -160,9 +149,9 @@ def _option_callbacks(options: FitOptions, run: TrainingRun) -> list[Any]:
     callbacks: list[Any] = []
     if options.plateau is not None:
         keywords = {"monitor": run.monitor, "patience": options.plateau}
-        callbacks.append(ResumableReduceLROnPlateau(run.log, **keywords))
+        callbacks.append(resuming.ResumableReduceLROnPlateau(run.log, **keywords))
     if options.csv is not None:
-        callbacks.append(ResumableCSVLogger(str(options.csv), append=bool(run.log)))
+        callbacks.append(resuming.ResumableCSVLogger(str(options.csv), append=bool(run.log)))
     if options.tensorboard is not None:
         create_folder("tensorboard", Path(options.tensorboard))
         callbacks.append(keras.callbacks.TensorBoard(str(options.tensorboard), write_graph=False))

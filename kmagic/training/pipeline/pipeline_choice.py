@@ -13,14 +13,9 @@ import tensorflow as tf
 
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.support.errors import TrainingError
+from kmagic.training.pipeline import executions
 from kmagic.training.pipeline.batch_stream import ordered, shuffled
 from kmagic.training.pipeline.dense_arrays import UnsuitedError, dense_arrays, dense_validation
-from kmagic.training.pipeline.executions import (
-    BatchesPerCall,
-    BatchLoop,
-    ExecutionCallbackList,
-    StepFunction,
-)
 from kmagic.training.pipeline.step_graph import gains_by_batch_size
 
 DEFAULT_BATCH_SIZE = 32
@@ -91,7 +86,7 @@ class FastPipeline(KerasPipeline):
             validation = dense_validation(given["validation_data"])
         training = training.weighted(given.pop("class_weight", None))
         self._model = model
-        self._functions: list[StepFunction] = []
+        self._functions: list[executions.StepFunction] = []
         self.description = "fast"
         self.stops_at_nan = True
         self._batch_size = given.pop("batch_size", None) or DEFAULT_BATCH_SIZE
@@ -128,20 +123,20 @@ class FastPipeline(KerasPipeline):
         known_size = (
             self._has_short_batch and not self._repeatable and gains_by_batch_size(self._model)
         )
-        training = BatchLoop(
+        training = executions.BatchLoop(
             self._steps,
-            BatchesPerCall(1 if per_batch else None),
+            executions.BatchesPerCall(1 if per_batch else None),
             epochs=self.arguments.get("epochs", 1) - self.arguments.get("initial_epoch", 0),
             full_batch=self._batch_size if known_size else None,
         )
-        self._functions = [StepFunction.install(self._model, "train", training)]
+        self._functions = [executions.StepFunction.install(self._model, "train", training)]
         limit = 1 if batch_callbacks(strict, VALIDATION_METHODS) else None
         # Of no steps if Keras validates: its batches are then notified one by one.
-        validation = BatchLoop(self._validation_steps, BatchesPerCall(limit))
+        validation = executions.BatchLoop(self._validation_steps, executions.BatchesPerCall(limit))
         if self._validation_steps:
-            self._functions.append(StepFunction.install(self._model, "test", validation))
+            self._functions.append(executions.StepFunction.install(self._model, "test", validation))
         verbose = self.arguments.get("verbose", "auto")
-        return ExecutionCallbackList(
+        return executions.ExecutionCallbackList(
             callbacks,
             training=training,
             validation=validation,

@@ -23,6 +23,7 @@ from kmagic.data.preparation.scale_drift import (
     scale_difference,
 )
 from kmagic.language.vocabulary import snake_case
+from kmagic.models import model_arrays
 from kmagic.models.build import accepts_input_shape
 from kmagic.models.lint.advice import Advice, filter_advice
 from kmagic.models.lint.model_graph import (
@@ -31,13 +32,6 @@ from kmagic.models.lint.model_graph import (
     LayerCall,
     ModelGraph,
     read_model_graph,
-)
-from kmagic.models.model_arrays import (
-    Side,
-    fits_shape,
-    has_custom_step,
-    match_arrays,
-    structure_errors,
 )
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import (
@@ -164,9 +158,9 @@ def review_data(
     return DataReview(messages, choice)
 
 
-def _only_array(model: Any, values: Any, side: Side = "inputs") -> Any:
+def _only_array(model: Any, values: Any, side: model_arrays.Side = "inputs") -> Any:
     """The array of a model with one input or output; None if there are several."""
-    parts = match_arrays(model, values, side)
+    parts = model_arrays.match_arrays(model, values, side)
     return parts[0].array if len(parts) == 1 else None
 
 
@@ -225,14 +219,16 @@ def _array_errors(model: Any, data: Inspection, where: str) -> Iterator[Advice]:
     arrays = {}
     sides = (("x", data.x), ("y", data.y), ("sample_weight", data.sample_weight))
     for letter, values in sides:
-        for part in match_arrays(model, values, "inputs" if letter == "x" else "outputs"):
+        for part in model_arrays.match_arrays(
+            model, values, "inputs" if letter == "x" else "outputs"
+        ):
             if (array := part.array) is not None:
                 arrays[letter + part.label[1:]] = array
-    yield from starmap(data_problem, structure_errors(model, data.x, data.y))
+    yield from starmap(data_problem, model_arrays.structure_errors(model, data.x, data.y))
     yield from _length_errors(data, arrays, where)
     yield from _shape_errors(model, data.x, where)
     for label, array in arrays.items():
-        if label[0] != "x" and has_custom_step(model):
+        if label[0] != "x" and model_arrays.has_custom_step(model):
             continue  # which may not read it
         yield from _type_errors(model, label + where, array, is_input=label[0] == "x")
         yield from _nan_errors(label + where, array, is_stream=data.is_stream)
@@ -253,14 +249,14 @@ def _length_errors(data: Inspection, arrays: Mapping[str, Any], where: str) -> I
 
 
 def _shape_errors(model: Any, x: Any, where: str) -> Iterator[Advice]:
-    for part in match_arrays(model, x):
+    for part in model_arrays.match_arrays(model, x):
         array = part.array
         expected = getattr(part.tensor, "shape", None)
         if array is None or array.dtype.kind not in "biufc":
             continue
         if not isinstance(expected, tuple):
             yield from _rank_errors(model, array, part.label + where)
-        elif not fits_shape(array.shape[1:], expected[1:]):
+        elif not model_arrays.fits_shape(array.shape[1:], expected[1:]):
             input_name = f"input {part.name}" if part.name else "input"
             yield data_problem(
                 f"its {input_name} expects {shape_text(expected[1:])} per sample, but "
@@ -519,7 +515,7 @@ def choose_compile(graph: ModelGraph, name: str, y: Any) -> CompileChoice:
     Raises:
         TrainingError: The model has several outputs.
     """
-    if has_custom_step(graph.model):
+    if model_arrays.has_custom_step(graph.model):
         raise TrainingError(
             f"{name} is not compiled.",
             'It computes its own loss, so an optimizer is enough: model.compile("adam").',
