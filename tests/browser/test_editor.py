@@ -411,3 +411,33 @@ def test_the_answers_of_kmagic(notebook: NotebookPage, lab: Lab) -> None:
     assert notebook.js(SHAPES, 1)[-1].endswith("parameters")
     notebook.cell(1).get_by_text("flatten").hover()
     notebook.page.locator(".km-help .km-title", has_text="flatten").wait_for()
+    notebook.page.mouse.move(2, 2)
+    notebook.wait_until("!document.querySelector('.km-help')")
+    # The kernel's order of words is kept, although it is not that of the alphabet.
+    notebook.cell(1).locator(".cm-line").last.click()
+    notebook.page.keyboard.press("End")
+    notebook.page.keyboard.type(" / ma")
+    notebook.page.keyboard.press("Tab")
+    assert offered(notebook)[0] == "maxpool"
+    notebook.page.keyboard.press("Escape")
+
+
+def offered(notebook: NotebookPage) -> list[str]:
+    """The words that Tab offers, once it does."""
+    words = notebook.page.locator(".jp-Completer-item .jp-Completer-match")
+    words.first.wait_for()
+    return [word.strip() for word in words.all_inner_texts()]
+
+
+@both_apps
+def test_words_are_completed_while_the_kernel_is_busy(notebook: NotebookPage, lab: Lab) -> None:
+    lab.write("words.ipynb", ["%%keras_model a\ninput 3 / ma", "input()"])
+    notebook.open("words.ipynb")
+    notebook.run_cell(1, wait=False)
+    notebook.cell(1).locator("input").wait_for()
+    notebook.cell(0).locator(".cm-line").last.click()
+    notebook.page.keyboard.press("End")
+    notebook.page.keyboard.press("Tab")
+    assert "maxpool" in offered(notebook)
+    notebook.page.keyboard.press("Escape")
+    notebook.cell(1).locator("input").press("Enter")

@@ -22,8 +22,8 @@ export function cellChecker({ view: { ViewPlugin } }, { field, setAnswer, endTyp
       this.timer = undefined;
       /** @type {ReturnType<typeof setTimeout> | undefined} */
       this.rest = undefined;
-      /** Changes since the text that was sent. @type {any} */
-      this.changes = null;
+      /** Texts that were sent, with the changes since. @type {Set<{changes: any}>} */
+      this.sent = new Set();
       this.events = {
         connected: () => this.schedule(0),
         executed: () => this.afterExecution(),
@@ -45,7 +45,7 @@ export function cellChecker({ view: { ViewPlugin } }, { field, setAnswer, endTyp
     /** @param {any} update */
     update(update) {
       if (!update.docChanged) return;
-      this.changes = this.changes?.compose(update.changes);
+      for (const text of this.sent) text.changes = text.changes.compose(update.changes);
       this.schedule(DELAY);
       clearTimeout(this.rest);
       this.rest = setTimeout(() => this.view.dispatch({ effects: endTyping.of(null) }), REST);
@@ -59,16 +59,15 @@ export function cellChecker({ view: { ViewPlugin } }, { field, setAnswer, endTyp
 
     async check() {
       const { doc } = this.view.state;
-      const asked = this.client?.request(this, 'check', { code: doc.toString() });
-      // One request is under way or waits, so these are the changes since the newest text.
-      this.changes = this.view.state.changes();
-      const answer = await asked;
-      if (!answer) return;
-      const since = this.changes;
+      const text = { changes: this.view.state.changes() };
+      this.sent.add(text);
+      const answer = await this.client?.request(this, 'check', { code: doc.toString() });
+      this.sent.delete(text);
+      if (!answer?.lines) return; // none, or the kernel could not answer
       const shapes = answer.lines.map((/** @type {any} */ line) => shapeAt(doc, line));
       const problems = answer.problems.map((/** @type {any} */ problem) => problemAt(doc, problem));
       this.view.dispatch({
-        effects: setAnswer.of({ shapes: movedShapes(shapes, since), problems: movedProblems(problems, since) }),
+        effects: setAnswer.of({ shapes: movedShapes(shapes, text.changes), problems: movedProblems(problems, text.changes) }),
       });
     }
 

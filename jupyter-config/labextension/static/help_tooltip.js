@@ -30,6 +30,7 @@ export function helpTooltip({ view: { EditorView, hoverTooltip } }, { field }, f
     return {
       pos: offsetOf(doc, answer.line, answer.column),
       end: offsetOf(doc, answer.line, answer.end_column),
+      above: true,
       create() {
         const dom = document.createElement('div');
         dom.className = 'km-help';

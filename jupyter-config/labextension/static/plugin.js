@@ -10,8 +10,10 @@ import { modelCellExtension } from './model_cell.js';
 import { modelLanguage } from './model_language.js';
 import { problemMarks } from './problem_marks.js';
 import { loadSharedPackages } from './shared_packages.js';
+import { wordCompletion } from './word_completion.js';
 
 const ID = 'kmagic:plugin';
+const LONGEST_HEADER = 2000;
 
 /**
  * @param {any} scope the packages that the application shares
@@ -19,13 +21,15 @@ const ID = 'kmagic:plugin';
  * @returns {Promise<any>} a plugin of JupyterLab
  */
 export async function createPlugin(scope, folder) {
-  const [packages, definition] = await Promise.all([
-    loadSharedPackages(scope),
-    fetch(new URL('highlighting.json', folder)).then(response => response.json()),
+  const load = (/** @type {string} */ name) => fetch(new URL(name, folder)).then(response => response.json());
+  const [packages, definition, words] = await Promise.all([
+    loadSharedPackages(scope), load('highlighting.json'), load('words.json'),
   ]);
+  const matchesCell = cellMatcher(definition.cell);
   const { IEditorExtensionRegistry, EditorExtensionRegistry } = packages.codemirror;
   const { ISettingRegistry } = packages.settings;
   const { INotebookTracker } = packages.notebook;
+  const { ICompletionProviderManager } = packages.completer;
   const language = modelLanguage(packages, definition);
   const annotations = createAnnotations(packages);
   const shapes = liveShapes(packages, annotations);
@@ -36,10 +40,10 @@ export async function createPlugin(scope, folder) {
     description: 'Highlighting, live shapes, diagnostics and help in %%keras_model cells.',
     autoStart: true,
     requires: [IEditorExtensionRegistry],
-    optional: [ISettingRegistry, INotebookTracker],
+    optional: [ISettingRegistry, INotebookTracker, ICompletionProviderManager],
 
-    /** @param {any} _app @param {any} editors @param {any} settingRegistry @param {any} notebooks */
-    activate(_app, editors, settingRegistry, notebooks) {
+    /** @param {any} _app @param {any} editors @param {any} settingRegistry @param {any} notebooks @param {any} completions */
+    activate(_app, editors, settingRegistry, notebooks, completions) {
       const options = new EditorOptions();
       const findClient = clientFinder(notebooks);
       settingRegistry?.load(ID).then((/** @type {any} */ settings) => {
@@ -47,13 +51,14 @@ export async function createPlugin(scope, folder) {
         settings.changed.connect(update);
         update();
       }, (/** @type {any} */ error) => console.warn('kmagic: settings are not available:', error));
+      completions?.registerProvider(wordCompletion(packages.completer, completions, matchesCell, words));
       editors.addExtension({
         name: 'kmagic',
         factory: (/** @type {any} */ { model }) => EditorExtensionRegistry.createImmutableExtension(
           modelCellExtension(packages, {
             model,
             options,
-            isModelText: cellMatcher(definition.cell),
+            isModelText: doc => matchesCell(doc.sliceString(0, LONGEST_HEADER)),
             extensions: () => [
               options.highlighting ? language : [],
               annotations.field,
@@ -102,9 +107,9 @@ function clientFinder(notebooks) {
 
 /**
  * @param {string} pattern
- * @returns {(doc: any) => boolean} whether a text is a cell of the layer language
+ * @returns {(text: string) => boolean} whether a text is a cell of the layer language
  */
 function cellMatcher(pattern) {
   const regex = new RegExp(pattern, 'u');
-  return doc => regex.test(doc.sliceString(0, 2000));
+  return text => regex.test(text);
 }

@@ -6,6 +6,7 @@ const NAMES = {
   view: '@codemirror/view',
   language: '@codemirror/language',
   codemirror: '@jupyterlab/codemirror',
+  completer: '@jupyterlab/completer',
   notebook: '@jupyterlab/notebook',
   settings: '@jupyterlab/settingregistry',
 };
