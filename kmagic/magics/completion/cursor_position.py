@@ -157,7 +157,7 @@ def _in_step(text: str) -> CursorPosition:
     if first in _TENSOR_LINES:
         return _tensors("", text.partition(first)[2])
     if first == "freeze":
-        return CursorPosition("layer", _split(rest[-1], ",")[-1])
+        return CursorPosition("layer", rest[-1])
     if first in _NEW_NAMES:
         return CursorPosition("nothing")
     if first == "model":
