@@ -277,7 +277,7 @@ class _ArgumentBinder:
         value = self.resolve(self._as_float(arg.value, param), param.role, self.context)
         if value is UNRESOLVED:
             self.bound.valid = False
-        elif is_of_keras(self.function) and (bad := _not_finite(value)) is not None:
+        elif is_of_keras(self.function) and (bad := _not_finite(value, param)) is not None:
             self._report(f"{param.name} must be finite; got {bad}", arg.value.span)
         else:
             self.bound.kwargs[param.name] = value
@@ -449,15 +449,17 @@ def _has_role(word: str, role: Role) -> bool:
     return bool(find_object(role, word)) or (role == "metric" and accepts_string(role, word))
 
 
-def _not_finite(value: Any) -> Any:
-    """The first number in a value that is infinite or NaN; None if there is none."""
+def _not_finite(value: Any, param: Parameter) -> Any:
+    """The first number in a value that is infinite or NaN, but no bound; None if there is none."""
     if isinstance(value, Mapping | list | tuple):
         parts = value.values() if isinstance(value, Mapping) else value
-        return next((bad for part in parts if (bad := _not_finite(part)) is not None), None)
+        return next((bad for part in parts if (bad := _not_finite(part, param)) is not None), None)
     array = np.asarray(value) if isinstance(value, float | np.floating | np.ndarray) else None
     if array is None or array.dtype.kind != "f" or array.size > _MAX_CHECKED:
         return None
     if np.isfinite(array).all():
+        return None
+    if np.all(array == np.inf) and param.name.startswith("max"):  # no bound
         return None
     return array[~np.isfinite(array)].flat[0]
 
