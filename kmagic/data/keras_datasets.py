@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -29,6 +28,7 @@ from kmagic.data.load_options import (
 from kmagic.data.paths import existing_path
 from kmagic.data.preparation.columns import Columns, TableColumn
 from kmagic.data.preparation.text_encoding import TextEncoding, from_word_index
+from kmagic.support.caller_names import warn_caller
 from kmagic.support.downloads import (
     UNREADABLE_REMEDY,
     CachedFile,
@@ -175,7 +175,7 @@ def _load_sample(known: KnownDataset, reason: str) -> tuple[Parts, str, str]:
     split = Parts(*(arrays[name] for name in Parts._fields))
     rows = len(split.x_train) + len(split.x_test)
     note = f"Only a sample of {rows:,} real rows: {reason}. {short_download_remedy(known.files)}"
-    warnings.warn(f"{known.name}: {note}", SampleDataWarning, stacklevel=5)
+    warn_caller(f"{known.name}: {note}", SampleDataWarning)
     return split, "the sample bundled with kmagic", note
 
 

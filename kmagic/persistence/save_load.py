@@ -37,7 +37,7 @@ from kmagic.persistence.model_metadata import (
 )
 from kmagic.persistence.safety import ambiguous_names
 from kmagic.support import model_registry
-from kmagic.support.caller_names import LimitedNames, caller_names
+from kmagic.support.caller_names import LimitedNames, caller_names, warn_caller
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, MarkedError, PersistenceError
 from kmagic.support.file_system import (
@@ -218,7 +218,7 @@ def load(
         notebook=caller_names(),
     )
     for note in loaded.notes:
-        warnings.warn(f"{loaded.name}: {note}", LoadWarning, stacklevel=2)
+        warn_caller(f"{loaded.name}: {note}", LoadWarning)
     return loaded.model
 
 

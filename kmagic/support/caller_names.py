@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from types import CodeType, FrameType
 from typing import Any
@@ -67,6 +68,14 @@ class CallerNames(LimitedNames):
         """Whether code of the notebook has a variable of its own of this name."""
         own = name in self.local or name in self.hidden or name in self.code.co_varnames
         return self.is_in_notebook and own
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called kmagic, however deep the function is that notices it."""
+    level, frame = 1, inspect.currentframe()
+    while frame and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "kmagic":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def caller_names(notebook: Mapping[str, Any] | None = None, **values: Any) -> Mapping[str, Any]:

@@ -7,12 +7,12 @@ import os
 import shutil
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
 
+from kmagic.support.caller_names import warn_caller
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import DataError
 
@@ -86,11 +86,10 @@ def backup_file(path: Path) -> Iterator[None]:
         if not done or not path.exists() or sha256_of(path) == before:
             copy.replace(path)
         else:
-            warnings.warn(
+            warn_caller(
                 f"{show_path(path)} was not the file that Keras expects, so Keras downloaded it "
                 f"again. Your file is now {show_path(copy)}; delete it if you do not need it.",
                 CacheWarning,
-                stacklevel=2,
             )
 
 

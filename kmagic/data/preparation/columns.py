@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.preparation.cell_format import BOOLEANS, CellFormat, clean_name, is_numeric
+from kmagic.support.caller_names import warn_caller
 from kmagic.support.errors import DataError, InputWarning
 from kmagic.support.formatting import list_names
 from kmagic.support.messages import Option, Text
@@ -66,12 +66,11 @@ class TableColumn:
         codes = categories.get_indexer(pd.Index(words, dtype=object))
         unknown = sorted(set(words[codes < 0]))
         if unknown:
-            warnings.warn(
+            warn_caller(
                 f"Column {self.name} has {list_names(map(repr, unknown), 3)}, which the training "
                 f"data did not have: all columns {self.name}=... are 0 in {sum(codes < 0):,} of "
                 f"{len(codes):,} rows.",
                 UnknownCategoryWarning,
-                stacklevel=2,
             )
         known = codes >= 0
         encoded = np.zeros((len(words), len(categories)), dtype=np.float32)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.preparation.preparation import Preparation
-from kmagic.data.preparation.scale_drift import MAX_VALUES, warn_of_scale
+from kmagic.data.preparation.scale_drift import MAX_VALUES, ScaleWarning
+from kmagic.support.caller_names import warn_caller
 
 Verdict: TypeAlias = Literal["raw", "prepared", "unclear"]
 
@@ -61,7 +62,7 @@ def prepare_if_raw(data: Any, x: Any) -> Any:
     """
     verdict = detect_raw(data, x)
     if verdict == "unclear":
-        warn_of_scale(UNCLEAR)
+        warn_caller(UNCLEAR, ScaleWarning)
     if verdict != "raw":
         return x
     preparation = data.preparation
@@ -81,7 +82,7 @@ def prepare_frame(data: Any, frame: Any) -> NDArray[Any]:
     if preparation.columns is not None and preparation.scaling.kind != "none":
         numbers = preparation.columns.apply(frame)
         if detect_raw(data, numbers) == "prepared":
-            warn_of_scale(SCALED_FRAME)
+            warn_caller(SCALED_FRAME, ScaleWarning)
         else:
             numbers = preparation.scaling.apply(numbers)
         return np.asarray(preparation.reshape(numbers))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from kmagic.models.model_arrays import match_arrays
+from kmagic.support.caller_names import warn_caller
 from kmagic.support.errors import InputWarning
 from kmagic.support.model_registry import record_for
 
@@ -16,7 +15,6 @@ MAX_VALUES = 2**20
 """About this many values are used, evenly spread over the samples."""
 MAX_RATIO = 12.0
 """Data whose standard deviations differ by more than this factor were scaled differently."""
-PACKAGE = __name__.partition(".")[0]
 SCALE_DRIFT_REMEDY = "Prepare both alike: `digits.scaling.apply(x)`, or divide both by 255."
 
 
@@ -73,12 +71,4 @@ def warn_of_scale_drift(model: Any, x: Any) -> None:
     """Warn of samples as :func:`scale_drift_message` describes them, at the caller of kmagic."""
     message = scale_drift_message(model, x)
     if message:
-        warn_of_scale(message)
-
-
-def warn_of_scale(message: str) -> None:
-    """Warn at the caller of kmagic."""
-    level, frame = 1, inspect.currentframe()
-    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, ScaleWarning, stacklevel=level)
+        warn_caller(message, ScaleWarning)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from kmagic.support.caller_names import warn_caller
 from kmagic.support.downsampling import BoundedSeries
 from kmagic.training.run.training_run import Display, Epoch, PartialEpoch, Status, TrainingRun
 
@@ -159,7 +159,7 @@ class Recorder:
         for view in self._views:
             if view.error:
                 message = f"A display failed. Training was not affected.\n\n{view.error}"
-                warnings.warn(message, RuntimeWarning, stacklevel=2)
+                warn_caller(message, RuntimeWarning)
 
     def _set_partial(self, logs: Mapping[str, float]) -> None:
         now = self.run.now
