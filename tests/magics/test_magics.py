@@ -184,7 +184,6 @@ def test_a_model_at_a_cells_end_is_its_card(shell, cnn):
         ("%keras_fit cnn x y epochs 3", "Did you mean --epochs?"),
         ("%keras_fit cnn x y batch_size=3", "Did you mean --batch-size 3?"),
         ("%keras_fit cnn, x, y", "Separate words by spaces"),
-        ("%keras_fit cnn --data digits --class-weight balanced", "compute_class_weight"),
         ("%keras_summary digits", "is not a model"),
         ("%keras_fit cnn --data cnn", "must be a dataset"),
         ("%keras_classify cnn digits", "{digits.x_test[:8]}"),

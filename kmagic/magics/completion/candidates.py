@@ -60,7 +60,7 @@ def complete(text: str, cursor: int, names: Mapping[str, Any]) -> list[Completio
     Example:
         >>> text = "block res(f):\n  conv2d {f}\nre"
         >>> [completion.text for completion in complete(text, len(text), {})][:2]
-        ['res', 'reuse']
+        ['res', 'rescaling']
     """
     position = locate(text, cursor)
     candidates = _Candidates(position, scope_at(text, cursor), names).all()

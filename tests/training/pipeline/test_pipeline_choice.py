@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from kmagic.support.errors import TrainingError
-from kmagic.training.pipeline import pipeline_choice
+from kmagic.training.pipeline import executions, pipeline_choice
 from kmagic.training.pipeline.dense_arrays import UnsuitedError
 from kmagic.training.pipeline.executions import BatchesPerCall, StepFunction
 
@@ -52,7 +52,7 @@ class Steps(BatchesPerCall):
 
 @pytest.fixture
 def by_four(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline_choice, "BatchesPerCall", functools.partial(Steps, 4))
+    monkeypatch.setattr(executions, "BatchesPerCall", functools.partial(Steps, 4))
 
 
 class Moments(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
