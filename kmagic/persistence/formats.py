@@ -94,6 +94,8 @@ def save_target(
         ('cnn.weights.h5', 'the weights alone')
     """
     target = to_path(path)
+    if target.name in ("", ".."):
+        raise PersistenceError(f"{target} is a folder.", "Add the name of the file to write.")
     by_name = save_format_of(target)
     wanted = next((known for known in SAVE_FORMATS if known.format == only), None)
     if only is None:

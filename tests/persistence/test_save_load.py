@@ -524,6 +524,12 @@ def test_weights_without_a_text_need_a_model(tmp_path: Path) -> None:
 # --- invalid files ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("path", [".", "..", "/", "models/.."])
+def test_a_folder_is_no_file_to_write(path: str) -> None:
+    with pytest.raises(PersistenceError, match="is a folder"):
+        kmagic.save(stack(3), path, only="weights")
+
+
 def test_a_missing_file_is_reported_with_the_nearest_name(tmp_path: Path) -> None:
     (tmp_path / "digits.keras").write_bytes(b"x")
     with pytest.raises(PersistenceError) as caught:

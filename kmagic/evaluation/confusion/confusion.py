@@ -318,6 +318,8 @@ def _check_samples(x: Any, samples: int) -> Any:
         return None
     x = sparse_rows(x)
     shape = getattr(x, "shape", None)
+    if shape == () or not (shape or hasattr(x, "__len__")):
+        raise EvaluationError(option="x", expected="one sample for each label", actual=x)
     length = int(shape[0]) if shape else len(x)
     if length != samples:
         counts = f", {samples:,}; got {length:,}."

@@ -206,6 +206,8 @@ def test_the_report_survives_classes_that_are_named_like_its_rows():
         ([0, 1], [0, 1], {"sample_weight": [1]}, "shape (1,)"),
         ([0, 1], [0, 1], {"sample_weight": [1, -1]}, "not negative"),
         ([0, 1], [0, 1], {"x": [1]}, "got 1"),
+        ([0, 1], [0, 1], {"x": 0.5}, "one sample for each label; got 0.5"),
+        ([0, 1], [0, 1], {"x": np.array(5)}, "one sample for each label"),
         ([0, 1], np.eye(3)[[0, 1]], {"threshold": 0.5}, "3 columns"),
         (np.zeros((2, 3)).astype(int), np.eye(2), {}, "one-hot"),
         (np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), {}, "flatten both"),
