@@ -153,6 +153,7 @@ def test_a_finished_run_stays_interactive(notebook: NotebookPage, lab: Lab) -> N
     for name in ("log", "smooth"):
         notebook.output(fit).get_by_role("button", name=name, exact=True).click()
     last = "node(arg).querySelectorAll('.km-chart text[text-anchor=middle]')"
+    chart.hover()  # waits until the buttons' changes have moved it to its place
     box = chart.bounding_box()
     assert box is not None
     notebook.page.mouse.move(box["x"] + 60, box["y"] + 60)

@@ -51,7 +51,7 @@ def way(line: dict[str, Any]) -> float:
 def test_previous_runs_are_faint_and_in_the_background(notebook: NotebookPage, lab: Lab) -> None:
     before = "%keras_fit net x y -e 3 -b 640 --val 0.1 -q\n"
     fit = start(notebook, lab, f"{4 * before}{FIT}")
-    assert "3 previous runs" in notebook.output(fit).inner_text()
+    notebook.wait_until("node(arg).innerText.includes('3 previous runs')", fit)
     for drawn in lines(notebook, fit):
         previous = kind(drawn, "km-previous")
         (trained,), (checked,) = kind(drawn, "km-train"), kind(drawn, "km-val")
