@@ -96,13 +96,13 @@ class _Output(NamedTuple):
 
 _LATER: Any = object()
 """Stands for a layer like one before it, which is created only if it must be called."""
-_layers: dict[str, bool] = {}
+_layers: set[str] = set()
 _outputs: dict[str, _Output] = {}
 """What is known of layers that were created before, and of their outputs."""
 
 
 def forget_layers() -> None:
-    """Create all layers anew in the next check."""
+    """Create all layers again in the next check."""
     _outputs.clear()
     _layers.clear()
 
@@ -316,7 +316,7 @@ class _Sketch(Assembly):
             return _LATER
         layer = super()._create(node)
         if key and layer is not UNRESOLVED:
-            _layers[key] = True
+            _layers.add(key)
         return layer
 
     def _instance(self, cls: Any, word: str, node: Node) -> Any:

@@ -56,7 +56,7 @@ export class MatrixTable {
     this.view.cleanups.push(() => this.unbind());
   }
 
-  /** Let keys reach the cells, which may have been drawn anew. */
+  /** Let keys reach the cells, which may have been drawn again. */
   bindCells() {
     for (const summary of this.table.querySelectorAll("summary")) summary.setAttribute("tabindex", "-1");
     this.forEachCell((td) => { td.tabIndex = -1; });
