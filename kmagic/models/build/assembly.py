@@ -52,11 +52,13 @@ class BuiltStep:
     shape: Any = None
 
 
-def report_mistakes(graph: Graph, context: BuildContext) -> None:
-    """Report the mistakes in a graph that cannot be built."""
+def report_mistakes(
+    graph: Graph, context: BuildContext, kind: type[Assembly] | None = None
+) -> None:
+    """Report the mistakes in a graph that cannot be built, with one kind of assembly."""
     for part in (graph, *graph.models):
-        part.nodes = [node for node in part.nodes if isinstance(node.callee, Word | NotebookValue)]
-        assembly = Assembly(part, context, [], {})
+        nodes = [node for node in part.nodes if isinstance(node.callee, Word | NotebookValue)]
+        assembly = (kind or Assembly)(replace(part, nodes=nodes), context, [], {})
         assembly.values = ValueResolver(lambda _: UNRESOLVED)
         assembly.create_layers()
 

@@ -31,12 +31,7 @@ from kmagic.language.spec import (
 )
 from kmagic.models.binding import UNRESOLVED, BuildContext, bind_arguments
 from kmagic.models.binding.argument_binding import with_name
-from kmagic.models.build.assembly import (
-    Assembly,
-    BuiltStep,
-    ValueResolver,
-    shape_of,
-)
+from kmagic.models.build.assembly import Assembly, BuiltStep, report_mistakes, shape_of
 from kmagic.models.build.builder import assemble_spec, compile_arguments
 from kmagic.models.build.keras_errors import LayerInput
 from kmagic.models.build.model_origin import ModelOrigin
@@ -130,7 +125,7 @@ def check_text(text: str, names: Mapping[str, Any]) -> TextCheck:
         spec = parse_partial(text)
         context = _context(spec, names)
         graph, is_unknown = _expand(spec, context)
-        sketch = _sketch(graph, context, names)
+        sketch = _sketch(graph, context)
         shapes = _line_shapes(sketch.rows(is_unknown))
         problems = _problems(context)
         is_small = 0 < len(graph.nodes) <= _MAX_WHOLE
@@ -155,24 +150,21 @@ def _context(spec: ModelSpec, names: Mapping[str, Any]) -> BuildContext:
 def _problems_of(spec: ModelSpec, names: Mapping[str, Any]) -> Sequence[Problem]:
     """The problems of a changed text, to verify a remedy."""
     context = BuildContext(spec.source, names=names, is_trial=True, without_weights=True)
-    _sketch(_expand(spec, context)[0], context, names)
+    _sketch(_expand(spec, context)[0], context)
     return _problems(context)
 
 
-def _sketch(graph: Graph, context: BuildContext, names: Mapping[str, Any]) -> _Sketch:
+def _sketch(graph: Graph, context: BuildContext) -> _Sketch:
     """The outputs of a graph, as far as possible; all mistakes are reported."""
     if not context.problems:
-        sketch = _Sketch(graph, context, names)
+        sketch = _Sketch(graph, context, graph.models, {})
         sketch.run()
         return sketch
     # Lines with mistakes are left out: what follows is only read, as when the cell runs.
-    for part in (graph, *graph.models):
-        nodes = [node for node in part.nodes if isinstance(node.callee, Word | NotebookValue)]
-        reader = _Sketch(replace(part, nodes=nodes), context, names)
-        reader.values = ValueResolver(lambda _: UNRESOLVED)
-        with weights_without_values():
-            reader.create_layers()
-    sketch = _Sketch(graph, replace(context, problems=[], _reported=set()), names)
+    with weights_without_values():
+        report_mistakes(graph, context, _Sketch)
+    trial = replace(context, problems=[], _reported=set())
+    sketch = _Sketch(graph, trial, graph.models, {})
     sketch.run()
     if not sketch.has_user_code:
         compile_arguments(graph.compile, context)
@@ -256,13 +248,13 @@ def _first_and_last(shapes: Sequence[str]) -> str:
 class _Sketch(Assembly):
     """An assembly without a model: layers that are equal are created once."""
 
-    def __init__(self, graph: Graph, context: BuildContext, names: Mapping[str, Any]) -> None:
-        super().__init__(graph, context, graph.models, {})
-        self.names = names
+    def __init__(
+        self, graph: Graph, context: BuildContext, models: list[Graph], built: dict[int, Any]
+    ) -> None:
+        super().__init__(graph, context, models, built)
+        names = self.names = context.names
         self.settings = tuple(changed_settings().items())
-        parts = [(node.callee, node.args, node.inputs) for node in graph.nodes]
-        references = find_parts((*parts, *graph.all_frozen), LayerRef)
-        self.used_again = {id(graph.nodes[ref.node]) for ref in references}
+        self.used_again: set[int] = set()
         self.user_code = {
             id(node)
             for part in (graph, *graph.models)
@@ -281,6 +273,10 @@ class _Sketch(Assembly):
 
     def run(self) -> None:
         """Create the layers and compute the outputs as far as possible; mistakes are reported."""
+        nodes = self.graph.nodes
+        parts = [(node.callee, node.args, node.inputs) for node in nodes]
+        references = find_parts((*parts, *self.graph.all_frozen), LayerRef)
+        self.used_again = {id(nodes[ref.node]) for ref in references}
         if not self.has_user_code:
             compile_arguments(self.graph.compile, self.context)
         with weights_without_values(), checked_weights(self.context.weights.add):
