@@ -27,6 +27,10 @@ FREE_SIZE = 2**28
 """... or this many bytes."""
 _WEIGHTS = "model.weights.h5"
 _NPZ = "model.weights.npz"
+_DAMAGED = (
+    *(OSError, RuntimeError, LookupError, ValueError, TypeError, zipfile.BadZipFile),
+    SystemError,  # h5py, for some damaged names
+)
 
 
 def check_container(path: Path, file_format: FileFormat) -> None:
@@ -37,7 +41,7 @@ def check_container(path: Path, file_format: FileFormat) -> None:
     """
     try:
         problem = next(_problems(path, file_format), "")
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise file_broken(path, error) from error  # Keras might read more of it
     if problem:
         raise PersistenceError(f"{show_path(path)} was not loaded: {problem}.", ALLOW_CODE)

@@ -241,3 +241,15 @@ def test_models_of_our_own_pass(net, tmp_path):
         kmagic.save(net, path)
         assert kmagic.load(path).count_params() == net.count_params()
     assert json.loads((tmp_path / "own.json").read_text())["class_name"] == "Sequential"
+
+
+@pytest.mark.parametrize("damaged", [b"\xffernel", b"\x00ernel", b"\xc3\x28rnel"])
+@pytest.mark.parametrize("suffix", [".h5", ".weights.h5"])
+def test_a_damaged_name_in_a_file_of_weights(damaged, suffix, net, tmp_path):
+    path = kmagic.save(net, tmp_path / f"net{suffix}").path
+    with h5py.File(path, "a") as file:
+        file.create_group("kernel")
+    path.write_bytes(path.read_bytes().replace(b"kernel", damaged))
+    refused(
+        path, "damaged|cannot be read|is not", **({"model": net} if "weights" in suffix else {})
+    )

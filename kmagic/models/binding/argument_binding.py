@@ -295,7 +295,7 @@ class _ArgumentBinder:
 
     def _check_boolean(self, param: Parameter, arg: Arg) -> bool:
         """Whether a boolean parameter, and no other, gets true or false; if not, report it."""
-        if param.is_flag and _cannot_be_boolean(arg.value):
+        if param.is_flag and cannot_be_boolean(arg.value):
             value = format_value(arg.value)
             self._report(f"{param.name} must be true or false; got {value}", arg.value.span)
             return False
@@ -464,7 +464,8 @@ def _not_finite(value: Any, param: Parameter) -> Any:
     return array[~np.isfinite(array)].flat[0]
 
 
-def _cannot_be_boolean(value: Value) -> bool:
+def cannot_be_boolean(value: Value) -> bool:
+    """Whether a boolean parameter must not get a value."""
     if isinstance(value, LiteralValue):
         return value.value not in (True, False, None)  # 0 and 1 are as good
     return isinstance(value, Word | Object | spec.Shape)

@@ -59,7 +59,9 @@ def is_default_name(name: str, class_name: str) -> bool:
 
 def is_serialized(value: Any) -> bool:
     """Whether a part of a config is a serialized object."""
-    return isinstance(value, dict) and "class_name" in value and "config" in value
+    return (
+        isinstance(value, dict) and isinstance(value.get("class_name"), str) and "config" in value
+    )
 
 
 def own_name(layer: Any) -> str:

@@ -21,6 +21,7 @@ from kmagic.language import spec
 from kmagic.language.graph_statements import unused_name
 from kmagic.language.spec import Arg, Expr, LiteralValue, Object, SequenceValue, Value, Word
 from kmagic.models import catalogue
+from kmagic.models.binding.argument_binding import cannot_be_boolean
 from kmagic.models.catalogue import OBJECT_ROLES, Parameter, Role
 from kmagic.models.decompile.config_values import (
     IGNORED,
@@ -262,6 +263,8 @@ class LayerWriter:
         elif isinstance(value, bool) and (param.required or type(param.default) in (int, float)):
             raise UnwritableError(f"{param.name} must not be true or false; got {value}")
         written = self.value(value, param.role)
+        if param.is_flag and cannot_be_boolean(written):
+            raise UnwritableError(f"{param.name} must be true or false; got {safe_repr(value)}")
         if param.role == "shape" and isinstance(written, SequenceValue) and len(written.items) == 1:
             return (
                 spec.Shape((None,)) if written.items[0] == LiteralValue(None) else written.items[0]
