@@ -15,7 +15,7 @@ from typing import Any
 
 import h5py
 
-from kmagic.persistence.formats import FileFormat, file_broken
+from kmagic.persistence.formats import READ_ERRORS, FileFormat, file_broken
 from kmagic.persistence.safety import ALLOW_CODE
 from kmagic.support.errors import PersistenceError
 from kmagic.support.formatting import format_bytes
@@ -27,10 +27,6 @@ FREE_SIZE = 2**28
 """... or this many bytes."""
 _WEIGHTS = "model.weights.h5"
 _NPZ = "model.weights.npz"
-_DAMAGED = (
-    *(OSError, RuntimeError, LookupError, ValueError, TypeError, zipfile.BadZipFile),
-    SystemError,  # h5py, for some damaged names
-)
 
 
 def check_container(path: Path, file_format: FileFormat) -> None:
@@ -41,7 +37,7 @@ def check_container(path: Path, file_format: FileFormat) -> None:
     """
     try:
         problem = next(_problems(path, file_format), "")
-    except _DAMAGED as error:
+    except READ_ERRORS as error:
         raise file_broken(path, error) from error  # Keras might read more of it
     if problem:
         raise PersistenceError(f"{show_path(path)} was not loaded: {problem}.", ALLOW_CODE)

@@ -19,6 +19,11 @@ from kmagic.support.user_path import user_path
 
 FileFormat: TypeAlias = Literal["keras", "h5", "weights", "legacy weights", "json", "text"]
 """A Keras zip, HDF5 with a model or with weights (of Keras 3 or earlier), JSON, a model's text."""
+READ_ERRORS = (
+    *(OSError, RuntimeError, LookupError, ValueError, TypeError, zipfile.BadZipFile),
+    *(OverflowError, SystemError),  # of h5py, for damaged positions and names
+)
+"""What reading a damaged file raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +260,7 @@ def _hdf5_format(path: Path) -> FileFormat:
     try:
         with h5py.File(path, "r") as file:
             attributes, members = set(file.attrs), set(file)
-    except (OSError, RuntimeError, KeyError) as error:
+    except READ_ERRORS as error:
         denied = isinstance(error, PermissionError) and not_read(error, path)
         raise denied or file_truncated(path) from error
     if "model_config" in attributes:

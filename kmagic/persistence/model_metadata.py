@@ -20,7 +20,7 @@ import numpy as np
 
 from kmagic.language.portable_text import PortableText
 from kmagic.models.keras_history import nested_layers
-from kmagic.persistence.formats import FileFormat
+from kmagic.persistence.formats import READ_ERRORS, FileFormat
 from kmagic.support.formatting import pluralize
 from kmagic.support.parsed_json import parse_json
 
@@ -190,7 +190,7 @@ def read_metadata(path: Path, file_format: FileFormat) -> tuple[ModelMetadata | 
         else:
             content = _from_hdf5(path)
         return ModelMetadata.from_dict(content.get(KEY)), str(content.get("keras_version", ""))
-    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile):
+    except (*READ_ERRORS, AttributeError):
         return None, ""
 
 

@@ -30,7 +30,13 @@ from kmagic.models.model_variables import unchanged_after_error
 from kmagic.models.trust import is_code
 from kmagic.persistence import model_metadata, safety
 from kmagic.persistence.container_checks import check_container
-from kmagic.persistence.formats import FileFormat, detect_format, file_broken, file_truncated
+from kmagic.persistence.formats import (
+    READ_ERRORS,
+    FileFormat,
+    detect_format,
+    file_broken,
+    file_truncated,
+)
 from kmagic.persistence.legacy_keras import compile_as_saved, is_legacy_config, updated_config
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, PersistenceError
@@ -486,7 +492,7 @@ def _optimizer_steps(path: Path, file_format: FileFormat) -> int:
         with _weights_of(path, file_format) as file:
             optimizer = file["optimizer"]  # around another one, if it scales the loss
             return int(optimizer.get("inner_optimizer", optimizer)["vars/0"][()])
-    except (OSError, RuntimeError, TypeError, KeyError, ValueError, zipfile.BadZipFile):
+    except READ_ERRORS:
         return 0  # loading it will fail with the reason, if there is one
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
@@ -153,7 +154,7 @@ def edit_json(random: Random, value: Any, edits: int | None = None) -> Any:
     for _ in range(random.choice((1, 1, 2, 3)) if edits is None else edits):
         parts = list(_parts(value))
         if not parts:
-            return random.choice(VALUES)
+            return copy.deepcopy(random.choice(VALUES))
         owner, key = random.choice(parts)
         other_owner, other_key = random.choice(parts)
         match random.randrange(6):
@@ -169,7 +170,7 @@ def edit_json(random: Random, value: Any, edits: int | None = None) -> Any:
             case 4 if isinstance(owner[key], int | float):
                 owner[key] = random.choice((0, -1, 10**9, 10**12, 10**30, 1e308, 0.5, math.nan))
             case _:
-                owner[key] = random.choice(VALUES)
+                owner[key] = copy.deepcopy(random.choice(VALUES))
     return value
 
 

@@ -253,3 +253,12 @@ def test_a_damaged_name_in_a_file_of_weights(damaged, suffix, net, tmp_path):
     refused(
         path, "damaged|cannot be read|is not", **({"model": net} if "weights" in suffix else {})
     )
+
+
+def test_a_damaged_position_in_the_weights_of_an_archive(net, tmp_path, monkeypatch):
+    def overflow(*_, **__):
+        raise OverflowError("Python int too large to convert to C ssize_t")
+
+    path = kmagic.save(net, tmp_path / "net.keras").path
+    monkeypatch.setattr(h5py, "File", overflow)
+    refused(path, "damaged|cannot be read|is not")
