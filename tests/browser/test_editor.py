@@ -419,6 +419,8 @@ def test_the_answers_of_kmagic(notebook: NotebookPage, lab: Lab) -> None:
     notebook.page.keyboard.type(" / ma")
     notebook.page.keyboard.press("Tab")
     assert offered(notebook)[0] == "maxpool"
+    first = notebook.page.locator(".jp-Completer-item").first
+    assert "Max pooling operation for 2D spatial data" in first.inner_text()
     notebook.page.keyboard.press("Escape")
 
 

@@ -163,6 +163,29 @@ def test_common_words_come_first() -> None:
     assert texts("dense 8 dtype=|")[0] == "bfloat16"
 
 
+def summary(text: str, word: str) -> str:
+    return next(each.summary for each in complete(text, len(text), NAMES) if each.text == word)
+
+
+def test_a_line_of_documentation_stands_beside_each_word() -> None:
+    assert summary("ma", "maxpool") == "Max pooling operation for 2D spatial data"
+    assert summary("ma", "max_pooling2d") == summary("ma", "maxpool")
+    assert summary("rep", "repeat").startswith("Repeats the indented lines N times")
+    assert summary("compile ad", "adam") == "Optimizer that implements the Adam algorithm"
+    strides = summary("conv2d 8 3 str", "strides=")
+    assert "strid" in strides
+    assert strides.endswith(" ...")
+    assert summary("dense {wi", "width") == ""  # values of the notebook have none
+    words = [
+        each
+        for text in ("a", "compile a", "dense 8 a")
+        for each in complete(text, len(text), NAMES)
+    ]
+    assert all(len(each.summary) <= candidates.MAX_SUMMARY for each in words)
+    lines = [text for text in (each.summary for each in words) if "\n" in text or "`" in text]
+    assert not lines
+
+
 def test_a_completion_replaces_the_fragment() -> None:
     assert "bidirectional(lstm 32, merge_mode=" in applied("bidirectional(lstm 32, mer")
     assert "compile adam metrics=accuracy,mae" in applied("compile adam metrics=accuracy,ma")
@@ -297,6 +320,20 @@ def test_the_matcher_completes_only_in_our_cells(session: Session) -> None:
     assert complete_cell(session, "x = 3\ncon|") == []
     assert complete_cell(session, "%%time\ncon|") == []
     assert complete_cell(session, "%%keras_mod|") == []
+
+
+def test_terminals_show_the_documentation_or_the_kind(session: Session) -> None:
+    def types_of(text: str, *, documented: bool = True) -> dict[str, str]:
+        row, column = text.count("\n"), len(text.rpartition("\n")[2])
+        found = match(text, row, column, session, documented=documented)["completions"]
+        return {each.text: each.type for each in found}
+
+    pooling = "Max pooling operation for 2D spatial data"
+    assert types_of("%%keras_model\nma")["maxpool"] == pooling
+    assert types_of("%%keras_model\nma", documented=False)["maxpool"] == "class"
+    assert types_of("%keras_fit --ep")["--epochs"] != "param"
+    session.names["measure"] = np.zeros(3)
+    assert types_of("%%keras_model\ndense {meas") == {"measure": "instance"}
 
 
 def test_python_completions_are_suppressed_in_our_cells(session: Session) -> None:

@@ -51,7 +51,7 @@ export async function createPlugin(scope, folder) {
         settings.changed.connect(update);
         update();
       }, (/** @type {any} */ error) => console.warn('kmagic: settings are not available:', error));
-      completions?.registerProvider(wordCompletion(packages.completer, completions, matchesCell, words));
+      completions?.registerProvider(wordCompletion(packages.completer, completions, matchesCell, words, findClient));
       editors.addExtension({
         name: 'kmagic',
         factory: (/** @type {any} */ { model }) => EditorExtensionRegistry.createImmutableExtension(

@@ -1,8 +1,11 @@
 // @ts-check
-/** Words of the language while the kernel is busy, and the kernel's order of words. */
+/** Words of the language while the kernel is busy; the kernel's order of words, and their summaries. */
 
 /** Above the kernel's 550. */
 const RANK = 560;
+const SUMMARY_STYLE = {
+  width: '46ch', overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap', textAlign: 'left', fontFamily: 'var(--jp-ui-font-family)',
+};
 const STEP_BEGINS = /(?:^|[/:=]|\breuse|\bmerge)\s*$/;
 
 /**
@@ -11,25 +14,29 @@ const STEP_BEGINS = /(?:^|[/:=]|\breuse|\bmerge)\s*$/;
  * @param {any} manager of completions
  * @param {(text: string) => boolean} isModelText
  * @param {Record<string, string[]>} words by role, those of layers first
+ * @param {(model: any) => import('./kernel_client.js').KernelClient | null} findClient of a cell
  */
-export function wordCompletion({ CompleterModel }, manager, isModelText, words) {
+export function wordCompletion({ Completer, CompleterModel }, manager, isModelText, words, findClient) {
   const { layer, ...others } = words;
   const values = Object.values(others).flat();
+  const summariesOf = summaryReader();
 
   /** The words stay in the order of the kernel, which knows what is likely; JupyterLab sorts them. */
   class OrderedModel extends CompleterModel {
-    /** @param {() => boolean} isModelCell */
-    constructor(isModelCell) {
+    /** @param {() => any} modelCell the active cell, if it is one of the layer language */
+    constructor(modelCell) {
       super();
-      this.isModelCell = isModelCell;
+      this.modelCell = modelCell;
       /** @type {Map<string, number> | null} */
       this.places = null;
     }
 
     /** @param {any[]} items */
     setCompletionItems(items) {
-      this.places = this.isModelCell() ? new Map(items.map((item, index) => [item.insertText ?? item.label, index])) : null;
-      super.setCompletionItems(items);
+      const cell = this.modelCell();
+      this.places = cell ? new Map(items.map((item, index) => [item.insertText ?? item.label, index])) : null;
+      const summaries = cell && summariesOf.known(findClient(cell));
+      super.setCompletionItems(summaries ? items.map(item => ({ ...item, summary: summaries[item.label] ?? '' })) : items);
     }
 
     completionItems() {
@@ -49,7 +56,7 @@ export function wordCompletion({ CompleterModel }, manager, isModelText, words) 
 
   return {
     identifier: 'kmagic:words',
-    renderer: null,
+    renderer: summaryRenderer(Completer.getDefaultRenderer()),
 
     /** Only the first provider decides on the order, so it is this one unless another has its own. */
     get rank() {
@@ -59,7 +66,12 @@ export function wordCompletion({ CompleterModel }, manager, isModelText, words) 
     },
 
     /** @param {any} context */
-    isApplicable: async context => isModelCell(context) && context.session?.kernel?.status === 'busy',
+    async isApplicable(context) {
+      if (!isModelCell(context)) return false;
+      const isBusy = context.session?.kernel?.status === 'busy';
+      if (!isBusy) await summariesOf.load(findClient(context.editor.model));
+      return isBusy;
+    },
 
     /** @param {{text: string, offset: number}} request offsets count code points */
     async fetch({ text, offset }) {
@@ -75,8 +87,49 @@ export function wordCompletion({ CompleterModel }, manager, isModelText, words) 
     async modelFactory({ widget }) {
       return new OrderedModel(() => {
         const model = widget?.content?.activeCell?.model;
-        return Boolean(model) && isModelText(model.sharedModel.getSource());
+        return model && isModelText(model.sharedModel.getSource()) ? model : null;
       });
     },
+  };
+}
+
+/** The line of documentation of each word, asked from each kernel once. */
+function summaryReader() {
+  const owner = {};
+  /** @type {WeakMap<object, Record<string, string>>} */
+  const read = new WeakMap();
+  return {
+    /** @param {any} client */
+    known: client => client && read.get(client),
+
+    /** @param {any} client */
+    async load(client) {
+      if (!client || read.has(client)) return;
+      const answer = await client.request(owner, 'summaries', {});
+      if (answer?.summaries) read.set(client, answer.summaries);
+    },
+  };
+}
+
+/**
+ * Shows the summary of a word in the place of its kind.
+ * @param {any} renderer JupyterLab's
+ */
+function summaryRenderer(renderer) {
+  return {
+    /** @param {any} item @param {any} types */
+    createCompletionItemNode(item, types) {
+      const node = renderer.createCompletionItemNode(item, types);
+      const place = node.querySelector('.jp-Completer-typeExtended');
+      if (item.summary !== undefined && place) {
+        place.textContent = node.title = item.summary;
+        Object.assign(place.style, SUMMARY_STYLE);
+      }
+      return node;
+    },
+    /** @param {any} item */
+    createDocumentationNode: item => renderer.createDocumentationNode(item),
+    /** @param {any} item */
+    itemWidthHeuristic: item => renderer.itemWidthHeuristic?.(item) ?? item.label.length,
   };
 }

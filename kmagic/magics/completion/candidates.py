@@ -9,6 +9,7 @@ import inspect
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -21,7 +22,8 @@ from kmagic.language.vocabulary import ALIASES
 from kmagic.magics.completion.cursor_position import CursorPosition, CursorScope, locate, scope_at
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Parameter, Role
-from kmagic.models.reference.docstring import docstring
+from kmagic.models.reference.docstring import docstring, split_sentences
+from kmagic.models.reference.language_words import LANGUAGE_WORDS_BY_NAME
 from kmagic.models.reference.word_families import ROLES, families, find_word, keras_words
 from kmagic.models.reference.word_help import argument_descriptions
 from kmagic.support import keras_import
@@ -36,6 +38,8 @@ LIKELY = (
     *("multi_head_attention", "add", "concatenate"),
 )
 """Layers that are written most often; they come first once something is written."""
+MAX_SUMMARY = 60
+"""Characters of a line of documentation."""
 _COMMON = ("name", "dtype", "trainable", "autocast", "activity_regularizer")
 """Arguments that every layer has; they come last."""
 _KINDS: dict[Role, str] = {"activation": "function", "dtype": "keyword"}
@@ -52,6 +56,7 @@ class Completion:
     text: str  # the whole of it, including what is written already
     kind: str  # as editors call it: class, function, keyword, param, instance ...
     start: int = 0  # the offset from which it replaces the text up to the cursor
+    summary: str = ""  # a line of documentation
 
 
 def complete(text: str, cursor: int, names: Mapping[str, Any]) -> list[Completion]:
@@ -124,8 +129,10 @@ class _Candidates:
         yield from completions("function", self.scope.blocks)
         yield from completions("instance", self.scope.models)
         if fragment:
-            yield from completions("class", LIKELY)
-        yield from completions("keyword", KEYWORDS)
+            layers = {word.text: word for word in self._words("layer")}
+            yield from (layers.get(word, Completion(word, "class")) for word in LIKELY)
+        for word, summary in _keyword_summaries().items():
+            yield Completion(word, "keyword", summary=summary)
         yield from self._words("layer")
         for name, value in self._variables():
             if _is_layer_class(value):
@@ -145,9 +152,10 @@ class _Candidates:
 
     def _words(self, role: Role) -> Iterator[Completion]:
         """Words of a role; alternative spellings only once something is written."""
+        summaries = _summaries(role) if keras_import.is_loaded() else {}
         for word, preferred in words_of(role).items():
             if preferred or self.position.fragment:
-                yield Completion(word, _KINDS.get(role, "class"))
+                yield Completion(word, _KINDS.get(role, "class"), summary=summaries.get(word, ""))
 
     # --- arguments ----------------------------------------------------------------------------
 
@@ -168,8 +176,10 @@ class _Candidates:
             yield from self._bare_words(function, params)
         elif position.spaced and position.callee not in KEYWORDS:
             yield from self._words("activation")
+        descriptions = argument_descriptions(function) if function is not None else {}
         for param in sorted(params, key=lambda param: param.name in _COMMON):
-            yield Completion(f"{param.name}=", "param")
+            summary = as_line(descriptions.get(param.name, ""))
+            yield Completion(f"{param.name}=", "param", summary=summary)
         if hasattr(function, "adapt"):
             yield Completion("adapt=", "param")
 
@@ -300,6 +310,35 @@ def _keras_words(role: Role) -> dict[str, bool]:
         for alias in word.aliases:
             words.setdefault(alias, alias in ALIASES)
     return words
+
+
+@cache
+def _summaries(role: Role) -> dict[str, str]:
+    words = keras_words(role) if role in ROLES else ()
+    return {
+        spelling: as_line(word.summary) for word in words for spelling in (word.word, *word.aliases)
+    }
+
+
+def _keyword_summaries() -> dict[str, str]:
+    return {word: as_line(LANGUAGE_WORDS_BY_NAME[word].summary) for word in KEYWORDS}
+
+
+def as_line(text: str) -> str:
+    """The first sentence of a documentation, as it fits beside a word.
+
+    Example:
+        >>> as_line("Rate of `dropout`, between 0 and 1. By default 0.5.")
+        'Rate of dropout, between 0 and 1'
+    """
+    sentence = split_sentences(text)[0].replace("`", "").removesuffix(".")
+    return textwrap.shorten(sentence, MAX_SUMMARY, placeholder=" ...")
+
+
+def word_summaries() -> dict[str, str]:
+    """A line of documentation of each word of the installed Keras and of the language."""
+    words = {word: text for role in reversed(ROLES) for word, text in _summaries(role).items()}
+    return words | _keyword_summaries()
 
 
 @cache

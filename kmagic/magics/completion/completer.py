@@ -21,12 +21,14 @@ def register(shell: Any, session: Session) -> None:
     completer = getattr(shell, "Completer", None)
     if completer is None:
         return
+    in_terminal = getattr(shell, "kernel", None) is None
     from IPython.core.completer import context_matcher  # noqa: PLC0415 - not with a bare shell
 
     @context_matcher()  # type: ignore[untyped-decorator]  # IPython ships no types
     def kmagic_matcher(context: Any) -> dict[str, Any]:
         with names_of_caller(_visible_names(completer, session)):
-            return match(context.full_text, context.cursor_line, context.cursor_position, session)
+            where = context.cursor_line, context.cursor_position
+            return match(context.full_text, *where, session, documented=in_terminal)
 
     completer.custom_matchers.insert(0, kmagic_matcher)
 
@@ -47,8 +49,14 @@ def _visible_names(completer: Any, session: Session) -> dict[str, Any]:
     return names if is_notebook else {**names, **completer.global_namespace, **own}
 
 
-def match(text: str, row: int, column: int, session: Session) -> dict[str, Any]:
-    """The answer to IPython, for a cell's text and the cursor's row and column in it, from 0."""
+def match(
+    text: str, row: int, column: int, session: Session, *, documented: bool = False
+) -> dict[str, Any]:
+    """The answer to IPython, for a cell's text and the cursor's row and column in it, from 0.
+
+    With ``documented``, the type of a completion is a line of documentation: a terminal shows it
+    beside the text, but JupyterLab would break it.
+    """
     from kmagic.magics.completion.candidates import complete  # noqa: PLC0415 - not before the first Tab
     from kmagic.magics.completion.line_candidates import complete_line  # noqa: PLC0415 - as above
 
@@ -69,7 +77,8 @@ def match(text: str, row: int, column: int, session: Session) -> dict[str, Any]:
         in_cell = line[1] == "keras_model"
     if not found:
         return _no_completions() if in_cell else _completions([], "")
-    return _completions(found, lines[row][column - end + found[0].start : column])
+    fragment = lines[row][column - end + found[0].start : column]
+    return _completions(found, fragment, documented=documented)
 
 
 def _no_completions() -> dict[str, Any]:
@@ -77,11 +86,15 @@ def _no_completions() -> dict[str, Any]:
     return {"completions": _NoCompletions(), "matched_fragment": "", "suppress": True}
 
 
-def _completions(found: list[Any], fragment: str) -> dict[str, Any]:
+def _completions(found: list[Any], fragment: str, *, documented: bool = False) -> dict[str, Any]:
     from IPython.core.completer import SimpleCompletion  # noqa: PLC0415 - not before the first Tab
 
+    typed = [
+        SimpleCompletion(text=item.text, type=item.summary * documented or item.kind)
+        for item in found
+    ]
     return {
-        "completions": [SimpleCompletion(text=item.text, type=item.kind) for item in found],
+        "completions": typed,
         "matched_fragment": fragment,
         "suppress": bool(found),
         "ordered": True,

@@ -12,6 +12,7 @@ from typing import Any
 from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.magics.completion.candidates import (
     Completion,
+    as_line,
     complete,
     completions,
     matching,
@@ -42,7 +43,7 @@ def complete_line(magic: str, before: str, session: Session) -> list[Completion]
     option = parser.options.get(words[-1]) if words else None
     if fragment.startswith("-"):
         # Only long options: a short one is typed faster than chosen.
-        found = completions("param", (flag for flag in parser.options if flag.startswith("--")))
+        found = _option_names(parser)
     elif magic == "keras_compile":
         found = _compile_candidates(words, fragment, session)
     elif option is not None and option.nargs != 0:
@@ -50,6 +51,12 @@ def complete_line(magic: str, before: str, session: Session) -> list[Completion]
     else:
         found = _argument_words(magic, words, fragment, session)
     return matching(found, fragment, len(before) - len(fragment))
+
+
+def _option_names(parser: LineParser) -> Iterator[Completion]:
+    for flag, action in parser.options.items():
+        if flag.startswith("--"):
+            yield Completion(flag, "param", summary=as_line(action.help or ""))
 
 
 def _compile_candidates(words: list[str], fragment: str, session: Session) -> Iterator[Completion]:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from kmagic.magics.completion.candidates import word_summaries
 from kmagic.magics.editor.model_cell import check_cell
 from kmagic.magics.editor.word_inspection import help_message, inspect_cell
 from kmagic.magics.session import Session
@@ -62,6 +63,8 @@ class EditorComm:
             self._comm.send({**{key: request[key] for key in ("kind", "client", "id")}, **answer})
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["kind"] == "summaries":
+            return {"summaries": word_summaries()} if keras_import.is_loaded() else {}
         code, names = request["code"], self._session.names
         if request["kind"] == "help":
             return help_message(code, request["line"], request["column"], names)

@@ -95,6 +95,14 @@ def is_end_of_cell(message: dict[str, Any], cell: str) -> bool:
     return idle and message["parent_header"]["msg_id"] == cell
 
 
+def test_summaries_of_words(client):
+    send(client, {"kind": "summaries"})
+    summaries = answer(client)["summaries"]
+    assert summaries["maxpool"] == "Max pooling operation for 2D spatial data"
+    assert summaries["adam"] == "Optimizer that implements the Adam algorithm"
+    assert summaries["repeat"].startswith("Repeats the indented lines")
+
+
 def test_requests_wait_for_the_end_of_a_cell_also_in_a_subshell(client, tmp_path: Path):
     done = tmp_path / "done"
     client.control_channel.send(client.session.msg("create_subshell_request"))
