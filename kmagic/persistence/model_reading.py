@@ -491,7 +491,8 @@ def _optimizer_steps(path: Path, file_format: FileFormat) -> int:
     try:
         with _weights_of(path, file_format) as file:
             optimizer = file["optimizer"]  # around another one, if it scales the loss
-            return int(optimizer.get("inner_optimizer", optimizer)["vars/0"][()])
+            steps = optimizer.get("inner_optimizer", optimizer)["vars/0"]
+            return int(steps[()]) if steps.shape == () else 0
     except READ_ERRORS:
         return 0  # loading it will fail with the reason, if there is one
 

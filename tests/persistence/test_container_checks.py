@@ -170,6 +170,16 @@ def test_values_in_other_files_are_not_read(change, suffix, net, tmp_path):
     refused(path, CHANGES[change], model=net)
 
 
+def test_a_declared_count_of_steps_is_not_read(net, tmp_path):
+    net.compile("adam", "mse")
+    net.optimizer.build(net.trainable_variables)
+    path = kmagic.save(net, tmp_path / "net.weights.h5").path
+    with h5py.File(path, "r+") as file:
+        del file["optimizer/vars/0"]
+        file.create_dataset("optimizer/vars/0", (10**12,), "f4", chunks=True)
+    refused(path, "net|damaged", model=net, safe_mode=False)
+
+
 # --- archives -------------------------------------------------------------------------------------
 
 
