@@ -209,8 +209,12 @@ def _check_call(model: Any, others: Mapping[str, Any]) -> None:
     known = signature(model.fit).parameters
     for argument in others:
         if argument not in known:
-            names = {*signature(fit).parameters, *known}
-            raise TrainingError(f"fit has no argument {argument}.", did_you_mean(argument, names))
+            names = dict.fromkeys([*signature(fit).parameters, *known])
+            longer = [name for name in names if name.startswith(argument)]
+            remedy = f"Did you mean {' or '.join(longer)}?" if longer else ""
+            raise TrainingError(
+                f"fit has no argument {argument}.", remedy or did_you_mean(argument, names)
+            )
 
 
 def _validation_confusion(model: Any, dataset: Any) -> ValidationConfusion:

@@ -271,6 +271,12 @@ def test_unknown_arguments_and_models_are_rejected():
     with pytest.raises(TrainingError, match="has no argument epoch") as refused:
         kmagic.fit(make(), X, Y, epoch=3)
     assert refused.value.remedy == "Did you mean epochs?"
+    with pytest.raises(TrainingError, match="has no argument val") as refused:
+        kmagic.fit(make(), X, Y, val=0.1)
+    assert refused.value.remedy.startswith("Did you mean validation_split or validation_data or")
+    with pytest.raises(TrainingError, match="has no argument zzz") as refused:
+        kmagic.fit(make(), X, Y, zzz=0.1)
+    assert refused.value.remedy == ""
     with pytest.raises(TrainingError, match="expects a Keras model; got 'net'"):
         kmagic.fit("net", X, Y)
     with pytest.raises(TrainingError, match="expects a Keras model; got int"):
