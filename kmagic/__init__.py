@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kmagic.persistence.save_load import load as load
     from kmagic.persistence.save_load import save as save
     from kmagic.support.errors import KmagicError as KmagicError
+    from kmagic.training.learning_rate_test import find_learning_rate as find_learning_rate
     from kmagic.training.run.training_run import TrainingRun as TrainingRun
 
 __version__ = "0.1.0"
@@ -52,14 +53,15 @@ _PUBLIC = {
     "models.export": ("to_python",),
     "persistence.save_load": ("load", "save"),
     "support.errors": ("KmagicError",),
+    "training.learning_rate_test": ("find_learning_rate",),
     "training.run.training_run": ("TrainingRun",),
 }
 """Module -> its public names; it is imported when one of them is first used."""
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 
 _WITH_KERAS = frozenset(
-    {"build", "classify", "confusion_of", "evaluate", "fit", "load", "predict", "predict_classes"}
-    | {"predict_proba", "save", "to_dsl", "to_python"}
+    {"build", "classify", "confusion_of", "evaluate", "find_learning_rate", "fit", "load"}
+    | {"predict", "predict_classes", "predict_proba", "save", "to_dsl", "to_python"}
 )
 __all__ = ["__version__", "load_ipython_extension", *sorted(_MODULES)]  # noqa: PLE0604 - names only
 

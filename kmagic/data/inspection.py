@@ -111,7 +111,7 @@ def inspect_data(
     if kind == "generator":
         return _inspect_iterator(x, steps)
     batches = count_batches(x)
-    with _random_state_kept():
+    with random_state_kept():
         first = list(_first_batches(x, kind, batches))
     known = {"is_endless": batches == -1, "is_complete": batches == len(first)}
     return _inspect_batches(kind, x, first, batches=None if batches == -1 else batches, **known)
@@ -208,7 +208,7 @@ def _first_batches(stream: Any, kind: str, batches: int | None) -> Iterator[Any]
 
 
 @contextmanager
-def _random_state_kept() -> Iterator[None]:
+def random_state_kept() -> Iterator[None]:
     """Restore the random states of Python, NumPy and PyTorch, which a ``__getitem__`` may use."""
     torch = sys.modules.get("torch")
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global state is meant

@@ -110,6 +110,7 @@ MAGIC_OF = {
     "confusion": "%keras_confusion",
     "confusion_of": "%keras_confusion",
     "evaluate": "%keras_evaluate",
+    "find_learning_rate": "%keras_lr",
     "fit": "%keras_fit",
     "load": "%keras_load",
     "load_data": "%keras_data",

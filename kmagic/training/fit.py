@@ -104,7 +104,7 @@ def train(
     with recorder.discarding():
         if any(stream_kind(arguments.get(part)) for part in ("x", "validation_data")):
             recorder.prepare()  # reading the first batches may take long
-        training, review = _check(model, name, arguments, options, dataset)
+        training, review = inspect_and_check(model, name, arguments, options, dataset)
         parts = split_validation(arguments)
         watched = None if confusion is None else confusion_data(parts, confusion)
         if review.compile_choice is not None:
@@ -158,7 +158,7 @@ def _with_class_weight(
     return replace(options, class_weight=weights)
 
 
-def _check(
+def inspect_and_check(
     model: keras.Model,
     name: str,
     arguments: dict[str, Any],

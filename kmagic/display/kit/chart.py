@@ -69,6 +69,7 @@ class Chart:
     mark: tuple[float, str] | None = None  # the best epoch and its label
     scale: Sequence[float] = ()  # values that the vertical axis must include; default: all
     notes: Sequence[float] = ()  # epochs of messages, drawn as short ticks on the axis
+    x_ticks: Sequence[tuple[float, str]] = ()  # of an axis that does not show epochs
 
     def ticks(self) -> tuple[float, float, float]:
         """Values of the vertical axis."""
@@ -125,7 +126,8 @@ def chart_to_text(chart: Chart) -> str:
             first, last = format_metric(values[0]), format_metric(values[-1])
             parts.append(f"{line.label} from {first} to {last}")
     if chart.mark:
-        parts.append(f"epoch {chart.mark[0]:g}: {chart.mark[1]}")
+        where = "" if chart.x_ticks else f"epoch {chart.mark[0]:g}: "
+        parts.append(f"{where}{chart.mark[1]}")
     return f"{chart.title}: {', '.join(parts) or 'no values yet'}"
 
 
@@ -329,9 +331,11 @@ class _Plot:
             for y, text in zip(heights, self.tick_texts, strict=True)
         )
         limit = (self.right - self.left) / (14 + CHARACTER_WIDTH * len(f"{self.chart.end:.0f}"))
+        ticks = self.chart.x_ticks or [
+            (tick, str(tick)) for tick in epoch_ticks(self.chart.start, self.chart.end, limit)
+        ]
         epochs = "".join(
-            f'<text x="{self.x(epoch):.0f}" y="{self.bottom + 17}">{epoch}</text>'
-            for epoch in epoch_ticks(self.chart.start, self.chart.end, limit)
+            f'<text x="{self.x(x):.0f}" y="{self.bottom + 17}">{text}</text>' for x, text in ticks
         )
         return (
             f'<path class="km-grid" d="{grid}"/><g text-anchor="end">{values}</g>'
