@@ -50,7 +50,7 @@ def keras_classify(session: Session, line: ParsedLine) -> Any:
     class_names, scaling = line.class_names, line.scaling
     data = None if line.app or dataset_for(model) else _matching_dataset(session, model)
     if data is not None:
-        class_names = class_names or data.classes
+        class_names = data.classes if class_names is None else class_names
         scaling = data.scaling if scaling is None else scaling
     result = classify(
         images,

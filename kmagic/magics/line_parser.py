@@ -182,6 +182,7 @@ class LineParser(argparse.ArgumentParser):
     def _checked(self, parsed: ParsedLine) -> list[str]:
         """The words of a line for argparse, once every option and its value are valid."""
         options, texts = self.options, [word.text for word in parsed.all_words]
+        given_before: set[str] = set()
         for index, text in enumerate(texts):
             flag, equals, value = text.partition("=")
             if not _FLAG.match(flag) or "{" in flag:
@@ -191,6 +192,9 @@ class LineParser(argparse.ArgumentParser):
                 remedy = self._option_remedy(parsed, flag, value if equals else following)
                 parsed.fail(f"{self.name} has no option {flag}", text, remedy)
             action = options[flag]
+            if action.dest in given_before:
+                parsed.fail(f"{flag} is given twice", text, "Remove one of the two.")
+            given_before.add(action.dest)
             if action.nargs == 0:
                 if equals:
                     parsed.fail(f"{flag} takes no value", text, f"Write `{flag}` alone.")

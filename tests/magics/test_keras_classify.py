@@ -149,3 +149,13 @@ def test_the_note_on_scaling_names_the_option_of_the_line(run, folder):
         in result.note
     )
     assert all("scaling=" not in text for text in run.cards[0].data.values())
+
+
+def test_class_names_in_an_array_replace_those_of_a_matching_dataset(run, shell, folder):
+    x = np.zeros((4, 8, 8, 1), "float32")
+    shell.user_ns |= {
+        "data": Dataset("two", x, np.arange(4) % 2, x, np.arange(4) % 2, ("a", "b")),
+        "names": np.array(["cat", "dog"]),
+    }
+    result = run("%keras_classify net photo.png --class-names {names}")
+    assert set(result.to_frame()["label"]) <= {"cat", "dog"}

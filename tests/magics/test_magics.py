@@ -184,6 +184,8 @@ def test_a_model_at_a_cells_end_is_its_card(shell, cnn):
         ("%keras_fit cnn x y epochs 3", "Did you mean --epochs?"),
         ("%keras_fit cnn x y batch_size=3", "Did you mean --batch-size 3?"),
         ("%keras_fit cnn, x, y", "Separate words by spaces"),
+        ("%keras_fit cnn --data digits -e 2 -b 8 --epochs 3", "--epochs is given twice"),
+        ("%keras_fit cnn --data digits -q -q", "-q is given twice"),
         ("%keras_summary digits", "is not a model"),
         ("%keras_fit cnn --data cnn", "must be a dataset"),
         ("%keras_classify cnn digits", "{digits.x_test[:8]}"),

@@ -384,7 +384,7 @@ def _expand(images: Any, shape: Shape | None) -> Iterator[ImageSource]:
     elif hasattr(images, "shape"):
         yield from _from_array(images, shape)
     elif _are_numbers(images):
-        yield from _from_array(np.asarray(images), shape)
+        yield from _from_array(_as_array(images), shape)
     elif isinstance(images, Iterable) and not isinstance(images, dict):
         for image in images:
             yield from _expand(image, shape)
@@ -394,6 +394,16 @@ def _expand(images: Any, shape: Shape | None) -> Iterator[ImageSource]:
         remedy = example if hasattr(images, "x_test") else ""
         received = Text(type(images).__name__)
         raise EvaluationError(option="images", expected=kinds, actual=received, remedy=remedy)
+
+
+def _as_array(images: Sequence[Any]) -> NDArray[Any]:
+    try:
+        return np.asarray(images)
+    except ValueError:  # NumPy's message is about an inhomogeneous shape
+        raise EvaluationError(
+            "Images as lists of numbers must have rows of the same length.",
+            "Pass images of several sizes as a list of arrays.",
+        ) from None
 
 
 def suggest_files(sources: Sequence[ImageSource]) -> str | Text:

@@ -121,8 +121,17 @@ def test_tensors():
     assert len(list_images(tf.zeros((3, 8, 8)), (8, 8, 1))) == 3
 
 
-@pytest.mark.parametrize(("images", "message"), [([], "empty"), (3, "int"), ({"a": 1}, "dict"),
-                                              (np.float64(3), "a single number")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([], "empty"),
+        (3, "int"),
+        ({"a": 1}, "dict"),
+        (np.float64(3), "a single number"),
+        ([[1, 2], [3]], "rows of the same length"),
+        ([1, [2, 3]], "rows of the same length"),
+    ],
+)
 def test_unsupported_images_are_rejected(images, message):
     with pytest.raises(EvaluationError, match=message):
         list_images(images, None)
