@@ -51,8 +51,8 @@ MAX_MARKED_MESSAGES = 8
 FIRST_ROWS, LAST_ROWS = 2, 5
 NOISY_PART, UNSCALED_PART = 0.03, 0.1
 """The first part of an epoch's curve, whose means are of few batches: not drawn, not scaled by."""
-CHART_WIDTHS = {1: 460, 2: 340}
-SMALL_CHART = 300
+SINGLE_CHART, CHART, MIN_CHART, MAX_CHART = 460, 300, 250, 360
+"""Pixels of a chart's width: of a single one, of others as they are drawn, and when scaled."""
 
 
 def training_bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
@@ -375,14 +375,15 @@ def charts_html(charts: Sequence[Chart], beside: str = "", *, key: str = "") -> 
     """
     if not charts:
         return ""
-    width = CHART_WIDTHS.get(len(charts), SMALL_CHART)
+    width, most = (CHART, MAX_CHART) if len(charts) > 1 else (SINGLE_CHART, SINGLE_CHART)
     figures = []
     for chart in charts:
         inline, standalone = chart_svg(chart, width=width), standalone_chart_svg(chart, width=width)
         alt = chart_to_text(chart)
         drawing = drawing_html(inline, standalone, alt=alt, width=width, height=HEIGHT)
-        style = f"flex:1 1 {0.85 * width:.0f}px;max-width:{width}px"
+        style = f"flex:1 1 {MIN_CHART}px;max-width:{most}px"
         figures.append(f'<div class="km-run-chart" style="{style}">{drawing}</div>')
     row = "display:flex;flex-wrap:wrap;gap:6px 18px;margin:6px 0"
     css = minified_css("kit/chart.css")
-    return with_drawings("".join(figures) + beside, css, style=row, key=key)
+    body = "".join(figures) + beside
+    return with_drawings(body, css, kind="km-run-charts", style=row, key=key)

@@ -25,6 +25,7 @@ class FinishedCharts {
     figures.append(...card.children);
     card.replaceChildren(figures);
     card.classList.add("km-live");
+    card.classList.remove("km-run-charts");
     card.style.display = "block";
     const buttons = element("div", "km-live");
     buttons.append(this.group.buttons);

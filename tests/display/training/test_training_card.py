@@ -203,10 +203,13 @@ def test_without_times_the_same_run_gives_the_same_card() -> None:
     assert "samples/s" not in training_bundle(quick, times=False)["text/html"]
 
 
+KEY = re.compile(r'<div class="km-run-charts (km-[0-9a-f]{10})"')
+
+
 def test_a_trusted_card_shows_drawings_and_hides_images() -> None:
     markup = training_bundle(simulated(3))["text/html"]
     assert markup.count('<svg class="km-chart"') == markup.count("<img ") == 2
-    (key,) = re.findall(r'<div class="(km-[0-9a-f]{10})"', markup)
+    (key,) = KEY.findall(markup)
     assert f".{key} .km-fallback{{display:none}}" in markup
     assert f".{key} .km-inline{{display:block!important}}" in markup
 
@@ -232,10 +235,8 @@ def test_an_untrusted_card_shows_the_images_only() -> None:
 
 
 def test_two_cards_in_one_page_do_not_share_their_rule() -> None:
-    keys = {
-        re.findall(r'<div class="(km-[0-9a-f]{10})"', training_bundle(simulated(n))["text/html"])[0]
-        for n in (2, 3, 4)
-    }
+    cards = (training_bundle(simulated(n))["text/html"] for n in (2, 3, 4))
+    keys = {KEY.findall(card)[0] for card in cards}
     assert len(keys) == 3
 
 
