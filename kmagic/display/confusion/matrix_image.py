@@ -7,12 +7,13 @@ so a single mistake among a million cells is still a dot.
 from __future__ import annotations
 
 import io
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kmagic.display.kit.card import escape_html, image_html
-from kmagic.support.colour_scale import colour_values
+from kmagic.support.colour_scale import MAX_OPACITY, MIN_OPACITY, colour_values
 from kmagic.support.formatting import isolate_names
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 ORANGE, BLUE = (213, 94, 0), (0, 114, 178)
 HEATMAP_SIDE = 360  # pixels
-OPACITY_LEVELS = 24  # few enough for a palette
-MIN_SPARSE, SPARSE = 150, 0.02  # classes, and share of cells: dots are then enlarged
-EXTRA_OPACITY = 0.45  # of dots, which have no number in them to be read
+MIN_VISIBLE = 0.82  # opacity of the faintest cell: a contrast of 3 on white, and of more on black
+MAX_DOT, MIN_BAR = 6, 3  # pixels of a dot if there are few, and of the bars of a difference
+SPARSE = 0.15  # share of the pixels that dots cover while they are enlarged
 
 SIDE, TOP, HEIGHT, WIDTH = 138, 2, 152, 190
 """Pixels of an epoch's image: matrix, margin above, whole height; and of the text below it."""
@@ -38,44 +39,65 @@ MID_ORANGE, MID_BLUE, MID_GREY = "#d9660f", "#1f83c6", "#7b828a"  # visible on w
 
 def large_matrix_html(values: NDArray[np.float64], *, is_difference: bool = False) -> str:
     """The heatmap of all classes, with a line below it."""
-    what, axes = f"heatmap of all {len(values):,} classes", "rows: true, columns: predicted"
-    image = heatmap_html(values, f"signed {what}" if is_difference else f"{what}; {axes}")
-    note = f"{what.capitalize()}; {axes}{'; blue: better' if is_difference else ''}"
+    what = f"heatmap of all {len(values):,} classes; rows: true, columns: predicted"
+    if is_difference:
+        what += "; horizontal, blue: better; vertical, orange: worse"
+    image = heatmap_html(values, what, is_difference=is_difference)
     return (
-        f'<div class="km-large-matrix">{image}'
-        f'<div class="km-muted km-readout" style="font-size:11px">{note}</div></div>'
+        f'<div class="km-large-matrix">{image}<div class="km-muted km-readout" '
+        f'style="font-size:11px">{what.capitalize()}</div></div>'
     )
 
 
-def heatmap_html(values: NDArray[np.float64], alt: str) -> str:
-    """Opacities from -1 (blue) to 1 (orange) as a PNG with a transparent background."""
+def heatmap_html(values: NDArray[np.float64], alt: str, *, is_difference: bool = False) -> str:
+    """Opacities from -0.75 (blue) to 0.75 (orange) as a PNG with a transparent background."""
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
-    pooled = _enlarge_dots(pool_strongest(values, HEATMAP_SIDE))
-    opacity = np.where(pooled != 0, np.minimum(1, EXTRA_OPACITY + np.abs(pooled)), 0)
-    level = np.rint(opacity * OPACITY_LEVELS).astype(np.uint8)
-    index = np.where(pooled < 0, level + OPACITY_LEVELS * (level > 0), level).astype(np.uint8)
+    drawn = draw_cells(values, is_difference=is_difference)
+    share = (np.abs(drawn) - MIN_OPACITY) / (MAX_OPACITY - MIN_OPACITY)
+    level = 1 + np.rint(share.clip(0, 1) * (LEVELS - 1))
+    index = np.where(drawn == 0, 0, np.where(drawn < 0, level + LEVELS, level)).astype(np.uint8)
     image = Image.fromarray(index, "P")
-    colours = [(128, 128, 128), *[ORANGE] * OPACITY_LEVELS, *[BLUE] * OPACITY_LEVELS]
+    colours = [(128, 128, 128), *[ORANGE] * LEVELS, *[BLUE] * LEVELS]
     image.putpalette([value for colour in colours for value in colour])
-    alphas = [round(255 * step / OPACITY_LEVELS) for step in range(1, OPACITY_LEVELS + 1)]
+    alphas = [round(255 * alpha) for alpha in np.linspace(MIN_VISIBLE, 1, LEVELS)]
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True, transparency=bytes([0, *alphas, *alphas]))
-    side = len(pooled) * max(1, HEATMAP_SIDE // len(pooled))
-    style = "image-rendering:pixelated"
-    return image_html(file.getvalue(), "image/png", alt=alt, width=side, height=side, style=style)
+    side = len(drawn)
+    return image_html(file.getvalue(), "image/png", alt=alt, width=side, height=side)
 
 
-def _enlarge_dots(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where few mistakes are among many classes, each becomes a dot that can be seen."""
-    dots = np.maximum(values, 0)
-    if len(values) < MIN_SPARSE or np.count_nonzero(dots) > SPARSE * dots.size:
-        return values
-    padded = np.pad(dots, 1)
-    side = range(3)
-    shifted = [padded[r : r + len(dots), c : c + len(dots)] for r in side for c in side]
-    largest = np.max(shifted, axis=0)
-    return np.where(largest > 0, largest, values)
+def draw_cells(values: NDArray[np.float64], *, is_difference: bool = False) -> NDArray[np.float64]:
+    """The value of each pixel of a matrix's heatmap; ``static/confusion/heatmap.js`` draws alike.
+
+    The fewer mistakes there are, the larger are their dots. A mistake covers correct predictions,
+    a strong one the weaker. Of a difference, better cells are horizontal bars, worse ones vertical.
+
+    Example:
+        >>> draw_cells(np.array([[-0.15, 0.75], [0, 0]]))[[0, 0, 359], [0, 359, 0]].tolist()
+        [-0.15, 0.75, 0.0]
+    """
+    classes = len(values)
+    side = HEATMAP_SIDE if 2 * classes > HEATMAP_SIDE else HEATMAP_SIDE // classes * classes
+    is_mistake = (values > 0) & (not is_difference)
+    positions = np.argwhere(values)
+    order = (np.abs(values) + is_mistake)[values != 0].argsort(kind="stable")
+    positions, found = positions[order], values[values != 0][order]
+    is_dot = (found > 0) | is_difference
+    cell = -(-side // classes)
+    room = SPARSE * (2 if is_difference else 1) / max(is_dot.sum(), 1)
+    dot = max(cell, MIN_BAR if is_difference else 1, min(MAX_DOT, int(side * room**0.5)))
+    size = np.where(is_dot, dot, cell)
+    inset = int(0.4 * dot) if is_difference else 0  # of a bar, at both of its long sides
+    top, left = positions.T * side // classes - (size - cell) // 2
+    rank = np.zeros((side, side), dtype=np.int64)
+    for dy, dx in product(range(dot), repeat=2):
+        across, along = (inset <= offset < dot - inset for offset in (dy, dx))
+        y, x = top + dy, left + dx
+        shown = (max(dy, dx) < size) & (np.minimum(y, x) >= 0) & (np.maximum(y, x) < side)
+        shown &= np.where(found < 0, across, along)
+        np.maximum.at(rank, (y[shown], x[shown]), np.flatnonzero(shown) + 1)
+    return np.concatenate([[0.0], found])[rank]
 
 
 def pool_strongest(values: NDArray[np.float64], limit: int) -> NDArray[np.float64]:

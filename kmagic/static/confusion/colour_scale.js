@@ -1,7 +1,7 @@
 // @ts-check
 /** How strongly a matrix's cells are coloured: mirrors kmagic/support/colour_scale.py. */
 
-const [FAINT, FULL, TINT] = [0.15, 0.75, 0.15];
+export const [FAINT, FULL, TINT] = [0.15, 0.75, 0.15];
 
 /**
  * The opacity of each cell: correct predictions negative, mistakes positive.

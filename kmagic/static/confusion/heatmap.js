@@ -3,24 +3,33 @@
  * A matrix of up to a thousand classes on a canvas: zoom, drag, hover, and a cursor for the keys.
  *
  * Only cells that are not zero are drawn. If several fall on one pixel the strongest is drawn, so a
- * single mistake among a million cells is still a dot.
+ * single mistake among a million cells is still a dot. Of a difference, better cells are horizontal
+ * bars and worse ones vertical.
  *
  * @typedef {{row: number, column: number}} Position  indices in the order shown
- * @typedef {{rows: Uint16Array, columns: Uint16Array, opacities: Float32Array}} ColouredCells
+ * @typedef {{rows: Uint16Array, columns: Uint16Array, opacities: Float32Array, isDifference: boolean}} ColouredCells
  */
 
-/** Pixels of the canvas's side and of the margin for names. */
+import { FAINT, FULL } from "./colour_scale.js";
+
 /** Chinese, Japanese and Korean characters, which stand upright in a vertical name. */
 const WIDE_CHARACTERS = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]/;
 const UPRIGHT_STEP = 11; // pixels
+/** Pixels of the canvas's side and of the margin for names. */
 const [SIDE, NAME_MARGIN] = [360, 76];
 /** Pixels of a cell: from which it is drawn as a square, from which it is named, and at most. */
 const [SQUARE_SIZE, NAMED_SIZE, MAX_SIZE] = [3, 11, 40];
 const [ORANGE, BLUE] = [[213, 94, 0], [0, 114, 178]];
-/** Added to the opacity of dots, which have no number in them to be read. */
-const EXTRA_OPACITY = 0.45;
-/** Up to this many mistakes, a dot has at least so many pixels of the screen. */
-const [MAX_SPARSE, DOT_SIZE] = [2000, 3];
+/** Opacity of the faintest cell, which has no number in it to be read; mirrors matrix_image.py. */
+const MIN_VISIBLE = 0.82;
+/** CSS pixels of a dot if there are few, of the bars of a difference; share that large dots cover. */
+const [MAX_DOT, MIN_BAR, SPARSE] = [6, 3, 0.15];
+
+/** @param {number} opacity  of a cell with a number, negative if it is blue */
+function visibleOpacity(opacity) {
+  const share = (Math.abs(opacity) - FAINT) / (FULL - FAINT);
+  return MIN_VISIBLE + (1 - MIN_VISIBLE) * Math.min(Math.max(share, 0), 1);
+}
 
 export class Heatmap {
   /**
@@ -33,7 +42,9 @@ export class Heatmap {
     this.nameAt = nameAt;
     this.listener = listener;
     /** @type {ColouredCells} */
-    this.cells = { rows: new Uint16Array(0), columns: new Uint16Array(0), opacities: new Float32Array(0) };
+    this.cells = { rows: new Uint16Array(0), columns: new Uint16Array(0), opacities: new Float32Array(0), isDifference: false };
+    this.dots = 0;
+    this.order = new Uint32Array(0);
     /** Pixels per cell, and the column and row at the upper left corner. */
     this.zoom = 1;
     this.left = 0;
@@ -64,6 +75,11 @@ export class Heatmap {
   /** @param {ColouredCells} cells */
   show(cells) {
     this.cells = cells;
+    const { opacities, isDifference } = cells;
+    /** Number of dots, which cover what is drawn before them: plain cells and weaker dots. */
+    this.dots = opacities.filter((opacity) => (isDifference ? opacity : opacity > 0)).length;
+    const rank = (/** @type {number} */ k) => Math.abs(opacities[k]) + Number(!isDifference && opacities[k] > 0);
+    this.order = Uint32Array.from(opacities.keys()).filter((k) => opacities[k]).sort((a, b) => rank(a) - rank(b));
     this.schedule();
   }
 
@@ -222,7 +238,7 @@ export class Heatmap {
     const cell = this.zoom * scale;
     const margin = this.margin * scale;
     if (cell >= SQUARE_SIZE) this.drawSquares(context, cell, margin, side);
-    else this.drawPixels(context, cell, side);
+    else this.drawPixels(context, cell, side, scale);
     context.setTransform(scale, 0, 0, scale, 0, 0);
     if (this.margin) this.drawNames(context);
     this.drawOutlines(context);
@@ -230,43 +246,48 @@ export class Heatmap {
 
   /** @param {CanvasRenderingContext2D} context @param {number} cell @param {number} margin @param {number} side */
   drawSquares(context, cell, margin, side) {
-    const { rows, columns, opacities } = this.cells;
+    const { rows, columns, opacities, isDifference } = this.cells;
     const gap = cell > 8 ? 1 : 0;
+    const inset = isDifference ? Math.floor(0.3 * cell) : 0;
     for (let k = 0; k < opacities.length; k += 1) {
       const x = margin + (columns[k] - this.left) * cell;
       const y = margin + (rows[k] - this.top) * cell;
       if (x + cell < margin || y + cell < margin || x > side || y > side || !opacities[k]) continue;
       const [red, green, blue] = opacities[k] < 0 ? BLUE : ORANGE;
-      const opacity = Math.min(1, Math.abs(opacities[k]) + EXTRA_OPACITY / 2);
-      context.fillStyle = `rgba(${red},${green},${blue},${opacity.toFixed(3)})`;
-      const [x0, y0] = [Math.max(margin, Math.floor(x)), Math.max(margin, Math.floor(y))];
-      context.fillRect(x0, y0, Math.ceil(x + cell) - x0 - gap, Math.ceil(y + cell) - y0 - gap);
+      context.fillStyle = `rgba(${red},${green},${blue},${visibleOpacity(opacities[k]).toFixed(3)})`;
+      const [dx, dy] = opacities[k] < 0 ? [0, inset] : [inset, 0];
+      const [x0, y0] = [Math.max(margin, Math.floor(x + dx)), Math.max(margin, Math.floor(y + dy))];
+      const [x1, y1] = [Math.ceil(x + cell) - gap - dx, Math.ceil(y + cell) - gap - dy];
+      context.fillRect(x0, y0, x1 - x0, y1 - y0);
     }
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {number} cell @param {number} side */
-  drawPixels(context, cell, side) {
-    const { rows, columns, opacities } = this.cells;
-    const strongest = new Float32Array(side * side);
-    const isSparse = opacities.filter((opacity) => opacity > 0).length <= MAX_SPARSE;
-    for (let k = 0; k < opacities.length; k += 1) {
-      const x = Math.floor((columns[k] - this.left) * cell);
-      const y = Math.floor((rows[k] - this.top) * cell);
-      if (x < 0 || y < 0) continue;
-      const size = Math.max(isSparse && opacities[k] > 0 ? DOT_SIZE : 1, Math.round(cell));
-      for (let dy = 0; dy < size && y + dy < side; dy += 1) {
-        for (let dx = 0; dx < size && x + dx < side; dx += 1) {
-          const pixel = (y + dy) * side + x + dx;
-          if (Math.abs(opacities[k]) > Math.abs(strongest[pixel])) strongest[pixel] = opacities[k];
-        }
+  /** @param {CanvasRenderingContext2D} context @param {number} cell @param {number} side @param {number} scale */
+  drawPixels(context, cell, side, scale) {
+    const { rows, columns, opacities, isDifference } = this.cells;
+    const plain = Math.ceil(cell);
+    const room = (SPARSE * (isDifference ? 2 : 1)) / Math.max(1, this.dots);
+    const wanted = Math.min(MAX_DOT * scale, side * Math.sqrt(room));
+    const dot = Math.max(plain, Math.floor(Math.max(wanted, isDifference ? MIN_BAR * scale : 1)));
+    const inset = isDifference ? Math.floor(0.4 * dot) : 0;
+    const drawn = new Float32Array(side * side);
+    for (const k of this.order) {
+      const size = isDifference || opacities[k] > 0 ? dot : plain;
+      const shift = Math.floor((size - plain) / 2);
+      const [dx, dy] = opacities[k] < 0 ? [0, inset] : [inset, 0];
+      const x = Math.floor((columns[k] - this.left) * cell) - shift;
+      const y = Math.floor((rows[k] - this.top) * cell) - shift;
+      const [x0, x1] = [Math.max(0, x + dx), Math.min(side, x + size - dx)];
+      for (let line = Math.max(0, y + dy); x0 < x1 && line < Math.min(side, y + size - dy); line += 1) {
+        drawn.fill(opacities[k], line * side + x0, line * side + x1);
       }
     }
     const image = context.createImageData(side, side);
-    for (let pixel = 0; pixel < strongest.length; pixel += 1) {
-      const opacity = strongest[pixel];
+    for (let pixel = 0; pixel < drawn.length; pixel += 1) {
+      const opacity = drawn[pixel];
       if (!opacity) continue;
       image.data.set(opacity < 0 ? BLUE : ORANGE, 4 * pixel);
-      image.data[4 * pixel + 3] = 255 * Math.min(1, EXTRA_OPACITY + Math.abs(opacity));
+      image.data[4 * pixel + 3] = 255 * visibleOpacity(opacity);
     }
     context.putImageData(image, 0, 0);
   }

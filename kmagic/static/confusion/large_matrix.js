@@ -133,7 +133,8 @@ export class LargeMatrix {
   paint() {
     const { cells, rows, columns, view } = this;
     const isCorrect = (/** @type {number} */ k) => rows[k] === columns[k];
-    const opacities = view.state.kind === "difference"
+    const isDifference = view.state.kind === "difference";
+    const opacities = isDifference
       ? differenceOpacities(cells.counts, isCorrect)
       : cellOpacities(normalizedCounts(cells.counts, rows, columns, view.normalization()), isCorrect, view.colours);
     const indices = this.indices();
@@ -141,6 +142,7 @@ export class LargeMatrix {
       rows: Uint16Array.from(rows, (k) => indices[k]),
       columns: Uint16Array.from(columns, (k) => indices[k]),
       opacities,
+      isDifference,
     });
   }
 }

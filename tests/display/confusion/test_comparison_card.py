@@ -89,7 +89,8 @@ def test_of_many_classes_the_most_changed_are_shown():
     markup = html(found)
     table = re.search(r'<table class="km-matrix.*?</table>', markup)[0]
     assert table.count("<tr>") <= 16
-    assert "signed heatmap of all 200 classes" in markup
+    assert 'alt="heatmap of all 200 classes; rows: true' in markup
+    assert "columns: predicted; horizontal, blue: better; vertical, orange: worse<" in markup
     assert "classes that changed most, of 200" in markup
     assert len(re.sub(r"base64,[^\"]*", "", markup)) < 200_000
 

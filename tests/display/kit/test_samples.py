@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from kmagic.display.confusion.matrix_image import heatmap_html, pool_strongest
+from kmagic.display.confusion.matrix_image import draw_cells, heatmap_html, pool_strongest
 from kmagic.display.confusion.metrics_table import RateChart, rate_chart_svg, rate_charts_html
 from kmagic.display.kit.samples import collect_samples, encode_samples, sample_to_text, samples_html
 from kmagic.support.colour_scale import colour_values, difference_values
@@ -92,22 +92,78 @@ def test_no_cell_is_lost_when_a_matrix_is_reduced(values, most):
     assert (small.any(axis=1).sum() > 0) == values.any()
 
 
+def drawn_pixels(markup):
+    data = re.search(r"base64,([^\"]*)", markup)[1]
+    picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA")
+    return np.asarray(picture), data
+
+
 def test_a_single_mistake_among_a_million_cells_is_a_dot():
     values = np.zeros((1000, 1000))
     values[700, 3] = 0.75
-    made = heatmap_html(values, "all")
-    data = re.search(r"base64,([^\"]*)", made)[1]
-    picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA")
-    pixels = np.asarray(picture)
-    assert picture.size == (360, 360)
+    pixels, data = drawn_pixels(heatmap_html(values, "all"))
+    assert pixels.shape == (360, 360, 4)
     rows, columns = np.nonzero(pixels[..., 3])  # enlarged, so that it can be seen
     assert set(zip(rows, columns, strict=True)) == {
-        (r, c) for r in (251, 252, 253) for c in range(3)
+        (r, c) for r in range(250, 256) for c in range(5)
     }
     row, column = 252, 1
-    assert pixels[row, column, 3] > 200
+    assert pixels[row, column, 3] == 255
     assert pixels[row, column, 0] > pixels[row, column, 2]
     assert len(data) < 2000
+
+
+@pytest.mark.parametrize("classes", [31, 100, 300, 1000])
+def test_every_cell_of_a_heatmap_is_visible(classes):
+    values = -0.15 * np.eye(classes)
+    values[0, -1] = 0.75
+    values[-1, 0] = 0.15
+    pixels, _ = drawn_pixels(heatmap_html(values, "all"))
+    opacity = pixels[..., 3][pixels[..., 3] > 0] / 255
+    for background in (np.full(3, 255), np.full(3, 17)):
+        for colour in np.unique(pixels[pixels[..., 3] > 0], axis=0):
+            # A dark theme makes the image brighter (confusion/large_matrix.css).
+            own = colour[:3] * (1.45 if background[0] < 128 else 1)
+            alpha = colour[3] / 255
+            assert contrast(own.clip(0, 255) * alpha + background * (1 - alpha), background) >= 3
+    assert opacity.min() < opacity.max()
+    smallest = max(len(pixels) // classes, 6)
+    for corner in (pixels[:12, -12:], pixels[-12:, :12]):
+        orange = (corner[..., 3] > 0) & (corner[..., 0] > corner[..., 2])
+        assert orange.sum() >= (smallest // 2) ** 2
+
+
+def contrast(one, other):
+    lighter, darker = sorted(map(luminance, (one, other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour):
+    share = np.asarray(colour) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("classes", [31, 100, 300, 1000])
+def test_the_direction_of_a_difference_is_visible_without_colours(classes):
+    values = np.zeros((classes, classes))
+    better, worse = (classes // 4, classes // 2), (classes // 2, classes // 4)
+    values[better], values[worse] = -0.4, 0.4
+    pixels, _ = drawn_pixels(heatmap_html(values, "all", is_difference=True))
+    filled = pixels[..., 3] > 0
+    half = len(filled) // 8 * 3
+    for part, is_wide in ((filled[:half], True), (filled[half:], False)):
+        rows, columns = (np.ptp(each) + 1 for each in np.nonzero(part))
+        assert (columns > 2 * rows) if is_wide else (rows > 2 * columns)
+
+
+def test_a_mistake_covers_correct_predictions_and_weaker_mistakes():
+    values = -0.75 * np.eye(360)
+    values[100, 101], values[101, 103] = 0.2, 0.6
+    drawn = draw_cells(values)
+    assert drawn[100, 100] == 0.2
+    assert drawn[100, 101] == drawn[101, 103] == 0.6
+    assert (drawn < 0).sum() > 300
 
 
 # --- tones ----------------------------------------------------------------------------------------
