@@ -85,7 +85,7 @@ def test_minified_css_has_the_same_rules() -> None:
     assert text.count("{") == re.sub(
         r"/\*.*?\*/", "", read_static("kit/card.css"), flags=re.DOTALL
     ).count("{")
-    assert ".kmagic .km-muted,.kmagic .km-footer{color:var(--km-muted)}" in text
+    assert ".km-muted,.km-footer{color:var(--km-muted)}" in text
 
 
 def test_the_live_view_has_its_own_css_classes() -> None:

@@ -108,6 +108,7 @@ CHANGED_POPUPS = 16  # those of a comparison, besides the diagonal
 PART_SHEETS = {
     "--n": "confusion/matrix.css",
     "km-normalized": "confusion/normalization.css",
+    "km-compact": "confusion/compact.css",
     "km-difference": "confusion/difference.css",
     "km-labels": "confusion/labels.css",
     "km-large-matrix": "confusion/large_matrix.css",
@@ -521,7 +522,7 @@ def _metrics_of_both(comparison: Comparison) -> str:
 
 def _legend_html() -> str:
     """The colours of a comparison."""
-    swatch = '<i{} style="background:{}">\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}</i>{}'
+    swatch = '<span><i{} style="background:{}">\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}</i>{}</span>'
     better = swatch.format("", _colour(-MAX_OPACITY), "better: fewer mistakes, more correct")
     worse = swatch.format(" class=km-worse", _colour(MAX_OPACITY), "worse, underlined")
     return f'<div class="km-legend">Differences of counts: {better} {worse}</div>'

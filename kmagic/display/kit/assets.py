@@ -30,7 +30,7 @@ def minified_css(path: str) -> str:
         True
     """
     rules = re.sub(r"/\*.*?\*/", "", read_static(path), flags=re.DOTALL)
-    rules = re.sub(r"\s*([{};,>])\s*|(:)\s+", r"\1\2", rules).strip()
+    rules = re.sub(r"\s*([{};,>!])\s*|(:)\s+", r"\1\2", rules).strip()
     return re.sub(r"(?<=[\s:,(])0\.(?=\d)", ".", rules.replace(";}", "}"))
 
 
