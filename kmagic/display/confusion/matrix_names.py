@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from kmagic.display.kit.card import name_html
+from kmagic.display.kit.card import breakable_html, name_html
 from kmagic.support.formatting import escape_control_characters, shorten_names, text_width
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def row_heads(names: Sequence[str]) -> list[str]:
     """Names of rows as HTML, which may break after an underscore."""
     short = shorten_names([escape_control_characters(name, "") for name in names], ROW_LENGTH)
     return [
-        _breakable(name_html(name, short=text)) for name, text in zip(names, short, strict=True)
+        breakable_html(name_html(name, short=text)) for name, text in zip(names, short, strict=True)
     ]
 
 
@@ -43,7 +43,7 @@ def column_heads(names: Sequence[str], width: int) -> list[str]:
     heads = []
     for name, text in zip(names, short, strict=True):
         if _fits(name, width):
-            heads.append(f"<span>{_breakable(name_html(name, len(name)))}</span>")
+            heads.append(f"<span>{breakable_html(name_html(name, len(name)))}</span>")
         else:
             kind = "km-upright" if _is_wide(name) else "km-turned"
             heads.append(f'<span class="{kind}">{name_html(name, short=text)}</span>')
@@ -79,9 +79,3 @@ def _fits(name: str, width: int) -> bool:
 def _is_wide(name: str) -> bool:
     """Whether characters of a name stand upright in vertical text, as Chinese ones do."""
     return any(text_width(character) > 1 for character in name)
-
-
-def _breakable(markup: str) -> str:
-    """HTML of a name, with its underscores as points where a line may break."""
-    head, _, text = markup.partition(">")
-    return f"{head}>{text.replace('_', '_<wbr>')}"

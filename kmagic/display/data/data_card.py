@@ -14,6 +14,7 @@ from kmagic.display.kit.card import (
     BLUE,
     Bundle,
     bar_html,
+    breakable_html,
     card_html,
     escape_html,
     image_html,
@@ -36,6 +37,7 @@ PREVIEW_ROWS = 3
 MAX_LISTED_CATEGORIES = 3
 MAX_CHART_CATEGORIES = 24
 MAX_NAME = 14  # characters before a name wraps
+_LONG_NAME = " km-long-name", ";white-space:normal;overflow-wrap:anywhere;min-width:96px"
 CHART_HEIGHT, BAR_STEP, BINS = 18, 6, 24
 DISTRIBUTION = "Distribution of the raw values in the training part"
 _FLEX = "display:flex;flex-wrap:wrap;gap:3px 16px;align-items:center"
@@ -208,7 +210,7 @@ def _first_rows(data: Dataset) -> str:
         return ""
     dots = ["..."] if len(columns.columns) > len(shown) else []
     names = [escape_html(column.name) for column, _ in shown]
-    header = _cells([f"<b>{escape_html(_target_name(data))}</b>", *names, *dots], "th")
+    header = f"<tr><th><b>{escape_html(_target_name(data))}</b></th>{_heads([*names, *dots])}</tr>"
     rows = []
     for row in range(len(raw)):
         cells = [_raw_cell(column, values[row]) for column, values in shown]
@@ -333,18 +335,31 @@ def _table(rows: list[str], label: str, style: str = "") -> str:
 def _row(cells: list[str], tag: str = "td", *, span: int = 1) -> str:
     """A row of HTML cells: a name, a chart that takes the remaining width, numbers."""
     name, chart, *numbers = cells
-    wrap = ";white-space:normal;overflow-wrap:anywhere" if len(name) > MAX_NAME else ""
+    kind, wrap = _LONG_NAME if len(name) > MAX_NAME else ("", "")
     colspan = f' colspan="{span}"' if span > 1 else ""
+    name = breakable_html(name) if kind else name
     return (
-        f'<tr><{tag} class="km-left" style="text-align:left{wrap}">{name}</{tag}>'
+        f'<tr><{tag} class="km-left{kind}" style="text-align:left{wrap}">{name}</{tag}>'
         f'<{tag} class="km-left"{colspan} style="text-align:left;width:82%">{chart}</{tag}>'
         f"{''.join(f'<{tag}>{number}</{tag}>' for number in numbers)}</tr>"
     )
 
 
-def _cells(cells: list[str], tag: str = "td", *, mute: bool = False) -> str:
+def _heads(names: list[str]) -> str:
+    """The cells of names above columns of values."""
+    heads = ""
+    for name in names:
+        if len(name) > MAX_NAME:
+            kind, wrap = _LONG_NAME
+            heads += f'<th class="{kind}" style="{wrap}">{breakable_html(name)}</th>'
+        else:
+            heads += f"<th>{name}</th>"
+    return heads
+
+
+def _cells(cells: list[str], *, mute: bool = False) -> str:
     style = ' style="opacity:.65"' if mute else ""
-    return f"<tr>{''.join(f'<{tag}{style}>{cell}</{tag}>' for cell in cells)}</tr>"
+    return f"<tr>{''.join(f'<td{style}>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _caption(text: str) -> str:

@@ -97,6 +97,16 @@ def tooltip_text(name: str, most: int = TOOLTIP_LENGTH) -> str:
     return escape_html(isolate_direction(shorten_name(name, most)))
 
 
+def breakable_html(markup: str) -> str:
+    """HTML of a name, with its underscores as points where a line may break.
+
+    Example:
+        >>> breakable_html('<bdi title="a_b">a_b</bdi>')
+        '<bdi title="a_b">a_<wbr>b</bdi>'
+    """
+    return re.sub(r"_(?=[^<>]*(?:<|$))", "_<wbr>", markup)  # outside of tags
+
+
 # --- building blocks ----------------------------------------------------------------------------
 
 

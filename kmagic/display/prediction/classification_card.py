@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,7 @@ from kmagic.display.kit.card import (
     ORANGE,
     Bundle,
     bar_html,
+    breakable_html,
     card_html,
     escape_html,
     mime_bundle,
@@ -48,7 +48,6 @@ MAX_SHORT_NAME = 8  # characters of class names that fit into a narrow column
 MAX_NAME = 40  # characters of a class name
 MAX_NOTE, MAX_LEGEND = 300, 120  # characters
 MAX_PAGES_SIZE = 1_200_000  # characters of HTML after which no page of images is added
-_UNDERSCORE = re.compile(r"_(?=[^<>]*(?:<|$))")  # outside of tags
 
 
 def classification_bundle(classification: Classification) -> Bundle:
@@ -154,7 +153,7 @@ def _image_html(
     caption = tooltip_text(name or f"image {image.name}")
     explanation = ""
     if image.explanation is not None:
-        text = _breakable(escape_html(_clean(image.explanation.to_text())))
+        text = breakable_html(escape_html(_clean(image.explanation.to_text())))
         explanation = f'<div class="km-muted km-explanation">{text}</div>'
     return (
         '<div class="km-image" role="listitem" style="display:flex;flex-wrap:wrap;gap:6px 10px">'
@@ -187,11 +186,6 @@ def _clean(text: str) -> str:
     return isolate_direction(shorten_name(to_single_line(text), 200))
 
 
-def _breakable(markup: str) -> str:
-    """Allow line breaks after underscores, also if no style sheet allows them anywhere."""
-    return _UNDERSCORE.sub("_<wbr>", markup)
-
-
 def _class_row(
     top: ClassProbability, image: ImagePrediction, short: dict[str, str], *, narrow: bool
 ) -> str:
@@ -199,7 +193,7 @@ def _class_row(
     bar = bar_html(top.probability, colour=BLUE if is_true else GREY)
     return (
         '<tr><th scope="row" style="text-align:left;padding:1px 6px 1px 0">'
-        f"{_breakable(name_html(top.label, short=short[top.label]))}</th>"
+        f"{breakable_html(name_html(top.label, short=short[top.label]))}</th>"
         f'<td style="width:{55 if narrow else 40}%;padding:1px 0">{bar}</td>'
         '<td class="km-number" style="padding:1px 0 1px 6px">'
         f"{100 * top.probability:.1f}</td></tr>"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from kmagic.display.kit.card import (
     MIDTONES,
     Bundle,
+    breakable_html,
     card_html,
     escape_html,
     image_html,
@@ -53,7 +54,8 @@ def history_bundle(history: RunHistory) -> Bundle:
     heads += [*times, "outcome"]
     left = {"run", "model", "loss curve", "outcome", *others}
     head = "".join(
-        f'<th scope="col"{LEFT if name in left else ""}>{escape_html(name)}</th>' for name in heads
+        f'<th scope="col"{LEFT if name in left else ""}>{breakable_html(escape_html(name))}</th>'
+        for name in heads
     )
     rows = []
     for name, run in newest.items():
