@@ -477,23 +477,23 @@ def test_names_stay_in_view_and_hidden_columns_are_hinted_at(
     notebook.page.set_viewport_size({"width": 400, "height": 900})
     notebook.run_cell(0, timeout=60)
     notebook.wait_until("node(0).querySelectorAll('.km-interactive').length === 2")
-    for number in range(2):
-        scroll = notebook.output(0).locator(".km-scroll").nth(number)
-        scroll.scroll_into_view_if_needed()
-        assert scroll.evaluate("e => e.scrollWidth > e.clientWidth + 20")
-        # The shadow is painted where columns are hidden, and covered at an end of the table.
-        assert shadows(scroll) == (False, True)
-        scroll.evaluate("e => { e.scrollLeft = 30; }")
-        assert shadows(scroll) == (True, True)
-        scroll.evaluate("e => { e.scrollLeft = e.scrollWidth; }")
-        assert shadows(scroll) == (True, False)
-        assert scroll.evaluate(
-            "e => { const left = e.getBoundingClientRect().left;"
-            " return [...e.querySelectorAll('tbody th')].every(name => {"
-            "  const box = name.getBoundingClientRect();"
-            "  const seen = document.elementFromPoint(box.x + box.width / 2, box.y + 8);"
-            "  return Math.abs(box.left - left) < 3 && name.contains(seen); }); }"
-        )
+    scroll, labels = notebook.output(0).locator(".km-scroll").all()
+    assert labels.evaluate("e => e.scrollWidth <= e.clientWidth")
+    scroll.scroll_into_view_if_needed()
+    assert scroll.evaluate("e => e.scrollWidth > e.clientWidth + 20")
+    # The shadow is painted where columns are hidden, and covered at an end of the table.
+    assert shadows(scroll) == (False, True)
+    scroll.evaluate("e => { e.scrollLeft = 30; }")
+    assert shadows(scroll) == (True, True)
+    scroll.evaluate("e => { e.scrollLeft = e.scrollWidth; }")
+    assert shadows(scroll) == (True, False)
+    assert scroll.evaluate(
+        "e => { const left = e.getBoundingClientRect().left;"
+        " return [...e.querySelectorAll('tbody th')].every(name => {"
+        "  const box = name.getBoundingClientRect();"
+        "  const seen = document.elementFromPoint(box.x + box.width / 2, box.y + 8);"
+        "  return Math.abs(box.left - left) < 3 && name.contains(seen); }); }"
+    )
 
 
 def shadows(scroll: Locator) -> tuple[bool, bool]:

@@ -25,7 +25,7 @@ ORANGE, BLUE = (213, 94, 0), (0, 114, 178)
 HEATMAP_SIDE = 360  # pixels
 MIN_VISIBLE = 0.82  # opacity of the faintest cell: a contrast of 3 on white, and of more on black
 MAX_DOT, MIN_BAR = 6, 3  # pixels of a dot if there are few, and of the bars of a difference
-SPARSE = 0.15  # share of the pixels that dots cover while they are enlarged
+SPARSE = 0.2  # share of the pixels that dots cover while they are enlarged
 
 SIDE, TOP, HEIGHT, WIDTH = 138, 2, 152, 190
 """Pixels of an epoch's image: matrix, margin above, whole height; and of the text below it."""

@@ -23,7 +23,7 @@ const [ORANGE, BLUE] = [[213, 94, 0], [0, 114, 178]];
 /** Opacity of the faintest cell, which has no number in it to be read; mirrors matrix_image.py. */
 const MIN_VISIBLE = 0.82;
 /** CSS pixels of a dot if there are few, of the bars of a difference; share that large dots cover. */
-const [MAX_DOT, MIN_BAR, SPARSE] = [6, 3, 0.15];
+const [MAX_DOT, MIN_BAR, SPARSE] = [6, 3, 0.2];
 
 /** @param {number} opacity  of a cell with a number, negative if it is blue */
 function visibleOpacity(opacity) {
