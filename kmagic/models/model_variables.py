@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from kmagic.models.keras_history import flat_layers
+
 
 def all_variables(model: Any) -> list[Any]:
     """The variables of a model and of its optimizer."""
@@ -30,10 +32,26 @@ def _item_size(dtype: str) -> int:
         return 8
 
 
+def learning_rate(model: Any) -> float | None:
+    """The optimizer's current learning rate; None if it has none."""
+    rate = getattr(getattr(model, "optimizer", None), "learning_rate", None)
+    if rate is None:
+        return None
+    value = rate.numpy() if hasattr(rate, "numpy") else rate
+    return float(f"{float(value):.7g}")  # a float32 has no more digits
+
+
+def precisions(model: Any) -> list[str]:
+    """The dtype policies of a model's layers with floating-point numbers other than float32."""
+    policies = (getattr(layer, "dtype_policy", None) for layer in flat_layers(model))
+    names = dict.fromkeys(str(getattr(policy, "name", "")) for policy in policies)
+    return [name for name in names if "float" in name and name != "float32"]
+
+
 @contextmanager
 def unchanged_after_error(model: Any) -> Iterator[None]:
     """Restore all variables after an exception."""
-    before = [(variable, np.array(variable)) for variable in all_variables(model)]
+    before = [(variable, variable.numpy()) for variable in all_variables(model)]
     try:
         yield
     except BaseException:

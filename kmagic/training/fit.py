@@ -16,7 +16,8 @@ from kmagic.data.preparation.scale_drift import input_spreads
 from kmagic.data.stream_length import unknown_length_note
 from kmagic.language import format_spec
 from kmagic.models.build import origin_of
-from kmagic.models.decompile import to_dsl
+from kmagic.models.decompile import optimizer_text, to_dsl
+from kmagic.models.model_variables import precisions
 from kmagic.support.errors import KmagicError, TrainingError
 from kmagic.support.model_registry import record_for, set_last_call
 from kmagic.training.callbacks.callback_set import CallbackSet
@@ -317,6 +318,7 @@ def _complete_record(
 ) -> None:
     """Record what was checked; ``parts`` are the arguments with the validation data split off."""
     run.options, run.described, run.seed = options.recorded(), options.described(), options.seed
+    run.optimizer = ", ".join([optimizer_text(model.optimizer), *precisions(model)])
     held_out = parts.get("validation_data")
     x_val = held_out[0] if isinstance(held_out, tuple | list) else held_out
     run.samples = None if options.steps_per_epoch else sample_count(parts["x"])

@@ -14,10 +14,10 @@ from typing import Any
 import keras
 
 from kmagic.models.keras_history import flat_layers, is_model, nested_layers
+from kmagic.models.model_variables import learning_rate
 from kmagic.support import model_registry
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
-from kmagic.training.callbacks.recording_callbacks import learning_rate
 from kmagic.training.pipeline.dense_arrays import machine_memory
 from kmagic.training.run.training_run import TrainingRun
 

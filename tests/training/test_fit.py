@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kmagic.display.training.training_card import foot_text
 from kmagic.support.errors import TrainingError
+from kmagic.training.run.run_history import RunComparison
 from kmagic.training.run.training_run import TrainingRun
 from kmagic.training.validation.fit_errors import is_data_error, main_sentence
 
@@ -420,3 +422,16 @@ def test_main_sentence_is_the_paragraph_with_the_error() -> None:
     assert main_sentence(ValueError()) == "ValueError"
     assert main_sentence(ValueError("long " * 200)).endswith("long ...")
     assert not is_data_error(OSError("disk"))
+
+
+def test_the_optimizer_and_the_precision_are_recorded(data: Any) -> None:
+    layer = keras.layers.Dense(CLASSES, activation="softmax", dtype="mixed_bfloat16")
+    net = keras.Sequential([keras.Input((4,)), layer])
+    net.compile(keras.optimizers.Adam(clipnorm=1.0), "sparse_categorical_crossentropy")
+    x, y = data
+    run = fit(net, x, y)
+    assert run.optimizer == "adam(clipnorm=1.0), mixed_bfloat16"
+    assert "adam(clipnorm=1.0), mixed_bfloat16 · learning rate 0.001" in foot_text(run)
+    net.compile("sgd", "sparse_categorical_crossentropy")
+    other = fit(net, x, y)
+    assert "optimizer" in repr(RunComparison(run, other, names=("a", "b")))

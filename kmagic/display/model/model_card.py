@@ -24,9 +24,10 @@ from kmagic.display.kit.highlighting import model_text_html
 from kmagic.display.model.diagram_graph import count_parameters, read_graph
 from kmagic.display.model.diagram_rows import DiagramRow, Item, Parallel, plan_rows
 from kmagic.language import format_statement
-from kmagic.models.catalogue import word_for
+from kmagic.models.decompile import optimizer_text
 from kmagic.models.global_settings import settings_note
 from kmagic.models.keras_history import flat_layers
+from kmagic.models.model_variables import learning_rate, precisions
 from kmagic.support.formatting import format_bytes, format_output_shape, pluralize
 
 if TYPE_CHECKING:
@@ -107,7 +108,10 @@ def model_summary(model: Any) -> str:
 def _compiled(model: Any) -> str:
     if not getattr(model, "compiled", False):
         return "not compiled"
-    parts = [word_for(type(model.optimizer))]
+    parts = [optimizer_text(model.optimizer)]
+    rate = learning_rate(model)
+    parts += [f"learning rate {rate:.4g}"] if rate is not None else []
+    parts += precisions(model)
     parts += [_loss_text(model.loss)] if model.loss is not None else []
     return f"compiled: {', '.join(parts)}"
 

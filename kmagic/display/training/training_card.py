@@ -147,6 +147,8 @@ def foot_text(run: TrainingRun, *, times: bool = True) -> str:
     if run.samples:
         batch = f", batch size {run.batch_size:,}" if run.batch_size else ""
         parts.append(pluralize(run.samples, "sample") + batch)
+    if run.optimizer:
+        parts.append(run.optimizer)
     ends = [epoch.learning_rate for epoch in (*run.log[:1], *run.log[-1:])]
     rates = [f"{rate:.4g}" for rate in (*ends, run.now.learning_rate) if rate is not None]
     if rates:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from kmagic.language import format_spec, format_statement, parse, spec
-from kmagic.language.spec import Arg, CompileSpec, ModelSpec
-from kmagic.models.decompile.config_values import UnwritableError
+from kmagic.language.formatter import format_value
+from kmagic.language.spec import Arg, CompileSpec, ModelSpec, Word
+from kmagic.models.catalogue import word_for
+from kmagic.models.decompile.config_values import UnwritableError, written_arguments
 from kmagic.models.decompile.folding import fold
 from kmagic.models.decompile.layer_writer import LayerWriter
 from kmagic.models.decompile.model_reader import read_model
@@ -59,6 +61,27 @@ def to_dsl(model: Any, *, exact: bool = False, compiled: bool = True, width: int
 def to_spec(model: Any) -> ModelSpec:
     """Write a model as a spec; errors as for :func:`to_dsl`."""
     return _shortest_spec(read_model(model), exact=False)
+
+
+def optimizer_text(optimizer: Any) -> str:
+    """An optimizer as the language writes it, without a learning rate that is a number.
+
+    Example:
+        >>> from keras.optimizers import Adam, schedules
+        >>> optimizer_text(Adam(schedules.CosineDecay(0.01, 100), clipnorm=1.0))
+        'adam(cosine_decay(0.01, 100), clipnorm=1.0)'
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # scales the loss for float16
+    cls, writer = type(optimizer), LayerWriter()
+    try:
+        required = writer.required_arguments(cls, optimizer.get_config())
+        if isinstance(required.get("learning_rate"), int | float):
+            del required["learning_rate"]
+        args = written_arguments(cls, writer.parameter_values(cls, required))
+    except (UnwritableError, TypeError, ValueError, NotImplementedError):
+        args = ()
+    word = Word(word_for(cls))
+    return format_value(spec.Object(word, args) if args else word)
 
 
 def compile_line(model: Any) -> CompileSpec | None:

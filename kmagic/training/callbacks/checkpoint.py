@@ -54,6 +54,7 @@ RECORDED = (
     "seed",
     "options",
     "described",
+    "optimizer",
     "rows",
     "text",
     "versions",

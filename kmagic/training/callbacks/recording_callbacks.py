@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kmagic.models.model_variables import learning_rate
 from kmagic.support.errors import KmagicError, TrainingError
 from kmagic.support.formatting import format_elapsed, format_metric, format_seconds, pluralize
 from kmagic.support.messages import Option, Text
@@ -105,14 +106,6 @@ def stop_between_epochs(run: TrainingRun) -> keras.callbacks.Callback:
             stop_if_requested(run)
 
     return keras.callbacks.LambdaCallback(on_epoch_end=stop)
-
-
-def learning_rate(model: keras.Model) -> float | None:
-    """The optimizer's current learning rate; None if it has none."""
-    rate = getattr(model.optimizer, "learning_rate", None)
-    if rate is None:
-        return None
-    return float(f"{float(keras.ops.convert_to_numpy(rate)):.7g}")  # a float32 has no more digits
 
 
 class EventMessages(keras.callbacks.Callback):  # type: ignore[misc] # as above

@@ -189,6 +189,8 @@ def _settings(run: TrainingRun) -> dict[str, str]:
             settings.setdefault(key, f"{value:,}")
     settings = {name: shorten(value) for name, value in run.variables.items()} | settings
     settings |= run.described
+    if run.optimizer:
+        settings["optimizer"] = shorten(run.optimizer)
     if run.fingerprint:
         settings["data"] = shorten(run.fingerprint)
     settings |= {f"{library} version": version for library, version in run.versions.items()}

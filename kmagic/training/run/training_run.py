@@ -137,6 +137,8 @@ class TrainingRun(Renderable):
         resumed: How many of the finished epochs are from an earlier run that this one continued.
         options: The options that differ from their defaults, by their names in :func:`kmagic.fit`.
         described: Options whose values are objects or arrays, as text: "callbacks" ...
+        optimizer: The optimizer with its arguments, in the layer language, without a learning rate
+            that is a number; and the precision, unless it is float32.
         rows: Digests of some rows "trained" on and "held_out"; None without a checkpoint.
         variables: Values of the notebook variables that the magic's line and the model's text use.
         seed: The seed, or None.
@@ -179,6 +181,7 @@ class TrainingRun(Renderable):
     resumed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
     described: dict[str, str] = field(default_factory=dict)
+    optimizer: str = ""
     rows: dict[str, list[int]] | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     seed: int | None = None

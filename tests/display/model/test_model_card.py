@@ -96,7 +96,19 @@ def test_a_model_made_without_kmagic_has_a_card_too():
     model.compile(keras.optimizers.AdamW(), loss={"out": "mse"})
     text = model_bundle(model, "net", None)["text/plain"]
     assert "out (Dense)" in text
-    assert "compiled: adamw, out mse" in text
+    assert "compiled: adamw, learning rate 0.001, out mse" in text
+
+
+def test_the_schedule_the_clipping_and_the_precision_are_shown():
+    schedule = keras.optimizers.schedules.CosineDecay(0.01, 100)
+    hidden = keras.layers.Dense(2, dtype="mixed_float16")
+    model = keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(schedule, clipnorm=1.0), "mse")
+    text = model_bundle(model, "net", None)["text/plain"]
+    shown = "sgd(cosine_decay(0.01, 100), clipnorm=1.0), learning rate 0.01, mixed_float16, mse"
+    assert f"compiled: {shown}" in text
+    model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01)), "mse")
+    assert "compiled: adam, learning rate 0.01" in model_bundle(model, "net", None)["text/plain"]
 
 
 def test_a_model_without_an_input_says_so():
