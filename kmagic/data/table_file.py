@@ -316,9 +316,13 @@ def _text_columns(rows: Sequence[Sequence[str]], delimiter: str, options: LoadOp
 def _has_decimal_commas(frame: Any) -> bool:
     """Whether numbers with points were read, though other columns have decimal commas."""
     texts = frame.select_dtypes(["object", "string"])
+    cells, is_known = texts.to_numpy(dtype=object), texts.notna().to_numpy()
+    distinct = (
+        dict.fromkeys(map(str, column[known]))
+        for column, known in zip(cells.T, is_known.T, strict=True)
+    )
     return bool(frame.dtypes.eq(float).any()) and any(
-        decimal_evidence(texts[name].dropna().astype(str).unique()[:MAX_EVIDENCE]).comma
-        for name in texts
+        decimal_evidence([*each][:MAX_EVIDENCE]).comma for each in distinct
     )
 
 
