@@ -87,13 +87,13 @@ export class KernelClient extends EventTarget {
     if (this.#sent) open.push(this.#sent);
     this.#comm = this.#sent = null;
     this.#waiting.clear();
-    this.#running.clear();
     if (comm && !comm.isDisposed) comm.dispose();
     for (const { resolve } of open) resolve(null);
     this.#emit('lost');
   }
 
   #reconnect() {
+    this.#running.clear();
     this.#lose();
     this.#connect().catch(() => {}); // the kernel ended meanwhile
   }
