@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .lab import Lab
-from .notebook import NotebookPage
+from .notebook import NotebookPage, notebook_pages
 from .page import find_chromium, launch
 
 if TYPE_CHECKING:
@@ -73,25 +73,32 @@ def servers() -> Iterator[Callable[[App], Lab]]:
 
 
 @pytest.fixture
+def pages(
+    browser: Browser, servers: Callable[[App], Lab]
+) -> Iterator[Callable[[App], NotebookPage]]:
+    """Pages by application, closed after the test; a module can share them by a wider scope."""
+    with notebook_pages(browser, servers) as page:
+        yield page
+
+
+@pytest.fixture
 def notebook(
-    request: pytest.FixtureRequest,
-    browser: Browser,
-    servers: Callable[[App], Lab],
-    tmp_path: Path,
+    request: pytest.FixtureRequest, pages: Callable[[App], NotebookPage], tmp_path: Path
 ) -> Iterator[NotebookPage]:
     """A page in JupyterLab; parametrize it indirectly with "notebook" for Notebook 7.
 
     JavaScript errors fail the test. If it fails, tmp_path/failure.png shows the page.
     """
-    page = NotebookPage(servers(getattr(request, "param", "lab")), browser)
-    try:
-        yield page
-        if request.node.stash.get(_FAILED, True) and page.is_open:
-            page.screenshot(tmp_path / "failure.png")
-            print(f"{tmp_path / 'failure.png'}\n{page.describe()}\n{page.lab.log()}")  # noqa: T201
-        page.check()
-    finally:
+    page = pages(getattr(request, "param", "lab"))
+    page.errors.clear()
+    yield page
+    failed = request.node.stash.get(_FAILED, True) or bool(page.errors)
+    if failed and page.is_open:
+        page.screenshot(tmp_path / "failure.png")
+        print(f"{tmp_path / 'failure.png'}\n{page.describe()}\n{page.lab.log()}")  # noqa: T201
+    if failed:
         page.close()
+    page.check()
 
 
 @pytest.fixture

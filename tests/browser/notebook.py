@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .lab import CellError
+from .lab import CellError, code_cell
 from .page import JupyterPage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from playwright.sync_api import Locator
+    from playwright.sync_api import Browser, Locator
 
-    from .lab import Json
+    from .lab import App, Json, Lab
 
 
 class NotebookPage(JupyterPage):
@@ -50,6 +50,21 @@ class NotebookPage(JupyterPage):
             text,
         )
         return len(self) - 1
+
+    def set_cells(self, cells: Sequence[str | Json]) -> None:
+        """Replace all cells, given as to `Lab.write`, and wait until the new ones are there."""
+        self.js(
+            "((model, old) => model.transact(() => { model.insertCells(0, arg);"
+            "model.deleteCellRange(arg.length, arg.length + old); }))"
+            "(panel.content.model.sharedModel, panel.content.widgets.length)",
+            [code_cell(cell) if isinstance(cell, str) else cell for cell in cells],
+        )
+        self.wait_until(
+            "panel.content.widgets.length === arg && panel.content.widgets.every("
+            "c => c.model.type !== 'code' || c.node.querySelector('.cm-line'))",
+            len(cells),
+            what="the cells",
+        )
 
     def run_cell(
         self,
@@ -203,3 +218,22 @@ class NotebookPage(JupyterPage):
             yield
         finally:
             self.page.set_viewport_size(window)
+
+
+@contextmanager
+def notebook_pages(
+    browser: Browser, servers: Callable[[App], Lab]
+) -> Iterator[Callable[[App], NotebookPage]]:
+    """Pages by application, each made when first asked for, and closed at the end."""
+    pages: dict[App, NotebookPage] = {}
+
+    def page(app: App) -> NotebookPage:
+        if app not in pages:
+            pages[app] = NotebookPage(servers(app), browser)
+        return pages[app]
+
+    try:
+        yield page
+    finally:
+        for one in pages.values():
+            one.close()

@@ -8,12 +8,27 @@ import nbformat.v4
 import pytest
 
 from .lab import LabTimeoutError
+from .notebook import notebook_pages
 
 if TYPE_CHECKING:
-    from .lab import Lab
+    from collections.abc import Callable, Iterator, Sequence
+
+    from playwright.sync_api import Browser
+
+    from .lab import App, Json, Lab
     from .notebook import NotebookPage
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def pages(
+    browser: Browser, servers: Callable[[App], Lab]
+) -> Iterator[Callable[[App], NotebookPage]]:
+    """One page of each application for all tests, because opening one takes longer than a test."""
+    with notebook_pages(browser, servers) as page:
+        yield page
+
 
 both_apps = pytest.mark.parametrize("notebook", ["lab", "notebook"], indirect=True)
 
@@ -31,6 +46,30 @@ COLOURS = """(() => {
   return found;
 })()"""
 """Marked text of a cell -> its colour."""
+
+
+def show(notebook: NotebookPage, cells: Sequence[str | Json]) -> None:
+    """Show a notebook with these cells; its kernel is that of the last test."""
+    if notebook.is_open:
+        notebook.page.mouse.move(0, 0)
+        notebook.set_cells(cells)
+    else:
+        notebook.lab.write("editor.ipynb", cells)
+        notebook.open("editor.ipynb")
+
+
+def close_other_tabs(notebook: NotebookPage) -> None:
+    """Close all that a test has opened beside the notebook."""
+    notebook.js("[...app.shell.widgets('main')].forEach(tab => tab === panel || tab.dispose())")
+    notebook.wait_until("[...app.shell.widgets('main')].length === 1")
+
+
+def restart(notebook: NotebookPage) -> None:
+    """Restart the kernel, and wait until it answers."""
+    notebook.js("harness.begin('restart', panel.sessionContext.session.kernel.restart())")
+    notebook.wait_until(
+        "!harness.pending('restart') && panel.sessionContext.session.kernel.status === 'idle'"
+    )
 
 
 def colour(notebook: NotebookPage, variable: str) -> str:
@@ -62,7 +101,7 @@ def test_only_model_cells_are_highlighted(notebook: NotebookPage, lab: Lab) -> N
     notebook.open("cells.ipynb")
     notebook.js("panel.content.widgets[6].rendered = false")
     notebook.wait_until("node(6).querySelector('.cm-line')")
-    for theme in ("light", "dark"):
+    for theme in ("dark", "light"):
         notebook.set_theme(theme)
         for cell in (0, 1):
             found = notebook.js(COLOURS, cell)
@@ -84,9 +123,8 @@ def test_only_model_cells_are_highlighted(notebook: NotebookPage, lab: Lab) -> N
 
 
 @both_apps
-def test_a_cell_changes_its_language_while_it_is_written(notebook: NotebookPage, lab: Lab) -> None:
-    lab.write("switch.ipynb", ["%%keras_mode\ndense 3x3", "%%keras_model a\ndense 3x3"])
-    notebook.open("switch.ipynb")
+def test_a_cell_changes_its_language_while_it_is_written(notebook: NotebookPage) -> None:
+    show(notebook, ["%%keras_mode\ndense 3x3", "%%keras_model a\ndense 3x3"])
     keyboard = notebook.page.keyboard
     assert "3x3" not in notebook.js(COLOURS, 0)
     assert "3x3" in notebook.js(COLOURS, 1)
@@ -103,9 +141,8 @@ def test_a_cell_changes_its_language_while_it_is_written(notebook: NotebookPage,
     notebook.wait_until(f"!('3x3' in {COLOURS})", 1)
 
 
-def test_editing_follows_the_language(notebook: NotebookPage, lab: Lab) -> None:
-    lab.write("edit.ipynb", ["%%keras_model net\nresidual:", "%%keras_model b\na:\n  dense 3\nb"])
-    notebook.open("edit.ipynb")
+def test_editing_follows_the_language(notebook: NotebookPage) -> None:
+    show(notebook, ["%%keras_model net\nresidual:", "%%keras_model b\na:\n  dense 3\nb"])
     keyboard = notebook.page.keyboard
     notebook.cell(0).locator(".cm-line").last.click()
     keyboard.press("End")
@@ -127,6 +164,9 @@ KERNEL = """# stands for kmagic
 import re
 from comm import create_comm, get_comm_manager
 
+for earlier in list(get_comm_manager().comms.values()):
+    if earlier.target_name == "kmagic.editor":
+        earlier.close()
 requests = []
 
 
@@ -185,11 +225,8 @@ def wait_for(notebook: NotebookPage, expression: str, cell: int, expected: objec
 
 
 @both_apps
-def test_shapes_follow_the_text(notebook: NotebookPage, lab: Lab) -> None:
-    lab.write(
-        "shapes.ipynb", [KERNEL, "%%keras_model a\ndense 3\nsoftmax relu relu relu\ndense 1000"]
-    )
-    notebook.open("shapes.ipynb")
+def test_shapes_follow_the_text(notebook: NotebookPage) -> None:
+    show(notebook, [KERNEL, "%%keras_model a\ndense 3\nsoftmax relu relu relu\ndense 1000"])
     notebook.run_cell(0)
     wait_for(notebook, SHAPES, 1, ["3", "1000 \u00b7 many"])
     shapes = "[...node(arg).querySelectorAll('.km-shape')]"
@@ -212,9 +249,8 @@ def test_shapes_follow_the_text(notebook: NotebookPage, lab: Lab) -> None:
 
 
 @both_apps
-def test_a_busy_kernel_and_a_restart(notebook: NotebookPage, lab: Lab) -> None:
-    lab.write("busy.ipynb", [KERNEL, "%%keras_model a\ndense 3", "input()"])
-    notebook.open("busy.ipynb")
+def test_a_busy_kernel_and_a_restart(notebook: NotebookPage) -> None:
+    show(notebook, [KERNEL, "%%keras_model a\ndense 3", "input()"])
     notebook.run_cell(0)
     wait_for(notebook, SHAPES, 1, ["3"])
     opacity = "getComputedStyle(node(arg).querySelector('.km-shape')).opacity"
@@ -233,24 +269,22 @@ def test_a_busy_kernel_and_a_restart(notebook: NotebookPage, lab: Lab) -> None:
     # Only the last text was sent after the cell.
     notebook.run_cell(notebook.append("[request['code'][-9:] for request in requests][-2:]"))
     assert notebook.outputs(3)[0]["data"]["text/plain"] == "['a\\ndense 3', 'e 32 relu']"
-    notebook.js("harness.begin('restart', panel.sessionContext.session.kernel.restart())")
-    notebook.wait_until("!harness.pending('restart')")
+    restart(notebook)
     wait_for(notebook, SHAPES, 1, [])
     notebook.page.keyboard.type("1")
     notebook.run_cell(0)
     wait_for(notebook, SHAPES, 1, ["32"])
 
 
-def test_notebooks_and_views_do_not_interfere(notebook: NotebookPage, lab: Lab) -> None:
-    lab.write("one.ipynb", [KERNEL, "%%keras_model a\ndense 3"])
-    lab.write("two.ipynb", ["1", "%%keras_model a\ndense 4"])
-    notebook.open("one.ipynb")
+def test_notebooks_and_views_do_not_interfere(notebook: NotebookPage) -> None:
+    notebook.lab.write("two.ipynb", ["1", "%%keras_model a\ndense 4"])
+    show(notebook, [KERNEL, "%%keras_model a\ndense 3"])
     notebook.run_cell(0)
     wait_for(notebook, SHAPES, 1, ["3"])
     notebook.command("docmanager:clone")
     views = "[...app.shell.widgets('main')].filter(view => view.context?.path === arg)"
     shapes = f"{views}.map(view => view.node.querySelectorAll('.km-shape').length)"
-    notebook.wait_until(f"JSON.stringify({shapes}) === '[1,1]'", "one.ipynb")
+    notebook.wait_until(f"JSON.stringify({shapes}) === '[1,1]'", notebook.path)
     notebook.command("docmanager:open", {"path": "two.ipynb"})
     notebook.wait_until(
         f"{views}[0]?.content.widgets[1]?.node.querySelector('.cm-line span')", "two.ipynb"
@@ -261,16 +295,16 @@ def test_notebooks_and_views_do_not_interfere(notebook: NotebookPage, lab: Lab) 
     notebook.set_source(1, "%%keras_model a\ndense 5")
     notebook.wait_until(
         f"{views}.every(view => view.node.querySelector('.km-shape').textContent === '5')",
-        "one.ipynb",
+        notebook.path,
     )
     assert notebook.js(shapes, "two.ipynb") == [0]
+    close_other_tabs(notebook)
 
 
 @both_apps
-def test_problems_are_marked_explained_and_fixed(notebook: NotebookPage, lab: Lab) -> None:
+def test_problems_are_marked_explained_and_fixed(notebook: NotebookPage) -> None:
     text = "%%keras_model \U0001f600\ndense 3 # \U0001f600 wrong\nslow\nwrong"
-    lab.write("problems.ipynb", [KERNEL, text])
-    notebook.open("problems.ipynb")
+    show(notebook, [KERNEL, text])
     notebook.run_cell(0)
     wait_for(notebook, MARKED, 1, [["wrong", "error"], ["slow", "advice"], ["wrong", "error"]])
     keyboard = notebook.page.keyboard
@@ -300,9 +334,8 @@ def test_problems_are_marked_explained_and_fixed(notebook: NotebookPage, lab: La
     wait_for(notebook, MARKED, 1, [["slow", "advice"]])
 
 
-def test_no_problems_are_marked_while_a_line_is_typed(notebook: NotebookPage, lab: Lab) -> None:
-    lab.write("typing.ipynb", [KERNEL, "%%keras_model a\ndense 3\n"])
-    notebook.open("typing.ipynb")
+def test_no_problems_are_marked_while_a_line_is_typed(notebook: NotebookPage) -> None:
+    show(notebook, [KERNEL, "%%keras_model a\ndense 3\n"])
     notebook.run_cell(0)
     wait_for(notebook, SHAPES, 1, ["3"])
     # All that is marked from now on, with the milliseconds since the last change.
@@ -336,9 +369,8 @@ def test_no_problems_are_marked_while_a_line_is_typed(notebook: NotebookPage, la
     wait_for(notebook, MARKED, 1, [["wrong", "error"]])
 
 
-def test_settings_apply_at_once(notebook: NotebookPage, lab: Lab) -> None:
-    lab.write("settings.ipynb", [KERNEL, "%%keras_model a\ndense 3 wrong"])
-    notebook.open("settings.ipynb")
+def test_settings_apply_at_once(notebook: NotebookPage) -> None:
+    show(notebook, [KERNEL, "%%keras_model a\ndense 3 wrong"])
     notebook.run_cell(0)
     wait_for(notebook, SHAPES, 1, ["3"])
     wait_for(notebook, MARKED, 1, [["wrong", "error"]])
@@ -350,12 +382,13 @@ def test_settings_apply_at_once(notebook: NotebookPage, lab: Lab) -> None:
         for count in (0, 1):
             box.click()
             notebook.wait_until(f"(arg => {expression})(arg[0]).length === arg[1]", [1, count])
+    close_other_tabs(notebook)
 
 
 @both_apps
-def test_without_kmagic_nothing_is_asked(notebook: NotebookPage, lab: Lab) -> None:
-    lab.write("bare.ipynb", ["%%keras_model a\ndense 3", "1 + 1"])
-    notebook.open("bare.ipynb")
+def test_without_kmagic_nothing_is_asked(notebook: NotebookPage) -> None:
+    show(notebook, ["%%keras_model a\ndense 3", "1 + 1"])
+    restart(notebook)
     notebook.js(
         "(kernel => { window.sent = []; kernel.anyMessage.connect((_, { direction, msg }) => {"
         "if (direction === 'send') window.sent.push(msg.header.msg_type); }); })"
@@ -371,9 +404,8 @@ def test_without_kmagic_nothing_is_asked(notebook: NotebookPage, lab: Lab) -> No
     assert notebook.js(SHAPES, 0) == []
 
 
-def test_help_on_a_word(notebook: NotebookPage, lab: Lab) -> None:
-    lab.write("help.ipynb", [KERNEL, "%%keras_model a\ndense 3 wrong # \U0001f600 relu"])
-    notebook.open("help.ipynb")
+def test_help_on_a_word(notebook: NotebookPage) -> None:
+    show(notebook, [KERNEL, "%%keras_model a\ndense 3 wrong # \U0001f600 relu"])
     notebook.run_cell(0)
     wait_for(notebook, MARKED, 1, [["wrong", "error"]])
     notebook.cell(1).get_by_text("dense").hover()
@@ -392,10 +424,10 @@ def test_help_on_a_word(notebook: NotebookPage, lab: Lab) -> None:
 
 
 @both_apps
-def test_the_answers_of_kmagic(notebook: NotebookPage, lab: Lab) -> None:
+def test_the_answers_of_kmagic(notebook: NotebookPage) -> None:
     text = "%%keras_model net\ninput 28x28x1\nconv2d 32 3x3 / maxpol 2x2\nflatten\ndense {units}"
-    lab.write("real.ipynb", ["%load_ext kmagic\nimport keras\nunits = 9", text, "units = 1000"])
-    notebook.open("real.ipynb")
+    show(notebook, ["%load_ext kmagic\nimport keras\nunits = 9", text, "units = 1000"])
+    restart(notebook)
     notebook.run_cell(0, timeout=120)
     wait_for(notebook, MARKED, 1, [["maxpol", "error"]])
     assert len(notebook.js(SHAPES, 1)) == 2
@@ -432,9 +464,8 @@ def offered(notebook: NotebookPage) -> list[str]:
 
 
 @both_apps
-def test_words_are_completed_while_the_kernel_is_busy(notebook: NotebookPage, lab: Lab) -> None:
-    lab.write("words.ipynb", ["%%keras_model a\ninput 3 / ma", "input()"])
-    notebook.open("words.ipynb")
+def test_words_are_completed_while_the_kernel_is_busy(notebook: NotebookPage) -> None:
+    show(notebook, ["%%keras_model a\ninput 3 / ma", "input()"])
     notebook.run_cell(1, wait=False)
     notebook.cell(1).locator("input").wait_for()
     notebook.cell(0).locator(".cm-line").last.click()
