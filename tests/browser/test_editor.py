@@ -72,6 +72,13 @@ def restart(notebook: NotebookPage) -> None:
     )
 
 
+def answer_meanwhile(notebook: NotebookPage) -> None:
+    """Let the kernel answer something while a cell runs, after which its status is "idle"."""
+    kernel = "panel.sessionContext.session.kernel"
+    notebook.js(f"harness.begin('subshell', {kernel}.requestCreateSubshell({{}}).done)")
+    notebook.wait_until(f"!harness.pending('subshell') && {kernel}.status === 'idle'")
+
+
 def colour(notebook: NotebookPage, variable: str) -> str:
     """A colour of the theme's editor, as the browser computes it."""
     return str(
@@ -257,6 +264,8 @@ def test_a_busy_kernel_and_a_restart(notebook: NotebookPage) -> None:
     assert notebook.js(opacity, 1) == "1"
     notebook.run_cell(2, wait=False)
     notebook.wait_until(f"{opacity} === '0.5'", 1)
+    answer_meanwhile(notebook)
+    assert notebook.js("node(1).querySelector('[data-kmagic-busy]') !== null")
     notebook.cell(1).locator(".cm-line").last.click()
     notebook.page.keyboard.press("End")
     notebook.page.keyboard.type("2 relu")
@@ -465,12 +474,17 @@ def offered(notebook: NotebookPage) -> list[str]:
 
 @both_apps
 def test_words_are_completed_while_the_kernel_is_busy(notebook: NotebookPage) -> None:
-    show(notebook, ["%%keras_model a\ninput 3 / ma", "input()"])
+    show(notebook, ["%%keras_model a\ninput 3 / ", "input()"])
     notebook.run_cell(1, wait=False)
     notebook.cell(1).locator("input").wait_for()
+    answer_meanwhile(notebook)
     notebook.cell(0).locator(".cm-line").last.click()
-    notebook.page.keyboard.press("End")
-    notebook.page.keyboard.press("Tab")
-    assert "maxpool" in offered(notebook)
-    notebook.page.keyboard.press("Escape")
+    keyboard = notebook.page.keyboard
+    keyboard.press("End")
+    for begun, word in (("ma", "maxpool"), (" / dro", "dropout")):
+        keyboard.type(begun)
+        keyboard.press("Tab")
+        assert word in offered(notebook)
+        keyboard.press("Enter")
+    assert notebook.source(0).endswith(" / dropout")
     notebook.cell(1).locator("input").press("Enter")

@@ -46,8 +46,9 @@ export class KernelClient extends EventTarget {
     this.#reconnect();
   }
 
+  /** The status is that of the last message, so while a cell runs a debugger's message makes it idle. */
   get busy() {
-    return this.#context.session?.kernel?.status === 'busy';
+    return this.#running.size > 0 || this.#context.session?.kernel?.status === 'busy';
   }
 
   /**
@@ -142,11 +143,15 @@ export class KernelClient extends EventTarget {
 
   /** @param {any} message from the kernel, to any page */
   #watch({ header, parent_header: parent, content }) {
-    if (header.msg_type === 'execute_input') this.#running.set(parent.msg_id, content.code);
+    if (header.msg_type === 'execute_input') {
+      this.#running.set(parent.msg_id, content.code);
+      this.#emit('status');
+    }
     if (header.msg_type !== 'status' || content.execution_state !== 'idle') return;
     const code = this.#running.get(parent.msg_id);
     if (code === undefined) return;
     this.#running.delete(parent.msg_id);
+    this.#emit('status');
     if (this.#comm) this.#emit('executed');
     else if (MAY_LOAD_KMAGIC.test(code)) this.#connect().catch(() => {});
   }

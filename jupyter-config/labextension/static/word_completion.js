@@ -68,8 +68,9 @@ export function wordCompletion({ Completer, CompleterModel }, manager, isModelTe
     /** @param {any} context */
     async isApplicable(context) {
       if (!isModelCell(context)) return false;
-      const isBusy = context.session?.kernel?.status === 'busy';
-      if (!isBusy) await summariesOf.load(findClient(context.editor.model));
+      const client = findClient(context.editor.model);
+      const isBusy = context.session?.kernel?.status === 'busy' || Boolean(client?.busy);
+      if (!isBusy) await summariesOf.load(client);
       return isBusy;
     },
 
