@@ -13,7 +13,7 @@ from .notebook import notebook_pages
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Locator
 
     from .lab import App, Json, Lab
     from .notebook import NotebookPage
@@ -231,6 +231,13 @@ def wait_for(notebook: NotebookPage, expression: str, cell: int, expected: objec
         raise
 
 
+def point_at_end(notebook: NotebookPage, text: Locator, left: float = 2) -> None:
+    """Move the mouse pointer onto the last letters of a text, so many pixels from its end."""
+    box = text.bounding_box()
+    assert box is not None
+    notebook.page.mouse.move(box["x"] + box["width"] - left, box["y"] + box["height"] / 2)
+
+
 @both_apps
 def test_shapes_follow_the_text(notebook: NotebookPage) -> None:
     show(notebook, [KERNEL, "%%keras_model a\ndense 3\nsoftmax relu relu relu\ndense 1000"])
@@ -317,9 +324,14 @@ def test_problems_are_marked_explained_and_fixed(notebook: NotebookPage) -> None
     notebook.run_cell(0)
     wait_for(notebook, MARKED, 1, [["wrong", "error"], ["slow", "advice"], ["wrong", "error"]])
     keyboard = notebook.page.keyboard
+    notebook.cell(1).locator(".cm-line").first.click()
     notebook.cell(1).locator(".km-problem").nth(1).hover()
     notebook.wait_until(f"{TOOLTIP} === 'It is slow'")
-    notebook.cell(1).locator(".cm-line").first.click()
+    keyboard.press("Escape")  # closes this, and does not end editing
+    notebook.wait_until(f"{TOOLTIP} === undefined")
+    point_at_end(notebook, notebook.cell(1).locator(".km-problem").first)
+    notebook.wait_until(f"{TOOLTIP}?.startsWith('wrong is wrong')")
+    assert notebook.js("panel.content.mode") == "edit"
     # F8 goes from problem to problem, and around.
     for key, words in (
         ("F8", "wrong is wrong"),
@@ -332,8 +344,6 @@ def test_problems_are_marked_explained_and_fixed(notebook: NotebookPage) -> None
     assert notebook.js(announced).endswith("Write right.")
     keyboard.press("Escape")
     notebook.wait_until(f"{TOOLTIP} === undefined")
-    if notebook.js("panel.content.mode") == "command":  # in Notebook 7, Escape also ends editing
-        keyboard.press("Enter")
     keyboard.press("Control+.")
     assert notebook.source(1).splitlines()[1] == "dense 3 # \U0001f600 right"
     wait_for(notebook, MARKED, 1, [["slow", "advice"], ["wrong", "error"]])
@@ -417,19 +427,26 @@ def test_help_on_a_word(notebook: NotebookPage) -> None:
     show(notebook, [KERNEL, "%%keras_model a\ndense 3 wrong # \U0001f600 relu"])
     notebook.run_cell(0)
     wait_for(notebook, MARKED, 1, [["wrong", "error"]])
+    notebook.cell(1).locator(".cm-line").first.click()
     notebook.cell(1).get_by_text("dense").hover()
     notebook.page.locator(".km-help b").wait_for()
     # A problem comes before help, and columns are code points.
     notebook.cell(1).locator(".km-problem").hover()
     notebook.wait_until(f"{TOOLTIP} !== undefined && !document.querySelector('.km-help')")
-    comment = notebook.cell(1).get_by_text("relu").bounding_box()
-    assert comment is not None
-    letter = comment["x"] + comment["width"] - 12
-    notebook.page.mouse.move(letter, comment["y"] + comment["height"] / 2)
-    notebook.page.locator(".km-help b").wait_for()
-    notebook.run_cell(notebook.append("[r['column'] for r in requests if r['kind'] == 'help'][-1]"))
+    comment = notebook.cell(1).get_by_text("relu")
+    for left in (12, 2):
+        notebook.page.mouse.move(0, 0)
+        point_at_end(notebook, comment, left)
+        notebook.page.locator(".km-help b").wait_for()
+    notebook.page.keyboard.press("Escape")
+    notebook.page.locator(".km-help b").wait_for(state="detached")
+    assert notebook.js("panel.content.mode") == "edit"
+    notebook.page.keyboard.press("Escape")
+    notebook.wait_until("panel.content.mode === 'command'")
+    asked = notebook.append("[r['column'] for r in requests if r['kind'] == 'help'][-2:]")
+    notebook.run_cell(asked)
     column = len("dense 3 wrong # \U0001f600 re")
-    assert notebook.outputs(2)[0]["data"]["text/plain"] == str(column)
+    assert notebook.outputs(asked)[0]["data"]["text/plain"] == f"[{column}, {column + 2}]"
 
 
 @both_apps

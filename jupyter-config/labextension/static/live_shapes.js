@@ -36,6 +36,13 @@ export function liveShapes({ view: { Decoration, EditorView, ViewPlugin, WidgetT
       return element;
     }
 
+    /** Those of the end of the text, so that what is there, such as help, is not at the shape. @param {HTMLElement} element */
+    coordsAt(element) {
+      const { left, top, bottom } = element.getBoundingClientRect();
+      const end = left - Number.parseFloat(getComputedStyle(element).marginLeft);
+      return { left: end, right: end, top, bottom };
+    }
+
     ignoreEvent() {
       return false; // a click sets the cursor
     }

@@ -10,6 +10,7 @@ import { modelCellExtension } from './model_cell.js';
 import { modelLanguage } from './model_language.js';
 import { problemMarks } from './problem_marks.js';
 import { loadSharedPackages } from './shared_packages.js';
+import { closeByEscape, createTooltips } from './tooltips.js';
 import { wordCompletion } from './word_completion.js';
 
 const ID = 'kmagic:plugin';
@@ -33,7 +34,8 @@ export async function createPlugin(scope, folder) {
   const language = modelLanguage(packages, definition);
   const annotations = createAnnotations(packages);
   const shapes = liveShapes(packages, annotations);
-  const problems = problemMarks(packages, annotations);
+  const tooltips = createTooltips(packages);
+  const problems = problemMarks(packages, annotations, tooltips);
 
   return {
     id: ID,
@@ -42,8 +44,8 @@ export async function createPlugin(scope, folder) {
     requires: [IEditorExtensionRegistry],
     optional: [ISettingRegistry, INotebookTracker, ICompletionProviderManager],
 
-    /** @param {any} _app @param {any} editors @param {any} settingRegistry @param {any} notebooks @param {any} completions */
-    activate(_app, editors, settingRegistry, notebooks, completions) {
+    /** @param {any} app @param {any} editors @param {any} settingRegistry @param {any} notebooks @param {any} completions */
+    activate(app, editors, settingRegistry, notebooks, completions) {
       const options = new EditorOptions();
       const findClient = clientFinder(notebooks);
       settingRegistry?.load(ID).then((/** @type {any} */ settings) => {
@@ -52,6 +54,7 @@ export async function createPlugin(scope, folder) {
         update();
       }, (/** @type {any} */ error) => console.warn('kmagic: settings are not available:', error));
       completions?.registerProvider(wordCompletion(packages.completer, completions, matchesCell, words, findClient));
+      closeByEscape(packages, app.commands, tooltips.closeAll);
       editors.addExtension({
         name: 'kmagic',
         factory: (/** @type {any} */ { model }) => EditorExtensionRegistry.createImmutableExtension(
@@ -62,6 +65,7 @@ export async function createPlugin(scope, folder) {
             extensions: () => [
               options.highlighting ? language : [],
               annotations.field,
+              tooltips.extension,
               helpTooltip(packages, annotations, () => findClient(model)),
               options.shapes || options.diagnostics ? cellChecker(packages, annotations, () => findClient(model)) : [],
               options.shapes ? shapes : [],

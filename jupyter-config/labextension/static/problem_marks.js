@@ -9,10 +9,9 @@ const PREDICATE = /^(?:is|are|has|needs|takes|calls|cannot|must) /;
 
 /** @typedef {import('./annotations.js').Problem} Problem */
 
-/** @param {any} packages @param {any} annotations of createAnnotations */
-export function problemMarks({ state, view }, { field, endTyping }) {
-  const { Decoration, EditorView, hoverTooltip, keymap, showTooltip } = view;
-  const explain = state.StateEffect.define();
+/** @param {any} packages @param {any} annotations of createAnnotations @param {any} tooltips of createTooltips */
+export function problemMarks({ state, view }, { field, endTyping }, { field: explained, open }) {
+  const { Decoration, EditorView, closeHoverTooltips, hoverTooltip, keymap } = view;
 
   /** @param {any} editorState @returns {Problem[]} */
   const shown = editorState => shownProblems(editorState.field(field), editorState.doc);
@@ -44,6 +43,7 @@ export function problemMarks({ state, view }, { field, endTyping }) {
 
   /** @param {Problem} problem */
   const tooltip = problem => ({
+    problem,
     pos: problem.from,
     end: problem.to,
     above: false,
@@ -53,27 +53,22 @@ export function problemMarks({ state, view }, { field, endTyping }) {
     }),
   });
 
-  /** The problem that is explained after F8. */
-  const explained = state.StateField.define({
-    create: () => null,
-    update(/** @type {any} */ value, /** @type {any} */ transaction) {
-      for (const effect of transaction.effects) if (effect.is(explain)) return effect.value;
-      return transaction.docChanged || transaction.selection ? null : value;
-    },
-    provide: (/** @type {any} */ own) => showTooltip.from(own, (/** @type {any} */ problem) => problem && tooltip(problem)),
-  });
-
   /** @param {1 | -1} direction */
   const move = direction => (/** @type {any} */ editor) => {
     const { head } = editor.state.selection.main;
     const problems = [...editor.state.field(field).problems].sort((a, b) => direction * (a.from - b.from));
     const current = editor.state.field(explained);
-    const position = current ? current.from : head - (direction > 0 ? 1 : 0);
+    const position = current ? current.pos : head - (direction > 0 ? 1 : 0);
     const problem = problems.find(({ from }) => direction * (from - position) > 0) ?? problems[0];
     if (!problem) return false;
     editor.dispatch({
       selection: { anchor: problem.from },
-      effects: [endTyping.of(null), explain.of(problem), EditorView.announce.of(`${sentenceOf(editor.state, problem)}. ${problem.remedy}`)],
+      effects: [
+        endTyping.of(null),
+        closeHoverTooltips,
+        open.of(tooltip(problem)),
+        EditorView.announce.of(`${sentenceOf(editor.state, problem)}. ${problem.remedy}`),
+      ],
       scrollIntoView: true,
     });
     return true;
@@ -86,25 +81,11 @@ export function problemMarks({ state, view }, { field, endTyping }) {
       key: 'Mod-.',
       run: (/** @type {any} */ editor) => {
         const { head } = editor.state.selection.main;
-        const problem = editor.state.field(explained) ?? problemAt(editor.state, head);
+        const problem = editor.state.field(explained)?.problem ?? problemAt(editor.state, head);
         return problem ? applyFix(editor, problem) : false;
       },
     },
-    {
-      key: 'Escape',
-      run: (/** @type {any} */ editor) => {
-        if (!editor.state.field(explained)) return false;
-        editor.dispatch({ effects: explain.of(null) });
-        return true;
-      },
-    },
   ];
-
-  const close = EditorView.domEventHandlers({
-    blur(/** @type {FocusEvent} */ _event, /** @type {any} */ editor) {
-      if (editor.state.field(explained)) editor.dispatch({ effects: explain.of(null) });
-    },
-  });
 
   const hover = hoverTooltip((/** @type {any} */ editor, /** @type {number} */ position) => {
     const problem = problemAt(editor.state, position);
@@ -140,7 +121,7 @@ export function problemMarks({ state, view }, { field, endTyping }) {
     },
     '.km-tooltip kbd': { marginLeft: '1ch', color: 'var(--jp-ui-font-color2)', font: 'inherit' },
   });
-  return [explained, marks, hover, close, state.Prec.highest(keymap.of(keys)), theme];
+  return [marks, hover, state.Prec.highest(keymap.of(keys)), theme];
 }
 
 /** @param {string} message @param {Problem} problem @param {() => void} applyFix */
