@@ -153,16 +153,59 @@ def test_editing_follows_the_language(notebook: NotebookPage) -> None:
     keyboard = notebook.page.keyboard
     notebook.cell(0).locator(".cm-line").last.click()
     keyboard.press("End")
-    keyboard.press("Enter")
-    keyboard.type("dense add(")
-    keyboard.press("Enter")
-    keyboard.type("x")
-    source = "cell(0).model.sharedModel.getSource()"
-    expected = "%%keras_model net\nresidual:\n    dense add(\n        x"
-    assert notebook.js(source) == expected
+    for line in ("# first:", "dense add(", "x"):
+        keyboard.press("Enter")
+        keyboard.type(line)
+    expected = "%%keras_model net\nresidual:\n    # first:\n    dense add(\n        x"
+    assert notebook.source(0) == expected
+    keyboard.press("Shift+ArrowUp")
+    keyboard.press("Control+/")
+    assert notebook.source(0).splitlines()[3:] == ["    # dense add(", "    #     x"]
+    keyboard.press("Control+/")
+    assert notebook.source(0) == expected
     keyboard.press("Control+a")
     keyboard.press("Control+/")
-    assert notebook.js(source).splitlines()[1] == "# residual:"
+    assert notebook.source(0).splitlines()[1] == "# residual:"
+
+
+def test_brackets_match(notebook: NotebookPage) -> None:
+    line = 'dense (3, [{(n + 1)}, "])}"], a(2)) # )'
+    pairs = "      a   bcd     dc       b   e ea    "
+    show(notebook, [f"%%keras_model net\n{line}"])
+    for name in "abcde":
+        at = [pairs.index(name), pairs.rindex(name)]
+        matched = notebook.js(
+            """(editor => {
+              const start = editor.state.doc.line(2).from;
+              editor.dispatch({ selection: { anchor: start + arg + 1 } });
+              return [...node(0).querySelectorAll('.cm-matchingBracket')]
+                .map(mark => editor.posAtDOM(mark) - start);
+            })(cell(0).editor.editor)""",
+            at[0],
+        )
+        assert matched == at, name
+
+
+def test_bodies_fold(notebook: NotebookPage) -> None:
+    residual = ["residual:  # a (comment", "  dense 3", "", "# anywhere", "  repeat 2:", "    relu"]
+    block = ["block up(n, act=relu):", "  dense n"]
+    around = ["%%keras_model net", "input 3  # in:"]
+    show(notebook, ["\n".join([*around, *residual, "# not in it", *block, "up 3"])])
+    notebook.js("cell(0).editor.setOption('codeFolding', true)")
+    lines = "[...node(0).querySelectorAll('.cm-line')].map(line => line.innerText.trimEnd())"
+    for number, folded in enumerate(
+        [
+            [*around, f"{residual[0]}…", "# not in it", *block, "up 3"],
+            [*around, *residual[:4], f"{residual[4]}…", "# not in it", *block, "up 3"],
+            [*around, *residual, "# not in it", f"{block[0]}…", "up 3"],
+        ]
+    ):
+        mark = notebook.cell(0).locator(".cm-foldGutter span:visible").nth(number)
+        mark.click()
+        notebook.wait_until(f"{lines}.length === arg", len(folded))
+        assert notebook.js(lines) == folded
+        mark.click()
+    assert notebook.cell(0).locator(".cm-foldGutter span:visible").count() == number + 1
 
 
 # --- with the kernel ------------------------------------------------------------------------------

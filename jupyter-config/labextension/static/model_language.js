@@ -20,6 +20,7 @@ export function modelLanguage({ language: codemirror, state: { Prec } }, definit
   const startLine = (stream, state) => {
     if (!tokenizer.continues(state.stack)) state.indent = stream.indentation();
     tokenizer.startLine(state.stack);
+    state.opens = false;
   };
 
   const language = codemirror.StreamLanguage.define({
@@ -50,7 +51,7 @@ export function modelLanguage({ language: codemirror, state: { Prec } }, definit
 }
 
 /**
- * The indented lines below a line that ends in a colon.
+ * The indented lines below a line that ends in a colon; comments among them may stand anywhere.
  * @param {any} state
  * @param {number} start
  * @param {number} end
@@ -63,8 +64,8 @@ function foldableBody({ doc }, start, end) {
   for (let number = doc.lineAt(start).number + 1; number <= doc.lines; number += 1) {
     const line = doc.line(number);
     const column = line.text.search(/\S/);
-    if (column >= 0 && column <= indent) break;
-    if (column >= 0) last = line.to;
+    if (column > indent) last = line.to;
+    else if (column >= 0 && line.text[column] !== '#') break;
   }
   return last > end ? { from: end, to: last } : null;
 }
