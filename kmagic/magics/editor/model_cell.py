@@ -104,22 +104,22 @@ def _range(line: int, column: int, width: int, cell: ModelCell) -> dict[str, int
 
 def _fix(problem: Problem, cell: ModelCell, names: Mapping[str, Any]) -> dict[str, Any] | None:
     """The change that a remedy suggests, if it replaces a word and removes the problem."""
-    from kmagic.models.build.line_shapes import check_text  # noqa: PLC0415 - as above
+    from kmagic.models.build.line_shapes import text_problems  # noqa: PLC0415 - as above
 
     remedy, rows = problem.remedy, cell.body.splitlines()
     if not isinstance(remedy, Suggestion):
         return None
     row = rows[problem.line - 1]
-    words = [match.start() for match in re.finditer(rf"(?<!\w){re.escape(remedy.word)}\b", row)]
-    start = (
-        problem.column - 1 if problem.column - 1 in words else words[0] if len(words) == 1 else -1
-    )
-    if start < 0:
+    words = re.finditer(rf"(?<!\w){re.escape(remedy.word)}\b", row)
+    columns = [match.start() + 1 for match in words]
+    if problem.column in columns:
+        columns = [problem.column]
+    if len(columns) != 1:
         return None
-    end = start + len(remedy.word)
-    rows[problem.line - 1] = row[:start] + remedy.replacement + row[end:]
-    left = check_text("\n".join(rows), names).problems
+    before, after = row[: columns[0] - 1], row[columns[0] - 1 + len(remedy.word) :]
+    rows[problem.line - 1] = before + remedy.replacement + after
+    left = text_problems("\n".join(rows), names)
     if any((other.line, other.column) == (problem.line, problem.column) for other in left):
         return None
-    where = _range(problem.line, start + 1, len(remedy.word), cell)
+    where = _range(problem.line, columns[0], len(remedy.word), cell)
     return {**where, "text": remedy.replacement}

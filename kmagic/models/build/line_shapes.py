@@ -141,6 +141,12 @@ def check_text(text: str, names: Mapping[str, Any]) -> TextCheck:
         return TextCheck(shapes, (), advice)
 
 
+def text_problems(text: str, names: Mapping[str, Any]) -> Sequence[Problem]:
+    """The problems of a text alone; see `check_text`."""
+    with isolated_keras():
+        return _problems_of(parse_partial(text), names)
+
+
 def _context(spec: ModelSpec, names: Mapping[str, Any]) -> BuildContext:
     context = BuildContext(spec.source, names=names, is_trial=True, without_weights=True)
     context.try_spec = partial(_problems_of, names=names)
