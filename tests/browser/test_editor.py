@@ -240,7 +240,7 @@ def receive(message):
     lines = [
         {"line": number, "shape": row.split()[1], "parameters": "many" if "1000" in row else ""}
         for number, row in enumerate(rows)
-        if row.startswith("dense ")
+        if row.lstrip().startswith("dense ")
     ]
     problems = [
         {**span, "severity": "error", "message": "is `wrong`", "remedy": "Write right.",
@@ -303,6 +303,18 @@ def test_shapes_follow_the_text(notebook: NotebookPage) -> None:
     assert notebook.source(1).splitlines()[1:3] == ["dense 32", "dense 8"]
     keyboard.press("Control+a")
     assert notebook.page.evaluate("getSelection().toString()").count("many") == 0
+
+
+def test_folded_lines_have_no_shapes(notebook: NotebookPage) -> None:
+    show(notebook, [KERNEL, "%%keras_model a\nresidual:\n  dense 3\n  dense 4\ndense 5"])
+    notebook.run_cell(0)
+    wait_for(notebook, SHAPES, 1, ["3", "4", "5"])
+    notebook.js("cell(1).editor.setOption('codeFolding', true)")
+    mark = notebook.cell(1).locator(".cm-foldGutter span:visible")
+    mark.click()
+    wait_for(notebook, SHAPES, 1, ["5"])
+    mark.click()
+    wait_for(notebook, SHAPES, 1, ["3", "4", "5"])
 
 
 @both_apps

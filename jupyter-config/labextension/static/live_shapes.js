@@ -2,7 +2,16 @@
 /** The output shape after each line, in a column where there is room. */
 
 /** @param {any} packages @param {any} annotations of createAnnotations */
-export function liveShapes({ view: { Decoration, EditorView, ViewPlugin, WidgetType } }, { field }) {
+export function liveShapes({ language: { foldedRanges }, view }, { field }) {
+  const { Decoration, EditorView, ViewPlugin, WidgetType } = view;
+
+  /** @param {any} state @param {any} line */
+  const isFolded = (state, line) => {
+    let found = false;
+    foldedRanges(state).between(line.from, line.from, (/** @type {number} */ from) => { found ||= from < line.from; });
+    return found;
+  };
+
   class ShapeWidget extends WidgetType {
     /** @param {string} text @param {number} length of the line */
     constructor(text, length) {
@@ -58,16 +67,19 @@ export function liveShapes({ view: { Decoration, EditorView, ViewPlugin, WidgetT
 
     /** @param {any} update */
     update(update) {
-      if (update.docChanged || update.state.field(field).shapes !== update.startState.field(field).shapes) this.layout();
+      const { state, startState } = update;
+      const isChanged = state.field(field).shapes !== startState.field(field).shapes
+        || foldedRanges(state) !== foldedRanges(startState);
+      if (update.docChanged || isChanged) this.layout();
       if (update.geometryChanged) this.measure();
     }
 
     layout() {
-      const { doc } = this.view.state;
+      const { state } = this.view;
       const lines = new Map();
-      for (const { at, text } of this.view.state.field(field).shapes) {
-        const line = doc.lineAt(at);
-        if (!lines.has(line.from) && line.text.trim()) lines.set(line.from, { line, text });
+      for (const { at, text } of state.field(field).shapes) {
+        const line = state.doc.lineAt(at);
+        if (!lines.has(line.from) && line.text.trim() && !isFolded(state, line)) lines.set(line.from, { line, text });
       }
       const shown = [...lines.values()].sort((a, b) => a.line.from - b.line.from);
       this.decorations = Decoration.set(shown.map(({ line, text }) =>
