@@ -485,6 +485,8 @@ def test_help_on_a_word(notebook: NotebookPage) -> None:
     notebook.cell(1).locator(".cm-line").first.click()
     notebook.cell(1).get_by_text("dense").hover()
     notebook.page.locator(".km-help b").wait_for()
+    notebook.page.keyboard.press("ArrowRight")
+    notebook.page.locator(".km-help b").wait_for(state="detached")
     # A problem comes before help, and columns are code points.
     notebook.cell(1).locator(".km-problem").hover()
     notebook.wait_until(f"{TOOLTIP} !== undefined && !document.querySelector('.km-help')")

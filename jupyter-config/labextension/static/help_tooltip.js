@@ -44,5 +44,5 @@ export function helpTooltip({ view: { EditorView, hoverTooltip } }, { field }, f
     '.km-help': { maxWidth: 'min(640px, 80vw)', maxHeight: '320px', overflow: 'auto', background: 'var(--jp-layout-color0)' },
     '.km-help .kmagic': { margin: 0, border: 0, borderRadius: 0 },
   });
-  return [hoverTooltip(source, { hoverTime: DELAY }), theme];
+  return [hoverTooltip(source, { hoverTime: DELAY, hideOnChange: true }), theme];
 }

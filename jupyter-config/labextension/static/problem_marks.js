@@ -90,7 +90,7 @@ export function problemMarks({ state, view }, { field, endTyping }, { field: exp
   const hover = hoverTooltip((/** @type {any} */ editor, /** @type {number} */ position) => {
     const problem = problemAt(editor.state, position);
     return problem && !editor.state.field(explained) ? tooltip(problem) : null;
-  });
+  }, { hideOnChange: true });
 
   const theme = EditorView.theme({
     '.km-problem': { textDecorationLine: 'underline', textDecorationSkipInk: 'none', textUnderlineOffset: '3px' },
