@@ -19,7 +19,7 @@ const NAMES = {
 export async function loadSharedPackages(scope) {
   const loaded = Object.entries(NAMES).map(async ([key, name]) => {
     const versions = scope[name];
-    if (!versions) throw new Error(`kmagic needs JupyterLab 4.2 or Notebook 7: it has no ${name}`);
+    if (!versions) throw new Error(`kmagic needs JupyterLab 4.2 or Notebook 7.2: it has no ${name}`);
     const version = Object.keys(versions).reduce((best, other) =>
       versions[best].loaded || (!versions[other].loaded && isOlder(other, best)) ? best : other);
     return [key, (await versions[version].get())()];
