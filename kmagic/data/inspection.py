@@ -21,8 +21,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from kmagic.models.model_arrays import as_array
+from kmagic.support.data_values import shape_of_data
 from kmagic.support.keras_import import keras
-from kmagic.support.nesting import reject_deep_nesting
 
 MAX_FIRST_BATCHES, MAX_SECONDS = 4, 0.3
 """Batches of a stream that are read, at least one, and the time after which no further one is."""
@@ -129,10 +129,9 @@ def stream_kind(x: Any) -> str:
 # --- arrays -------------------------------------------------------------------------------------
 
 
-@reject_deep_nesting()
 def _inspect_arrays(x: Any, y: Any, sample_weight: Any) -> Inspection:
     arrays = [_to_arrays(part) for part in (x, y, sample_weight)]
-    is_known = bool(_shape_of(x)) or isinstance(x, list | tuple | Mapping) or x is None
+    is_known = bool(shape_of_data(x)) or isinstance(x, list | tuple | Mapping) or x is None
     counts = [count for part in (x, arrays[0]) if (count := sample_count(part)) is not None]
     return Inspection(
         "arrays" if is_known else type(x).__name__,
@@ -147,7 +146,7 @@ def _inspect_arrays(x: Any, y: Any, sample_weight: Any) -> Inspection:
 
 def sample_count(values: Any) -> int | None:
     """The number of samples in a structure of arrays; None if it is unknown."""
-    return next((shape[0] for part in _parts(values) if (shape := _shape_of(part))), None)
+    return next((shape[0] for part in _parts(values) if (shape := shape_of_data(part))), None)
 
 
 def _parts(values: Any) -> list[Any]:
@@ -158,12 +157,7 @@ def _parts(values: Any) -> list[Any]:
 
 
 def _is_list_of_arrays(values: Any) -> bool:
-    return isinstance(values, list | tuple) and any(map(_shape_of, values[:2]))
-
-
-def _shape_of(part: Any) -> tuple[int, ...]:
-    shape = getattr(part, "shape", ())
-    return tuple(shape) if getattr(shape, "rank", 0) is not None else ()
+    return isinstance(values, list | tuple) and any(map(shape_of_data, values[:2]))
 
 
 def _to_arrays(values: Any) -> Any:

@@ -20,6 +20,7 @@ from kmagic.data.keras_datasets import load_keras_dataset
 from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.data.load_options import LoadOptions, validate_options
 from kmagic.data.paths import existing_path, is_table_name, looks_like_files, unknown_dataset
+from kmagic.support.data_values import check_has_values
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import safe_repr
 from kmagic.support.keras_cache import show_path
@@ -253,6 +254,7 @@ def _are_files(x: Any) -> bool:
     """Whether these are names of files rather than texts."""
     if getattr(x, "ndim", 1) != 1 or not hasattr(x, "__iter__") or isinstance(x, str | bytes):
         return False
+    check_has_values(x)
     return looks_like_files(list(x))
 
 

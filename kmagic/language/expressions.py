@@ -11,12 +11,14 @@ import math
 import numbers
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
 from kmagic.support.caller_names import if_missing, why_hidden
+from kmagic.support.data_values import shape_of_data
 from kmagic.support.formatting import describe_error
+from kmagic.support.nesting import MAX_ITEMS, nesting_problem
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
 _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
@@ -52,8 +54,6 @@ MAX_DEPTH = 100
 """Expressions are not nested more deeply: Python's recursion ends at about ten times as much."""
 MAX_BITS = 10_000
 """Of a whole number; 3,000 digits."""
-MAX_ITEMS = 1_000_000
-"""Of a list or text that an operator makes by repetition."""
 MAX_JOINED = 10 * MAX_ITEMS
 """Of two lists or texts that an operator joins."""
 MAX_ELEMENTS = 100_000_000
@@ -61,6 +61,7 @@ MAX_ELEMENTS = 100_000_000
 _COMPUTE_ABOVE = "Compute it in a cell above and use the name of the result here."
 _OTHER_NAME = "Braces contain values. Give the notebook's value another name in a cell above."
 _COMPARE_ABOVE = "An array is neither true nor false: decide in a cell above, and use that name."
+_AS_ARRAY = "Pass an array, or a list that is not nested as deeply."
 _CALL_ABOVE = "Call it in a cell above and use the name of the result here."
 
 
@@ -96,7 +97,8 @@ def evaluate(
         >>> evaluate("dim // heads", {"dim": 64, "heads": 4})
         16
     """
-    value = _Evaluator(source, names, refuse).value(parse_expression(source))
+    evaluator, tree = _Evaluator(source, names, refuse), parse_expression(source)
+    value = evaluator.checked(tree, evaluator.value(tree))
     problem = ""
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         problem = f"has more than {MAX_BITS * 3 // 10:,} digits"
@@ -185,25 +187,17 @@ def _size_problem(operator_: type[ast.AST], left: Any, right: Any) -> str:
     return _array_problem(operator_, left, right)
 
 
-def _repeats_too_much(value: Any) -> bool:
-    """Whether a list contains an inner list so often that it has too many items in all."""
-    sizes: dict[int, int] = {}  # with the items of inner lists, as often as they occur
-    own_sizes: list[int] = []
-
-    def size(part: Any) -> int:
-        if not isinstance(part, list | tuple | dict):
-            return 1
-        if id(part) not in sizes:
-            sizes[id(part)] = 0  # it may contain itself
-            own_sizes.append(len(part))
-            sizes[id(part)] = sum(map(size, part.values() if isinstance(part, dict) else part))
-        return sizes[id(part)]
-
-    return size(value) > max(MAX_ITEMS, 100 * sum(own_sizes))
+def _search_problem(item: Any, values: Any) -> str:
+    """Why looking for a value would take too long, or change something; "" if it does not."""
+    if isinstance(values, Iterator):
+        return "searches an iterator, which reads it"
+    # A range finds whole numbers by their value, anything else one by one.
+    is_slow = isinstance(values, range) and not isinstance(item, int) and values[MAX_JOINED:]
+    return f"searches more than {MAX_JOINED:,} items" if is_slow else ""
 
 
 def _array_problem(operator_: type[ast.AST], left: Any, right: Any) -> str:
-    shapes = [tuple(getattr(value, "shape", None) or ()) for value in (left, right)]
+    shapes = [shape_of_data(value) for value in (left, right)]
     if not all(all(isinstance(size, int) for size in shape) for shape in shapes):
         return ""
     if operator_ is ast.MatMult:
@@ -278,7 +272,7 @@ class _Evaluator:
             left, right = python_integer(left), python_integer(right)
         if problem := _size_problem(type(node.op), left, right):
             raise self._error(problem, node, _COMPUTE_ABOVE)
-        return self._checked(node, self._compute(node, _OPERATORS[type(node.op)], left, right))
+        return self.checked(node, self._compute(node, _OPERATORS[type(node.op)], left, right))
 
     def _UnaryOp(self, node: ast.UnaryOp) -> Any:
         operand = python_integer(self.value(node.operand))
@@ -298,6 +292,9 @@ class _Evaluator:
         result: Any = True
         for operator_node, comparator in zip(node.ops, node.comparators, strict=True):
             right = self.value(comparator)
+            is_membership = isinstance(operator_node, ast.In | ast.NotIn)
+            if is_membership and (problem := _search_problem(left, right)):
+                raise self._error(problem, node, _COMPUTE_ABOVE)
             result = self._compute(node, _OPERATORS[type(operator_node)], left, right)
             if len(node.ops) > 1 and not self._compute(node, bool, result):
                 break
@@ -308,32 +305,24 @@ class _Evaluator:
         is_true = self._compute(node.test, bool, self.value(node.test))
         return self.value(node.body if is_true else node.orelse)
 
-    def _checked(self, node: ast.AST, value: Any) -> Any:
-        """A value that is not too large to be shown or converted."""
-        if isinstance(value, list | tuple | dict):
-            try:
-                problem = f"has more than {MAX_ITEMS:,} items" * _repeats_too_much(value)
-            except RecursionError:
-                problem = "is nested too deeply"
-            except Exception as error:  # noqa: BLE001 - whatever a class of the notebook raises
-                problem = f"raised {describe_error(error)}"
-            if problem:
-                raise self._error(problem, node, _COMPUTE_ABOVE)
+    def checked(self, node: ast.AST, value: Any) -> Any:
+        """A value that can be walked, shown and converted."""
+        if problem := self._compute(node, nesting_problem, value):
+            raise self._error(problem, node, _AS_ARRAY)
         return value
 
     def _Tuple(self, node: ast.Tuple) -> Any:
-        return self._checked(node, tuple(self.value(item) for item in node.elts))
+        return tuple(self.value(item) for item in node.elts)
 
     def _List(self, node: ast.List) -> Any:
-        return self._checked(node, [self.value(item) for item in node.elts])
+        return [self.value(item) for item in node.elts]
 
     def _Dict(self, node: ast.Dict) -> Any:
         if None in node.keys:
             raise self._error("** is not allowed in braces", node)
         keys = [self.value(key) for key in node.keys if key is not None]
         values = [self.value(item) for item in node.values]
-        mapping = self._compute(node, lambda: dict(zip(keys, values, strict=True)))
-        return self._checked(node, mapping)
+        return self._compute(node, lambda: dict(zip(keys, values, strict=True)))
 
     def _Call(self, node: ast.Call) -> Any:
         raise self._error("calls are not allowed in braces", node, _CALL_ABOVE)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from numbers import Number
 from typing import Any, Literal, TypeAlias
 
+from kmagic.support.data_values import check_has_values
 from kmagic.support.keras_import import keras
-from kmagic.support.symbolic import check_has_values
 
 Side: TypeAlias = Literal["inputs", "outputs"]
 Shape: TypeAlias = tuple[int | None, ...]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from kmagic.support.errors import DataError, KmagicError
 from kmagic.support.formatting import describe_error
+from kmagic.support.nesting import nesting_problem
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FRAMEWORKS = ("keras", "tensorflow", "torch")
@@ -24,7 +25,7 @@ def is_user_code(frame: FrameType) -> bool:
 
 
 def explain_special_methods(function: F) -> F:
-    """Raise a DataError where a special method of an object of the user fails.
+    """Raise a DataError where a special method of an object of the user fails, or a walk in it.
 
     Layers, callbacks, data sets and generators are programs: what they raise keeps its traceback.
     """
@@ -34,6 +35,13 @@ def explain_special_methods(function: F) -> F:
         try:
             return function(*args, **keywords)
         except KmagicError:
+            raise
+        except RecursionError as error:
+            if nesting_problem([*args, *keywords.values()]):
+                raise DataError(
+                    "The data is nested too deeply, or contains itself.",
+                    "Pass an array, or a list or dictionary of arrays.",
+                ) from error
             raise
         except Exception as error:
             if reason := _failed_method(error):

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from kmagic.support.data_values import check_has_values
 from kmagic.support.errors import DataError
-from kmagic.support.symbolic import check_has_values
 
 NUMERIC_KINDS = frozenset("biufcmMV")
 """NumPy's kinds of data type that cannot contain text."""

@@ -14,7 +14,6 @@ import numpy as np
 from kmagic.data.inspection import stream_kind
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.models.model_arrays import as_array, dense_rows, model_tensors, sparse_rows
-from kmagic.support.nesting import reject_deep_nesting
 from kmagic.support.sentences import as_sentences
 from kmagic.training.retracing import with_axes_of
 
@@ -49,7 +48,6 @@ def _rows(part: slice, values: Any) -> Any:
     return (values.iloc if hasattr(values, "iloc") else values)[part]
 
 
-@reject_deep_nesting()
 def convert_arguments(model: keras.Model, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of ``model.fit``, with lists of numbers, texts or arrays as arrays.
 

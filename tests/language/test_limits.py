@@ -19,6 +19,10 @@ from kmagic.support.errors import DSLError
 MANY = 10_000
 
 
+def pair(value, _):
+    return [value, value]
+
+
 @pytest.mark.parametrize(
     ("opening", "closing"), [("(", ")"), ("[", "]"), ("{", "}"), ("a(", ")"), ("{a: ", "}")]
 )
@@ -114,19 +118,39 @@ def test_half_a_surrogate_pair(text):
         "{1: [[items] * 100] * 1000}",
         "[deep]",
         "many + many",
+        "circle",
+        "[circle, 1]",
+        "circle[0][0]",
+        "loop",
+        "loop['a']",
+        "often",
+        "deep",
+        "0.5 in endless",
+        "circle in endless",
+        "'a' not in endless",
+        "1 in iterator",
         r"'\udc80'",
     ],
 )
 def test_expressions_that_are_too_large(source):
     deep = functools.reduce(lambda inner, _: [inner], range(MANY), 0)
     names = {"big": 10**3000, "huge": 10**4000, "x": 1, "column": np.zeros(10**5)}
+    circle, loop = [], {}
+    circle.append(circle)
+    loop["a"] = loop
+    names |= {"circle": circle, "loop": loop, "often": functools.reduce(pair, range(40), 0)}
+    names |= {"endless": range(10**12), "iterator": count()}
     names |= {"items": [1] * 1000, "many": [0] * 6_000_000, "deep": deep}
     with pytest.raises(ExpressionError):
         evaluate(source, names)
 
 
 def test_usual_expressions_are_not_limited():
-    image = np.zeros((100, 100, 3))
+    image, circle = np.zeros((100, 100, 3)), [1]
+    circle.append(circle)
+    assert evaluate("circle[0]", {"circle": circle}) == 1
+    assert evaluate("3 in r and 10**13 not in r", {"r": range(10**12)}) is True
+    assert evaluate("0.5 in range", {"range": range(1000)}) is False
     assert evaluate("2**64 - 1", {}) == 2**64 - 1
     assert evaluate("[32] * 3 + [64]", {}) == [32, 32, 32, 64]
     assert evaluate("(image / 255)[:, :, 0].shape", {"image": image}) == (100, 100)
@@ -135,6 +159,14 @@ def test_usual_expressions_are_not_limited():
     assert evaluate("[rows, rows + rows]", {"rows": rows}) == [rows, rows * 2]
     texts = ["a"] * 1_500_000
     assert len(evaluate("[texts, texts + texts]", {"texts": texts})[1]) == 3_000_000
+
+
+@pytest.mark.parametrize("value", [np, pd.DataFrame, np.ndarray])
+@pytest.mark.parametrize("operator", ["+", "*", "@", "%", "//", "&"])
+def test_operators_with_modules_and_classes(operator, value):
+    for source in (f"x {operator} 1", f"1 {operator} x"):
+        with pytest.raises(ExpressionError, match="raised TypeError"):
+            evaluate(source, {"x": value})
 
 
 @pytest.mark.parametrize("value", [np.arange(3), pd.Series([1, 2]), pd.DataFrame({"a": [1]})])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kmagic
-from kmagic.support.errors import DSLError, KmagicError
+from kmagic.support.errors import DataError, DSLError, KmagicError
 from kmagic.support.object_errors import explain_special_methods
 
 
@@ -89,6 +89,55 @@ def test_a_text_names_the_position_of_an_object_whose_methods_fail(text) -> None
             assert caught.value.problems[0].line == 2
         else:
             assert "no length" in str(caught.value)
+
+
+def nested_values():
+    circle = []
+    circle.append(circle)
+    loop = {}
+    loop["a"] = loop
+    mixed = {"a": 1}
+    mixed["b"] = [mixed]
+    deep = (np.ones(3),)
+    for _ in range(5000):
+        deep = (deep, np.ones(3))
+    return [circle, mixed, loop, deep]
+
+
+@pytest.mark.parametrize("value", nested_values(), ids=["circle", "mixed", "loop", "deep"])
+def test_containers_that_contain_themselves(net, value) -> None:
+    calls = [
+        lambda: kmagic.fit(net, value, Y),
+        lambda: kmagic.fit(net, X, value),
+        lambda: kmagic.fit(net, X, Y, validation_data=(X, value)),
+        lambda: kmagic.fit(net, X, Y, callbacks=value),
+        lambda: kmagic.predict(net, value),
+        lambda: kmagic.evaluate(net, value, Y),
+        lambda: kmagic.confusion(Y, value),
+        lambda: kmagic.classify(value, net),
+        lambda: kmagic.classify(X, net, y_true=value),
+        lambda: kmagic.load_data(value),
+        lambda: kmagic.load_data((value, Y)),
+    ]
+    for call in calls:
+        with pytest.raises(KmagicError) as caught:
+            call()
+        assert caught.value._render_traceback_()
+
+
+def test_the_message_says_that_data_contains_itself(net) -> None:
+    for value in nested_values()[2:]:
+        with pytest.raises(DataError, match="nested too deeply, or contains itself"):
+            kmagic.fit(net, value, Y)
+
+
+def test_an_endless_recursion_of_the_user_is_unchanged(net) -> None:
+    class Layer:
+        def __call__(self, *inputs):
+            return self(*inputs)
+
+    with pytest.raises(RecursionError):
+        explain_special_methods(Layer())([X])
 
 
 def test_the_message_names_the_method(net) -> None:

@@ -33,13 +33,13 @@ from kmagic.evaluation.prediction.batch_prediction import (
 )
 from kmagic.evaluation.prediction.model_inputs import reject_images
 from kmagic.models.fixed_batches import fixed_batch_size
+from kmagic.support.data_values import check_has_values
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
 from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.progress import Progress
 from kmagic.support.suggestions import did_you_mean
-from kmagic.support.symbolic import check_has_values
 
 BATCH_SIZE = 32
 MIN_BATCH_AXES = 4  # images with fewer axes may be a single one
@@ -339,7 +339,8 @@ class _ClassificationJob:
         if y_true is None:
             return
         check_has_values(y_true)
-        self.y_true = label_arrays.as_label_array(np.atleast_1d(y_true), "y_true")
+        labels = y_true if isinstance(y_true, list | tuple) else np.atleast_1d(y_true)
+        self.y_true = label_arrays.as_label_array(labels, "y_true")
         if len(self.y_true) != len(self.sources):
             counts = f"{len(self.y_true):,} labels for {len(self.sources):,} images"
             raise option_error("y_true", f"must have one label per image; got {counts}.")

@@ -35,11 +35,12 @@ from kmagic.evaluation.prediction.batch_prediction import (
 )
 from kmagic.evaluation.prediction.model_inputs import USE_PREDICT
 from kmagic.models.keras_history import nested_layers
-from kmagic.models.model_arrays import Shape, fits_shape, sample_shape
+from kmagic.models.model_arrays import Shape, dense_rows, fits_shape, sample_shape, sparse_rows
+from kmagic.support.data_values import check_has_values
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import natural_sort_key
 from kmagic.support.messages import Function, Option, Text
-from kmagic.support.symbolic import check_has_values
+from kmagic.support.nesting import MAX_DEPTH
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -460,13 +461,16 @@ def _from_path(text: str | bytes) -> Iterator[ImageSource]:
 def _are_numbers(images: Any) -> bool:
     """Whether images are written as nested lists of numbers."""
     first = images
-    while isinstance(first, list | tuple) and first:
+    for _ in range(MAX_DEPTH):
+        if not isinstance(first, list | tuple) or not first:
+            break
         first = first[0]
     return first is not images and isinstance(first, int | float | np.number)
 
 
 def _from_array(array: Any, shape: Shape | None) -> Iterator[ImageSource]:
     check_has_values(array)
+    array = dense_rows(sparse_rows(array))
     if not hasattr(array, "dtype"):  # a data frame
         array = np.asarray(array)
     kind = getattr(array.dtype, "kind", "")

@@ -14,11 +14,11 @@ from scipy.special import expit, softmax
 
 from kmagic.evaluation.confusion.confusion_metrics import divide
 from kmagic.models.model_arrays import dense_rows, sparse_rows
+from kmagic.support.data_values import check_has_values
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import list_names, safe_repr
 from kmagic.support.memory import require_memory
 from kmagic.support.messages import Function, Option, Text
-from kmagic.support.symbolic import check_has_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

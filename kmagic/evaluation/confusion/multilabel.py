@@ -31,6 +31,7 @@ from kmagic.evaluation.confusion.label_arrays import (
 )
 from kmagic.evaluation.confusion.matrix_plot import plot_labels
 from kmagic.models.model_arrays import dense_rows, sparse_rows
+from kmagic.support.data_values import check_has_values
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import isolate_direction, isolate_names
 from kmagic.support.messages import Option, Text
@@ -69,6 +70,8 @@ class MultilabelPredictions:
 def has_several_labels(y_true: object, y_pred: object) -> bool:
     """Whether both are tables, and the labels are rows of 0 and 1 that are not all one-hot."""
     y_true, y_pred = (dense_rows(sparse_rows(value)) for value in (y_true, y_pred))
+    check_has_values(y_true)
+    check_has_values(y_pred)
     try:
         true_labels, predicted_labels = np.asarray(y_true), np.asarray(y_pred)
     except ValueError:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
+from scipy.sparse import csr_array
 
 import kmagic
 from kmagic.data.preparation.preparation import Preparation
@@ -236,6 +238,10 @@ def test_true_classes_in_every_form(y_true):
         (grey(0.5), {"class_names": ["a", "b"]}, "must name 3 classes"),
         (grey(0.5), {"y_true": [1, 2]}, "2 labels for 1 images"),
         (grey(0.5), {"y_true": [7]}, "y_true= contains 7"),
+        (grey(0.5), {"y_true": [[1], [2, 3]]}, "y_true= must have rows of equal length"),
+        (grey(0.5), {"y_true": tf.ragged.constant([[1], [2, 3]])}, "y_true= must be"),
+        (tf.sparse.from_dense([[1.0, 0.0]]), {}, "shape (8, 8, 1); got (1, 2)"),
+        (csr_array([[1.0, 0.0]]), {}, "shape (8, 8, 1); got (1, 2)"),
         (grey(0.5), {"scaling": "255"}, "scaling= must be"),
         (grey(0.5), {"interpolation": "cubic"}, "interpolation= must be one of nearest"),
         (grey(0.5), {"model": None}, "Expected a model"),
