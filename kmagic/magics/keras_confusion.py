@@ -73,7 +73,8 @@ def keras_confusion(session: Session, line: ParsedLine) -> Any:
         reading = line.keywords("batch_size", "steps") | {"samples": line.x}
         with input_warnings_as_text(line):
             result, *others = confusions_of(models, source, labels, **reading, **options)
-        options["class_names"] = options["class_names"] or getattr(data, "classes", None)
+        if options["class_names"] is None:
+            options["class_names"] = getattr(data, "classes", None)
     if line.vs and not hasattr(result, "versus"):
         line.fail("needs one class per sample; these have several labels", line.vs)
     if line.vs:

@@ -179,7 +179,7 @@ def inspect_and_check(
     with explain_stream_errors(name):
         training = inspect_data(*parts, steps=options.steps_per_epoch)
         if isinstance(options.validation_data, tuple | list):
-            validation = inspect_data(*arguments["validation_data"][: max(PART_COUNTS)])
+            validation = inspect_data(*(arguments["validation_data"][: max(PART_COUNTS)] or [None]))
         elif options.validation_data is not None:
             validation = inspect_data(options.validation_data, steps=options.validation_steps)
             arguments["validation_data"] = validation.data

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import kmagic
@@ -82,6 +83,18 @@ def test_options_reach_the_matrix(shell):
     assert found.classes == ("one", "two", "three")
     assert found.sample_weight.tolist() == list(range(1, 41))
     assert found.x == shell.user_ns["texts"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [np.array(["r", "s", "t"]), pd.Series(["r", "s", "t"]), ["r", "s", "t"], ("r", "s", "t")],
+    ids=["array", "series", "list", "tuple"],
+)
+def test_class_names_of_any_type(shell, names):
+    shell.user_ns["names"] = names
+    for line in ("flat x y", "flat --data data", "--true y --pred p"):
+        found = show(shell, f"%keras_confusion {line} --class-names names --vs p")
+        assert found.new.classes == found.old.classes == ("r", "s", "t")
 
 
 def test_a_threshold(shell):

@@ -75,6 +75,8 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
             "validation_data= must be a pair or a triple; got 4 parts",
             "a pair",
         ),
+        ({"validation_data": ()}, "must be a pair or a triple; got 0 parts", "a pair"),
+        ({"validation_data": []}, "must be a pair or a triple; got 0 parts", "a pair"),
         ({"x": None}, "x is missing", "one entry per sample"),
         ({"x": 3}, "x must be samples; got 3", "one entry per sample"),
         ({"y": object()}, "y must be targets; got object", "one target per sample"),
