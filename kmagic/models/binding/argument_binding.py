@@ -15,6 +15,7 @@ from kmagic.language.spec import Arg, LiteralValue, NotebookValue, Object, Span,
 from kmagic.language.vocabulary import CALL_ARGUMENTS, old_argument_remedy
 from kmagic.models import catalogue
 from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
+from kmagic.models.binding.memory_limit import StepError, check_array
 from kmagic.models.catalogue import (
     WEIGHT_ROLES,
     Parameter,
@@ -277,8 +278,9 @@ class _ArgumentBinder:
         value = self.resolve(self._as_float(arg.value, param), param.role, self.context)
         if value is UNRESOLVED:
             self.bound.valid = False
-        elif is_of_keras(self.function) and (bad := _not_finite(value, param)) is not None:
-            self._report(f"{param.name} must be finite; got {bad}", arg.value.span)
+        elif is_of_keras(self.function) and (problem := _problem(value, param)):
+            message = f"{param.name} {problem.message}"
+            self._report(message, arg.value.span, problem.remedy)
         else:
             self.bound.kwargs[param.name] = value
 
@@ -449,19 +451,23 @@ def _has_role(word: str, role: Role) -> bool:
     return bool(find_object(role, word)) or (role == "metric" and accepts_string(role, word))
 
 
-def _not_finite(value: Any, param: Parameter) -> Any:
-    """The first number in a value that is infinite or NaN, but no bound; None if there is none."""
+def _problem(value: Any, param: Parameter) -> StepError | None:
+    """Why Keras must not get a value: a number in it is infinite or NaN, or it is too large."""
     if isinstance(value, Mapping | list | tuple):
         parts = value.values() if isinstance(value, Mapping) else value
-        return next((bad for part in parts if (bad := _not_finite(part, param)) is not None), None)
+        return next((problem for part in parts if (problem := _problem(part, param))), None)
     array = np.asarray(value) if isinstance(value, float | np.floating | np.ndarray) else None
-    if array is None or array.dtype.kind != "f" or array.size > _MAX_CHECKED:
+    if array is not None and array.size > _MAX_CHECKED:
+        try:
+            check_array(array.shape, array.dtype)
+        except StepError as error:
+            return error
         return None
-    if np.isfinite(array).all():
+    if array is None or array.dtype.kind != "f" or np.isfinite(array).all():
         return None
     if np.all(array == np.inf) and param.name.startswith("max"):  # no bound
         return None
-    return array[~np.isfinite(array)].flat[0]
+    return StepError(f"must be finite; got {array[~np.isfinite(array)].flat[0]}", "")
 
 
 def cannot_be_boolean(value: Value) -> bool:

@@ -14,9 +14,11 @@ from kmagic.language.spec import NotebookValue, Value
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.build.keras_errors import error_summary
 from kmagic.models.keras_history import call_inputs
+from kmagic.support.data_values import check_has_values, shape_of_data
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_output_shape, join_with_and, pluralize
 from kmagic.support.keras_import import keras
+from kmagic.support.memory import require_memory
 from kmagic.support.sentences import NUMERIC_KINDS, as_sentences
 
 _LEARNED = ("mean", "variance", "bin_boundaries")
@@ -35,7 +37,10 @@ def adapt(layer: Any, word: str, data: Any, argument: Value, context: BuildConte
     """
     source = argument.source if isinstance(argument, NotebookValue) else "data"
     takes_text = isinstance(layer, (keras.layers.TextVectorization, keras.layers.StringLookup))
-    message, remedy = _unsuitable(layer, data, source, context.names, takes_text=takes_text)
+    try:
+        message, remedy = _unsuitable(layer, data, source, context.names, takes_text=takes_text)
+    except DataError as error:
+        message, remedy = f"this data: {error.message}", error.remedy
     if not message:
         try:
             layer.adapt(_as_array(data))
@@ -69,7 +74,12 @@ def check_adapted_shape(layer: Any, word: str, argument: Value, context: BuildCo
 def _unsuitable(
     layer: Any, data: Any, source: str, names: Mapping[str, Any], *, takes_text: bool
 ) -> tuple[str, str]:
-    """What is wrong with data that Keras would misunderstand, and what to do."""
+    """What is wrong with data that Keras would misunderstand, and what to do.
+
+    Raises:
+        DataError: It has no values, or too many.
+    """
+    check_has_values(data)
     if data is None:
         return "None", "Pass the training data: adapt={x_train}."
     if isinstance(data, str | bytes):
@@ -92,6 +102,8 @@ def _unsuitable(
             shown = join_with_and(list(map(str, others)))
             return f"the column{'s' * (len(others) > 1)} {shown}: not numbers", remedy
     array = _as_array(data)
+    if isinstance(array, np.ndarray):
+        require_memory(array.nbytes, "It", "Adapt the layer to a part of the data.")
     kind = getattr(getattr(array, "dtype", None), "kind", "")
     if takes_text and kind and kind in NUMERIC_KINDS:
         return "numbers: it takes texts", "Pass texts, or convert the numbers in a cell above."
@@ -101,16 +113,16 @@ def _unsuitable(
             f"{'dates' if is_date else 'texts'}: it takes numbers",
             "Convert them in a cell above.",
         )
-    if getattr(array, "shape", ())[:1] == (0,):
+    if shape_of_data(array)[:1] == (0,):
         return "no rows", "Pass the training data: adapt={x_train}."
     is_row = isinstance(layer, keras.layers.Normalization) and layer.axis != ()
-    if not is_row or len(getattr(array, "shape", ()) or ()) != 1:
+    if not is_row or len(shape_of_data(array)) != 1:
         return "", ""
     # Keras would take the only axis for the features.
     remedy = "Pass an array of rows: `rows = np.array(values)[:, None]`."
     for rows in _as_rows(source):
         with suppress(ExpressionError):
-            if len(getattr(evaluate(rows, names), "shape", ())) == 2:  # noqa: PLR2004 - rows and features
+            if len(shape_of_data(evaluate(rows, names))) == 2:  # noqa: PLR2004 - rows and features
                 remedy = f"For one feature: adapt={{{rows}}}."
                 break
     return f"{pluralize(len(array), 'number')}: it takes rows of features", remedy
@@ -155,5 +167,6 @@ def _as_array(data: Any) -> Any:
         return data.to_numpy()
     is_list = isinstance(data, list | tuple) and not hasattr(next(iter(data), None), "shape")
     if is_list and not any(isinstance(item, str | bytes) for item in data):
-        return np.array(data)
+        with suppress(ValueError):  # rows of different length
+            return np.array(data)
     return data

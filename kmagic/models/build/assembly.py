@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NoReturn
 
+import numpy as np
+
 from kmagic.language import format_value, spec
 from kmagic.language.graph import Graph, Node, named_end, rest_of_line
 from kmagic.language.portable_text import literal_text
@@ -34,6 +36,7 @@ from kmagic.models.catalogue import Role, accepts_string, is_of_keras
 from kmagic.models.keras_history import is_connected, keras_tensors, with_items
 from kmagic.models.trust import objects_in, unsafe_part
 from kmagic.support.errors import DSLError
+from kmagic.support.formatting import safe_repr
 from kmagic.support.keras_import import keras
 from kmagic.support.process_patches import checked_weights, weights_without_values
 
@@ -237,6 +240,11 @@ def _converted(value: Any, role: Role) -> Any:
     return float(value) if role == "schedule" and isinstance(value, numbers.Real) else value
 
 
+def _is_shape(value: Any) -> bool:
+    sizes = value if isinstance(value, list | tuple | np.ndarray) else [value]
+    return all(isinstance(size, numbers.Integral | None) for size in sizes)
+
+
 def create_object(
     function: Callable[..., Any],
     word: str,
@@ -249,6 +257,11 @@ def create_object(
         names = [cls.__name__ for cls in getattr(function, "__mro__", ())]
         if reason := unsafe_part(names, bound.kwargs):
             return context.report(f"{word} {reason}", span, ALLOW_CODE)
+    for param in catalogue.parameters(function) if is_of_keras(function) else ():
+        value = bound.kwargs.get(param.name)
+        if param.role == "shape" and not _is_shape(value):  # a layer would accept anything else
+            message = f"{param.name} must be whole numbers; got {safe_repr(value)}"
+            return context.report(message, bound.spans[param.name], "Write a shape as 28x28x1.")
     try:
         return function(**bound.kwargs)
     except Exception as error:  # noqa: BLE001 - whatever Keras or the user's class raises, the line is at fault

@@ -463,10 +463,38 @@ def test_infinite_and_undefined_numbers_are_refused_at_their_position(line, name
         build(f"input 4\n{line}", x=x, a=np.array([1, 2, 3, x]))
 
 
-def test_a_view_of_any_size_is_refused_without_copying_it():
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("dense {wide}", "reshape {wide}", "rescaling {wide}", "rescaling [1, {wide}]"),
+        *("rescaling {[1, (wide, 2)]}", "dropout 0.1 noise_shape={wide}", "dense 2 <- {wide}"),
+        "normalization adapt={wide}",
+    ],
+)
+def test_a_view_of_any_size_is_refused_without_copying_it(line):
     wide = np.broadcast_to(np.float32(0), (10**6, 10**5))
-    with pytest.raises(DSLError, match="line 2, column 7"):
-        build("input 4\ndense {wide}", wide=wide)
+    with pytest.raises(DSLError, match="line 2") as caught:
+        build(f"input 4\n{line}", wide=wide)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("word", ["reshape", "permute"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *(2.0, (2.0, 2), [2, "a"], (None, 1j), {"a": 1}, np.array([2.0, 2.0]), np.ones((2, 2))),
+        *(tf.constant([2, 2]), tf.ragged.constant([[1], [2, 3]]), ([2], 2)),
+    ],
+)
+def test_a_shape_consists_of_whole_numbers(word, shape):
+    with pytest.raises(DSLError, match="must be whole numbers; got") as caught:
+        build(f"input 4\n{word} {{shape}}", shape=shape)
+    assert (caught.value.problems[0].line, caught.value.problems[0].column) == (2, len(word) + 2)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), [2, -1], np.array([2, 2]), (np.int64(2), 2)])
+def test_shapes_of_the_notebook(shape):
+    assert build("input 4\nreshape {shape}", shape=shape).output_shape == (None, 2, 2)
 
 
 def test_constants_may_be_infinite_masks_but_not_undefined():
@@ -673,6 +701,11 @@ def test_the_hint_for_a_series_is_an_expression_that_works(data, better):
         (np.array([[1.0], [np.nan]]), "missing or infinite values"),
         (pd.DataFrame({"n": pd.array([1, None], "Int64")}), "missing or infinite values"),
         (np.zeros((0, 1)), "no rows"),
+        (np, "this data: The module numpy has no values"),
+        (pd.DataFrame, "this data: The class DataFrame has no values"),
+        (keras.Input((1,)), "this data: A symbolic tensor"),
+        ([[1], [2, 3]], "this data: "),
+        ([np.ones(2), np.ones(3)], "this data: "),
     ],
 )
 def test_data_that_would_make_a_normalization_useless(data, message):
