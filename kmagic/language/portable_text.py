@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import numbers
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 from kmagic.language.expressions import ExpressionError, evaluate, names_in_expression
 from kmagic.language.formatter import format_spec
 from kmagic.language.spec import Expr, ForSpec, LayerSpec, ModelSpec, Param, find_parts
+from kmagic.support.data_values import shape_of_data
 
 ADAPT = "adapt="
 MAX_CHARACTERS = 10_000
@@ -68,8 +70,10 @@ def make_portable(spec: ModelSpec, names: Mapping[str, Any]) -> PortableText:
                 values |= {name: text for name, text in literals.items() if text is not None}
                 continue
             given = evaluate(expr.source, names)
-            if expr.span in inputs and 0 < getattr(given, "size", 0) <= MAX_ITEMS:
-                given = given.tolist()  # a list is as good as an array there
+            if expr.span in inputs:  # a list is as good as an array there
+                given = given.to_numpy() if hasattr(given, "to_numpy") else given
+                is_short = 0 < math.prod(shape_of_data(given)) <= MAX_ITEMS
+                given = given.tolist() if is_short and hasattr(given, "tolist") else given
             value = literal_text(given)
         except ExpressionError:
             continue  # it contains a block's parameter

@@ -47,6 +47,23 @@ def test_a_position_embedding_is_part_of_the_model(positions):
     np.testing.assert_allclose(model(x), np.broadcast_to(table, (3, 5, 2)))
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.DataFrame([[1.5, 2.5]]),
+        pd.DataFrame([[1.5, 2.5]], columns=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])),
+        pd.Series([1.5, 2.5], index=["p", "q"]).to_frame().T,
+        np.array([[1.5, 2.5]]),
+        [[1.5, 2.5]],
+    ],
+    ids=["frame", "columns of two levels", "row", "array", "list"],
+)
+def test_a_constant_is_a_list_where_the_text_leaves_the_notebook(values):
+    model = kmagic.build("x = input 2 / c = dense 3 <- {values} / add <- c, _", values=values)
+    portable = origin_of(model).portable
+    assert "[[1.5, 2.5]]" in portable.text + str(portable.values)
+
+
 def test_it_is_trained_saved_and_written_as_text(tmp_path):
     text = "tok = input 5x2 / pos = embedding 5 2 <- {positions} / add <- tok, pos / gap1d"
     model = kmagic.build(f"{text} / compile sgd(1.0) loss=mse", positions=POSITIONS)
