@@ -8,6 +8,7 @@ from numbers import Number
 from typing import Any, Literal, TypeAlias
 
 from kmagic.support.data_values import check_has_values
+from kmagic.support.formatting import pluralize
 from kmagic.support.keras_import import keras
 
 Side: TypeAlias = Literal["inputs", "outputs"]
@@ -213,7 +214,7 @@ def structure_errors(model: Any, x: Any, y: Any) -> Iterator[tuple[str, str]]:
     if has_custom_step(model):
         return
     inputs, outputs = model_tensors(model, "inputs"), model_tensors(model, "outputs")
-    if len(inputs) > 1:
+    if len(inputs) > 1 or (inputs and _lacks_structure(model, x)):
         yield from _side_errors("x", x, list(inputs), "inputs", needed=set(inputs))
     if len(outputs) > 1 and y is not None:
         loss = getattr(model, "loss", None)
@@ -222,12 +223,18 @@ def structure_errors(model: Any, x: Any, y: Any) -> Iterator[tuple[str, str]]:
         yield from _side_errors("y", y, list(outputs), "outputs", needed=needed)
 
 
+def _lacks_structure(model: Any, x: Any) -> bool:
+    """Whether the inputs of a model have names in a dictionary, but no keys of their own."""
+    return isinstance(x, Mapping) and not isinstance(getattr(model, "input", None), Mapping)
+
+
 def _side_errors(
     label: str, values: Any, names: list[str], side: Side, *, needed: set[str]
 ) -> Iterator[tuple[str, str]]:
-    expected = f"the model has {len(names)} {side}, {', '.join(names)}"
+    expected = f"the model has {pluralize(len(names), side[:-1])}, {', '.join(names)}"
     parts = ", ".join(f"{name!r}: ..." for name in names)
-    remedy = f"Pass {{{parts}}}, or a list in this order."
+    alternative = "a list in this order" if len(names) > 1 else "the array itself"
+    remedy = f"Pass {{{parts}}}, or {alternative}."
     if isinstance(values, Mapping):
         missing = sorted(needed - set(values))
         unknown = sorted(set(values) - set(names), key=str)

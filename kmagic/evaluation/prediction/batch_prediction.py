@@ -22,6 +22,7 @@ from kmagic.models.model_arrays import (
     fits_shape,
     sample_shape,
     sparse_rows,
+    structure_errors,
 )
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import safe_repr
@@ -238,6 +239,9 @@ def outputs_of_batch(model: Any, batch: Any) -> Any:
 
     With a distribution strategy every replica predicts the whole batch; only one of them is kept.
     """
+    for message, remedy in structure_errors(model, batch, None):
+        problem = f" cannot take these samples: {message}"
+        raise EvaluationError(model_phrase(model) + problem, remedy)
     strategy, size = getattr(model, "distribute_strategy", None), fixed_batch_size(model)
     if size is None and (strategy is None or strategy.num_replicas_in_sync == 1):
         return model.predict_on_batch(batch)

@@ -76,6 +76,22 @@ def test_predictions_are_those_of_keras(net) -> None:
     assert type(result.array) is np.ndarray
 
 
+def test_the_inputs_must_have_the_names_and_number_of_the_models() -> None:
+    two = kmagic.build("a = input 4 / b = input 4 / add <- a, b / dense 2")
+    one = kmagic.build("a = input 4 / dense 2")
+    for model, x, words in (
+        (one, {"b": X}, "1 input, a, but x has nothing for a"),
+        (one, {"": "relu"}, "1 input, a, but x has nothing for a"),
+        (two, {"b": X}, "2 inputs, a, b, but x has nothing for a"),
+        (two, [X, X, X], "2 inputs, a, b, but x is a list of 3"),
+        (two, X, "2 inputs, a, b, but x is a single array"),
+    ):
+        with pytest.raises(EvaluationError, match=words) as caught:
+            kmagic.predict(model, x)
+        assert caught.value.remedy.startswith("Pass {'a': ...")
+    assert kmagic.predict(two, {"a": X, "b": X}).shape == (40, 2)
+
+
 def test_derived_arrays_are_plain_arrays(net) -> None:
     result = kmagic.predict(net, X)
     assert type(result[:3]) is np.ndarray
