@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from kmagic import confusion, load_data
+from kmagic.display.kit.assets import minified_css
 from kmagic.training.run.training_run import Epoch, TrainingRun
 
 if TYPE_CHECKING:
@@ -135,3 +136,18 @@ def test_the_list_of_a_comparison_is_not_indented(measure: Measure, width: int) 
     [(left, right)] = measure(compared, width, ROWS, ".km-scroll")[0]
     [(pairs, _)] = measure(compared, width, ROWS, ".km-pairs")[0]
     assert pairs >= right or abs(pairs - left) < 1
+
+
+@pytest.mark.parametrize(("charts", "columns"), [(2, 2), (3, 3), (4, 2), (5, 3)])
+def test_live_charts_are_in_even_rows_beside_a_hidden_matrix(
+    browser: Browser, charts: int, columns: int
+) -> None:
+    style = minified_css("kit/card.css") + minified_css("training/live_view.css")
+    figures = "<figure class=km-live-figure>chart</figure>" * charts
+    with browser.new_page() as page:
+        page.set_content(
+            f"<style>{style}</style><div class=kmagic><div class=km-live><div "
+            f"class=km-live-figures>{figures}<figure class=km-live-figure hidden></figure></div>"
+        )
+        rows = page.evaluate(ROWS, ".km-live-figure:not([hidden])")
+    assert len(rows[0]) == columns
