@@ -95,6 +95,8 @@ def format_value(value: spec.Value) -> str:
         case spec.MappingValue():
             entries = (f"{format_value(key)}: {format_value(item)}" for key, item in value.entries)
             return "{" + ", ".join(entries) + "}"
+        case spec.NotebookValue():
+            return f"{{{value.source}}}"
         case spec.Ref():
             return f"&{value.name}"
         case spec.Index():

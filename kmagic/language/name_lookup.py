@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NoReturn
 
 from kmagic.language import spec
@@ -190,10 +191,10 @@ class NameResolver:
         self.skip_if_lost(name)
         here = self.scope.trail[-1].name if self.scope.trail else self.owner
         elsewhere: list[str] = []
-        for other, line, owner in _output_names(self.text):
-            if other == name and owner != here:
+        for line, owner in self._outputs.get(name, ()):
+            if owner != here:
                 elsewhere.append(owner)
-            elif other == name and line > span.line:
+            elif line > span.line:
                 remedy = "Lines are read from top to bottom: move that line up."
                 message = f"{name} is defined further down, in line {self.line_number(line)}"
                 self.fail(message, span, remedy)
@@ -210,6 +211,14 @@ class NameResolver:
             remedy = "Name the input, `img = input 8`, and write that name after the arrow."
         remedy = remedy or f"Name an output above: `{name} = dense 4`; _ is the previous output."
         return self.fail(f"no output above is named {name}", span, remedy)
+
+    @cached_property
+    def _outputs(self) -> dict[str, list[tuple[int, str]]]:
+        """The lines of each output's name, and the block or nested model around them."""
+        found: dict[str, list[tuple[int, str]]] = {}
+        for name, line, owner in _output_names(self.text):
+            found.setdefault(name, []).append((line, owner))
+        return found
 
     # --- values -------------------------------------------------------------------------------
 

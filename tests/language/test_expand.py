@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kmagic.language import parse
+from kmagic.language import name_lookup, parse
 from kmagic.language.expand import expand
 from kmagic.language.name_lookup import ExpansionError
 from kmagic.language.spec import (
@@ -293,6 +293,22 @@ def test_all_mistakes_are_reported_without_follow_ups():
         (4, "no output above is named zz"),
         (5, "is not defined"),
     ]
+
+
+def test_the_text_is_searched_once_for_all_unknown_names(monkeypatch):
+    searched = []
+
+    def search(statements, owner=""):
+        searched.append(len(statements))
+        return found(statements, owner)
+
+    found = name_lookup._output_names
+    monkeypatch.setattr(name_lookup, "_output_names", search)
+    text = "input 4\n" + "add <- later, zz\n" * 50 + "later = dense 2"
+    messages = [message for _, message in problems(text)]
+    assert len(messages) == 50
+    assert set(messages) == {"later is defined further down, in line 52"}
+    assert searched.count(52) == 1
 
 
 def test_a_mistake_in_a_block_is_reported_once_with_its_first_use():

@@ -105,7 +105,8 @@ class ModelWriter:
         scope, body = self.scope, self.scope.body
         if not any(node.is_input for node in graph.nodes):
             remedy = "Start with an input line: `input 28x28x1`."
-            self.state.refuse("the model has no input", graph.nodes[0].span, remedy)
+            span = graph.nodes[0].span if graph.nodes else statements[0].span
+            self.state.refuse("the model has no input", span, remedy)
         self.write(statements)
         inputs = self._ends(scope.inputs) or _one_or_list(scope.model_inputs)
         outputs = self._ends(scope.outputs)

@@ -226,6 +226,13 @@ def test_layers_adapt_to_data_from_the_notebook() -> None:
     assert list(found.layers[0].get_vocabulary()) == [-1, 5, 9]
 
 
+def test_a_name_without_its_sign_before_a_value_in_braces():
+    with pytest.raises(DSLError, match=r"Write its value after `=`: strides=\{step}"):
+        build("input 8x8x1\nconv2d 4 3x3 strides {step}", step=2)
+    with pytest.raises(DSLError, match=r"Write its value after `=`: strides=\{s}"):
+        build("block b(s=1):\n  conv2d 4 3x3 strides{s}\ninput 8x8x1\nb 2")
+
+
 @pytest.mark.parametrize("value", [True, np.True_])
 def test_a_boolean_of_the_notebook_is_not_a_number(value):
     with pytest.raises(DSLError, match="rate must not be true or false"):

@@ -378,6 +378,7 @@ def test_unknown_value_is_used_by_its_name() -> None:
         ("input 4 / dense 3 rleu", "is neither an activation nor a parameter of dense"),
         ("input 4 / dense 3 <- h", "no output above is named h"),
         ("", "the text has no layers"),
+        ("input 3\nmodel m: block g: dense 2\nm", "the model has no input"),
         ("input 4 / dense 2\ncompile adm", "is not an optimizer"),
         ("a = input 4\nrepeat {times}:\n  b = input 4\nadd <- a, b", "needs a value"),
     ],
