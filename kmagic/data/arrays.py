@@ -30,6 +30,7 @@ from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.data.target_kind import decide_target
 from kmagic.data.time_order import find_overlap
 from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
+from kmagic.support.data_values import check_has_values
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_bytes, format_shape, list_names, safe_repr
 from kmagic.support.keras_cache import show_path
@@ -185,6 +186,7 @@ def parse_parts(source: Any) -> Parts | None:
 
 def check_lengths(x: Any, y: Any, x_name: str, y_name: str) -> None:
     """Check that there is one target for each input."""
+    check_has_values(y)
     if not hasattr(y, "__len__") or isinstance(y, str | bytes) or getattr(y, "ndim", 1) == 0:
         found = safe_repr(y)
         raise DataError(f"{y_name} must have one value for each row of {x_name}; got {found}.")
@@ -248,7 +250,7 @@ def _to_input_array(x: Any, name: str) -> NDArray[Any]:
     if getattr(x, "shape", None) == ():
         raise DataError(f"{name} is a single value.", "Pass an array with one row for each sample.")
     array = as_array(x if hasattr(x, "shape") else list(x))
-    if array is None and not len(x):
+    if array is None and not list(x):
         raise DataError(f"{name} is empty.")
     if array is None or array.dtype.kind == "O":
         array = _ragged_array(list(x), name)

@@ -20,8 +20,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from kmagic.models.model_arrays import as_array
-from kmagic.support.data_values import shape_of_data
+from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
+from kmagic.support.data_values import check_has_values, shape_of_data
 from kmagic.support.keras_import import keras
 
 MAX_FIRST_BATCHES, MAX_SECONDS = 4, 0.3
@@ -166,8 +166,9 @@ def _to_arrays(values: Any) -> Any:
         return {name: _to_arrays(part) for name, part in values.items()}
     if _is_list_of_arrays(values):
         return [_to_arrays(part) for part in values]
+    check_has_values(values)
     if hasattr(values, "tocsr"):
-        return values.tocsr()[:SPARSE_ROWS].toarray()
+        return dense_rows(sparse_rows(values)[:SPARSE_ROWS])
     array = as_array(values)
     return values if array is None else array
 

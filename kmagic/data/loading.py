@@ -20,12 +20,13 @@ from kmagic.data.keras_datasets import load_keras_dataset
 from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.data.load_options import LoadOptions, validate_options
 from kmagic.data.paths import existing_path, is_table_name, looks_like_files, unknown_dataset
-from kmagic.support.data_values import check_has_values
+from kmagic.support.data_values import check_has_values, shape_of_data
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import safe_repr
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import Text
 from kmagic.support.object_errors import explain_special_methods
+from kmagic.support.sentences import NUMERIC_KINDS
 
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
@@ -255,13 +256,14 @@ def _are_files(x: Any) -> bool:
     if getattr(x, "ndim", 1) != 1 or not hasattr(x, "__iter__") or isinstance(x, str | bytes):
         return False
     check_has_values(x)
-    return looks_like_files(list(x))
+    is_number = getattr(getattr(x, "dtype", None), "kind", "") in NUMERIC_KINDS
+    return not is_number and looks_like_files(list(x))
 
 
 def _describe(source: Any) -> str:
     kind = type(source).__name__
-    if hasattr(source, "__array__") and hasattr(source, "shape"):
-        return f"one {kind} of shape {tuple(source.shape)}, without targets"
+    if hasattr(source, "__array__") and shape_of_data(source):
+        return f"one {kind} of shape {shape_of_data(source)}, without targets"
     if isinstance(source, list | tuple):
         return f"a {kind} of {len(source):,}"
     return f"{kind} {safe_repr(source)}"[:80] if source is not None else "None"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Number
@@ -10,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 from kmagic.support.data_values import check_has_values
 from kmagic.support.formatting import pluralize
 from kmagic.support.keras_import import keras
+from kmagic.support.memory import require_memory
 
 Side: TypeAlias = Literal["inputs", "outputs"]
 Shape: TypeAlias = tuple[int | None, ...]
@@ -117,13 +119,18 @@ def as_array(values: Any) -> Any:
 
 
 def sparse_rows(values: Any) -> Any:
-    """A sparse matrix in CSR format, whose rows can be sliced; anything else is unchanged.
+    """A sparse matrix in CSR format, and a variable as an array; anything else is unchanged.
+
+    The rows of both can be sliced.
 
     Example:
         >>> import scipy.sparse
         >>> sparse_rows(scipy.sparse.coo_array([[0, 2]])).format
         'csr'
     """
+    check_has_values(values)
+    if hasattr(values, "assign_add"):
+        return values.numpy()
     if hasattr(values, "dense_shape"):  # of TensorFlow
         if len(values.shape) != 2:  # noqa: PLR2004 - a matrix
             return keras.ops.convert_to_numpy(values)
@@ -139,7 +146,11 @@ def sparse_rows(values: Any) -> Any:
 
 def dense_rows(values: Any) -> Any:
     """Rows of :func:`sparse_rows` as an array; anything else is unchanged."""
-    return values.toarray() if hasattr(values, "tocsr") else values
+    if not hasattr(values, "tocsr"):
+        return values
+    size = math.prod(values.shape) * values.dtype.itemsize
+    require_memory(size, "The sparse matrix, as a dense array,", "Pass fewer rows.")
+    return values.toarray()
 
 
 def _objects_as_numbers(array: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import gc
+from collections import UserDict, deque
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
@@ -12,7 +13,7 @@ MAX_ITEMS = 1_000_000
 
 
 def nesting_problem(value: Any) -> str:
-    """Why the lists, tuples and dictionaries in a value must not be walked; "" if they may.
+    """Why the lists, dictionaries and arrays in a value must not be walked; "" if they may.
 
     Example:
         >>> circle = [1]
@@ -24,8 +25,7 @@ def nesting_problem(value: Any) -> str:
     is_repeated = False
     for _ in range(MAX_DEPTH + 1):
         items = chain.from_iterable(map(_children, level))
-        # Of numbers and texts there may be millions, which the garbage collector does not track.
-        inner = [item for item in filter(gc.is_tracked, items) if isinstance(item, _CONTAINERS)]
+        inner = [item for item in items if type(item) not in _LEAVES and _is_container(item)]
         level = list({id(item): item for item in inner}.values())
         is_repeated = is_repeated or len(level) < len(inner)
         if not level:
@@ -34,11 +34,20 @@ def nesting_problem(value: Any) -> str:
     return f"contains itself, or is nested more than {MAX_DEPTH} levels deep"
 
 
-_CONTAINERS = list, tuple, dict
+_LEAVES = frozenset((int, float, str, bytes, bool, type(None)))
+"""Of these there may be millions."""
+
+
+def _is_container(value: Any) -> bool:
+    if isinstance(value, list | tuple | dict | deque | UserDict):
+        return True
+    return type(value).__name__ == "ndarray" and value.dtype.kind == "O"
 
 
 def _children(container: Any) -> Any:
-    return container.values() if isinstance(container, dict) else container
+    if isinstance(container, Mapping):
+        return container.values()
+    return container.ravel().tolist() if hasattr(container, "ravel") else container
 
 
 def _repeats_too_much(value: Any) -> bool:
@@ -47,11 +56,12 @@ def _repeats_too_much(value: Any) -> bool:
     own_sizes: list[int] = []
 
     def size(part: Any) -> int:
-        if not isinstance(part, _CONTAINERS):
+        if not _is_container(part):
             return 1
         if id(part) not in sizes:
-            own_sizes.append(len(part))
-            sizes[id(part)] = sum(map(size, _children(part)))
+            children = list(_children(part))
+            own_sizes.append(len(children))
+            sizes[id(part)] = sum(map(size, children))
         return sizes[id(part)]
 
     return size(value) > max(MAX_ITEMS, 100 * sum(own_sizes))

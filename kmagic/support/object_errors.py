@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
+from traceback import walk_tb
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ def is_user_code(frame: FrameType) -> bool:
 def explain_special_methods(function: F) -> F:
     """Raise a DataError where a special method of an object of the user fails, or a walk in it.
 
+    Also where the memory is not enough for the data.
     Layers, callbacks, data sets and generators are programs: what they raise keeps its traceback.
     """
 
@@ -43,6 +45,11 @@ def explain_special_methods(function: F) -> F:
                     "Pass an array, or a list or dictionary of arrays.",
                 ) from error
             raise
+        except MemoryError as error:
+            if is_user_code(_last_frame(error)):
+                raise
+            message = f"The data is too large for the memory: {describe_error(error)}."
+            raise DataError(message, "Pass a part of the data at a time.") from error
         except Exception as error:
             if reason := _failed_method(error):
                 raise DataError(reason, "Correct that method, or pass another object.") from error
@@ -51,14 +58,15 @@ def explain_special_methods(function: F) -> F:
     return call  # type: ignore[return-value]  # the same signature
 
 
+def _last_frame(error: Exception) -> FrameType:
+    return [frame for frame, _ in walk_tb(error.__traceback__)][-1]
+
+
 def _failed_method(error: Exception) -> str:
     """Which special method raised an error, and where; "" if none did."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    frame = None if trace is None else trace.tb_frame
-    name = "" if frame is None else frame.f_code.co_name
-    if frame is None or not (name.startswith("__") and name.endswith("__")) or name == "__call__":
+    frame = _last_frame(error)
+    name = frame.f_code.co_name
+    if not (name.startswith("__") and name.endswith("__")) or name == "__call__":
         return ""
     owner = type(next(iter(frame.f_locals.values()), None))
     parents = {parent.__module__.partition(".")[0] for parent in owner.__mro__}

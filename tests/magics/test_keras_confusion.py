@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 import kmagic
 from kmagic.evaluation.confusion.comparison import Comparison
@@ -87,8 +88,14 @@ def test_options_reach_the_matrix(shell):
 
 @pytest.mark.parametrize(
     "names",
-    [np.array(["r", "s", "t"]), pd.Series(["r", "s", "t"]), ["r", "s", "t"], ("r", "s", "t")],
-    ids=["array", "series", "list", "tuple"],
+    [
+        np.array(["r", "s", "t"]),
+        pd.Series(["r", "s", "t"]),
+        tf.constant(["r", "s", "t"]),
+        ["r", "s", "t"],
+        ("r", "s", "t"),
+    ],
+    ids=["array", "series", "tensor", "list", "tuple"],
 )
 def test_class_names_of_any_type(shell, names):
     shell.user_ns["names"] = names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections import OrderedDict
+from collections import OrderedDict, UserDict, deque
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,10 +32,17 @@ def containing_itself() -> list[Any]:
     twice += [twice, twice]
     ordered: OrderedDict[str, Any] = OrderedDict()
     ordered["a"] = [ordered]
-    return [circle, loop, ring, (0, [ring]), twice, ordered, circle[:], Pair(1, loop)]
+    user: UserDict[str, Any] = UserDict()
+    user["a"] = user
+    ends: deque[Any] = deque()
+    ends.append(ends)
+    objects = np.empty((1, 2), object)
+    objects[0] = [objects, 1]
+    lists = [circle, loop, ring, (0, [ring]), twice, ordered, circle[:], Pair(1, loop)]
+    return [*lists, user, ends, objects, [{"a": objects}]]
 
 
-@pytest.mark.parametrize("value", containing_itself(), ids=range(8))
+@pytest.mark.parametrize("value", containing_itself(), ids=range(12))
 def test_what_contains_itself(value) -> None:
     assert "contains itself" in nesting_problem(value)
 
@@ -45,8 +52,9 @@ def test_what_contains_itself(value) -> None:
 )
 @pytest.mark.parametrize("value", [0, None, "a", [], np.zeros(3), {"b": 1}])
 def test_deep_nesting(wrap, value) -> None:
-    assert not nesting_problem(nested(MAX_DEPTH - 1, wrap, value))
-    assert "more than 64 levels" in nesting_problem(nested(MAX_DEPTH + 2, wrap, value))
+    limit = MAX_DEPTH - isinstance(value, list | dict)
+    assert not nesting_problem(nested(limit, wrap, value))
+    assert "more than 64 levels" in nesting_problem(nested(limit + 1, wrap, value))
     assert "more than 64 levels" in nesting_problem(nested(10_000, wrap, value))
 
 
@@ -63,6 +71,7 @@ def test_what_is_contained_too_often(wrap) -> None:
     [
         *(3, None, "text", np.zeros((2, 2)), [], (), {}, [[1], [2, 3]], {"a": (1, [2])}),
         *(np.zeros((50, 8, 8)).tolist(), [[0]] * 1000, range(10**12), ["a", b"b", None, [None]]),
+        *(np.array([1, "a", None], object), np.array([[1], [2, 3]], object), deque([[1], [2]])),
     ],
 )
 def test_what_data_and_settings_contain(value) -> None:

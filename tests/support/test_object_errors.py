@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import scipy.sparse
+import tensorflow as tf
 
 import kmagic
 from kmagic.support.errors import DataError, DSLError, KmagicError
@@ -129,6 +131,32 @@ def test_the_message_says_that_data_contains_itself(net) -> None:
     for value in nested_values()[2:]:
         with pytest.raises(DataError, match="nested too deeply, or contains itself"):
             kmagic.fit(net, value, Y)
+
+
+def test_data_beyond_the_memory_is_refused(net) -> None:
+    wide = np.broadcast_to(np.float32(0), (6, 10**12))
+    sparse = scipy.sparse.coo_array(([1.0], ([0], [0])), (10**6, 10**9))
+    for value in (sparse, tf.sparse.SparseTensor([[0, 0]], [1.0], [10**6, 10**9])):
+        for call in (
+            lambda value=value: kmagic.fit(net, value, Y),
+            lambda value=value: kmagic.fit(net, X, value),
+            lambda value=value: kmagic.confusion(Y, value),
+            lambda value=value: kmagic.load_data((X, value)),
+            lambda value=value: kmagic.classify(value, net),
+        ):
+            with pytest.raises(KmagicError) as caught:
+                call()
+            assert caught.value._render_traceback_()
+    with pytest.raises(DataError, match="too large for the memory"):
+        kmagic.confusion(Y, [wide])
+
+
+def test_a_program_of_the_user_that_needs_too_much_memory_is_unchanged() -> None:
+    def program(*_):
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        explain_special_methods(program)()
 
 
 def test_an_endless_recursion_of_the_user_is_unchanged(net) -> None:

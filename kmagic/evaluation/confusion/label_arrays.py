@@ -243,6 +243,8 @@ def parse_class_names(
             keys = sorted(int(key) for key in class_names)
             ids, listed = tuple(keys), [class_names[key] for key in keys]
         else:
+            if hasattr(class_names, "shape"):  # the iterator of a variable does not end
+                class_names = np.asarray(class_names).tolist()
             listed = list(islice(class_names, MAX_CLASS_NAMES + 1))
             numbers = [int(item) for item in listed if isinstance(item, int | np.integer)]
             ids = tuple(numbers if len(numbers) == len(listed) else range(len(listed)))
@@ -254,7 +256,9 @@ def parse_class_names(
     are_rows = any(isinstance(item, Sized) and not isinstance(item, str | bytes) for item in listed)
     if are_rows or isinstance(class_names, str):
         raise unsuitable
-    names = tuple(map(str, listed))
+    names = tuple(
+        str(item, "utf-8", "replace") if isinstance(item, bytes) else str(item) for item in listed
+    )
     if not names:
         message = Text(Option("class_names"), " is empty: it must name at least one class.")
         raise EvaluationError(message)

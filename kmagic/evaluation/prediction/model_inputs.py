@@ -300,7 +300,7 @@ def _table_file(x: Any) -> Path | None:
 
 def _are_images(model: Any, data: Any, x: Any) -> bool:
     """Whether these are files, or something else that is read as an image."""
-    if is_pillow_image(x) or isinstance(x, bytes | bytearray) or hasattr(x, "read"):
+    if is_pillow_image(x) or isinstance(x, bytes | bytearray | memoryview) or hasattr(x, "read"):
         return not _takes_text(model, data)
     if isinstance(x, str | os.PathLike):
         return _is_file(x) and not _takes_text(model, data)

@@ -102,8 +102,9 @@ def _unsuitable(
             shown = join_with_and(list(map(str, others)))
             return f"the column{'s' * (len(others) > 1)} {shown}: not numbers", remedy
     array = _as_array(data)
-    if isinstance(array, np.ndarray):
-        require_memory(array.nbytes, "It", "Adapt the layer to a part of the data.")
+    parts = data if isinstance(data, list | tuple) else [array]
+    size = sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
+    require_memory(size, "It", "Adapt the layer to a part of the data.")
     kind = getattr(getattr(array, "dtype", None), "kind", "")
     if takes_text and kind and kind in NUMERIC_KINDS:
         return "numbers: it takes texts", "Pass texts, or convert the numbers in a cell above."

@@ -241,7 +241,8 @@ def _converted(value: Any, role: Role) -> Any:
 
 
 def _is_shape(value: Any) -> bool:
-    sizes = value if isinstance(value, list | tuple | np.ndarray) else [value]
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    sizes = value if isinstance(value, list | tuple) else [value]
     return all(isinstance(size, numbers.Integral | None) for size in sizes)
 
 
@@ -713,7 +714,8 @@ def shape_of(output: Any) -> Any:
     if isinstance(output, list | tuple):
         return [shape_of(item) for item in output]
     shape = getattr(output, "shape", None)
-    return None if callable(shape) else shape  # NumPy itself has a function of this name
+    # NumPy itself has a function of this name, and a class a property.
+    return None if callable(shape) or isinstance(output, type) else shape
 
 
 def _word_of(node: Node) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kmagic.models.binding.memory_limit import StepError, check_array
+from kmagic.support.data_values import shape_of_data
 from kmagic.support.keras_import import keras
 
 
@@ -35,11 +36,11 @@ def is_constant(value: Any) -> bool:
         (True, True, False)
     """
     if isinstance(value, range):
-        return len(value) > 0
+        return bool(value)
     if isinstance(value, list | tuple):
         parts = keras.tree.flatten(value)
         return bool(parts) and all(is_constant(part) and not np.ndim(part) for part in parts)
-    if isinstance(value, bool | str | keras.KerasTensor):
+    if isinstance(value, bool | str | type | keras.KerasTensor):
         return False
     return isinstance(value, int | float | keras.Variable) or hasattr(value, "__array__")
 
@@ -60,7 +61,9 @@ def check_constant(value: Any, ndim: int | None) -> None:
             "a variable would stay constant: it would not be trained",
             "Pass its value as an array, or hold the weight in a layer class of your own.",
         )
-    check_array(getattr(value, "shape", ()), getattr(value, "dtype", ""))
+    if isinstance(value, range):
+        check_array(((value.stop - value.start) // value.step,), "int64")
+    check_array(shape_of_data(value), getattr(value, "dtype", ""))
     try:
         array = np.asarray(value)
     except MemoryError:

@@ -90,9 +90,10 @@ def comparable(value: Any, class_name: str = "") -> Any:
     value = python_number(value)
     if isinstance(value, int | float):
         return (type(value).__name__, repr(value))
-    if is_keras_tensor(value):
+    has_array = hasattr(value, "__array__")
+    if is_keras_tensor(value) or (hasattr(value, "shape") and not has_array):  # ragged or sparse
         return ("tensor", id(value))
-    if hasattr(value, "__array__"):
+    if has_array:
         array = np.asarray(value)
         numbers = array.tolist() if array.dtype.hasobject else array.tobytes()
         return (type(value).__name__, array.dtype.str, array.shape, numbers)

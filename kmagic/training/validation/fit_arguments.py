@@ -188,7 +188,7 @@ def _check_not_arrays(name: str, x: Any) -> None:
     first = x[0] if isinstance(x, list | tuple) and x else None
     if x is None:
         _reject(name, "x is missing.", remedy)
-    if isinstance(x, PLAIN_VALUES):
+    if isinstance(x, PLAIN_VALUES) or getattr(x, "shape", None) == ():
         _reject(name, f"x must be samples; got {x!r}.", remedy)
     if isinstance(x, list | tuple | dict) and not x:
         _reject(name, "x is empty.", "Pass at least one sample.")
@@ -220,8 +220,9 @@ def _check_arrays(model: keras.Model, name: str, x: Any, y: Any, samples: int) -
     if y is None:
         if needs_targets(model):
             _reject(name, "y, the targets, is missing.", "Pass x and y.")
-    elif not isinstance(y, list | tuple | dict) and not hasattr(y, "shape"):
-        actual = repr(y) if isinstance(y, PLAIN_VALUES) else type(y).__name__
+    elif not isinstance(y, list | tuple | dict) and getattr(y, "shape", ()) == ():
+        is_value = isinstance(y, PLAIN_VALUES) or hasattr(y, "shape")
+        actual = repr(y) if is_value else type(y).__name__
         _reject(name, f"y must be targets; got {actual}.", TARGETS_REMEDY)
 
 

@@ -92,6 +92,14 @@ def test_the_inputs_must_have_the_names_and_number_of_the_models() -> None:
     assert kmagic.predict(two, {"a": X, "b": X}).shape == (40, 2)
 
 
+def test_a_variable_is_an_array(net) -> None:
+    import keras
+
+    predictions = kmagic.predict(net, keras.Variable(X))
+    np.testing.assert_allclose(predictions, kmagic.predict(net, X))
+    assert predictions._repr_mimebundle_()
+
+
 def test_derived_arrays_are_plain_arrays(net) -> None:
     result = kmagic.predict(net, X)
     assert type(result[:3]) is np.ndarray

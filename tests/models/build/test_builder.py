@@ -468,7 +468,8 @@ def test_infinite_and_undefined_numbers_are_refused_at_their_position(line, name
     [
         *("dense {wide}", "reshape {wide}", "rescaling {wide}", "rescaling [1, {wide}]"),
         *("rescaling {[1, (wide, 2)]}", "dropout 0.1 noise_shape={wide}", "dense 2 <- {wide}"),
-        "normalization adapt={wide}",
+        *("normalization adapt={wide}", "normalization adapt={[wide]}"),
+        "text_vectorization adapt={[wide]}",
     ],
 )
 def test_a_view_of_any_size_is_refused_without_copying_it(line):
@@ -482,7 +483,16 @@ def test_a_view_of_any_size_is_refused_without_copying_it(line):
 @pytest.mark.parametrize(
     "shape",
     [
-        *(2.0, (2.0, 2), [2, "a"], (None, 1j), {"a": 1}, np.array([2.0, 2.0]), np.ones((2, 2))),
+        *(
+            2.0,
+            (2.0, 2),
+            [2, "a"],
+            (None, 1j),
+            {"a": 1},
+            np.array(2.5),
+            np.array([2.0, 2.0]),
+            np.ones((2, 2)),
+        ),
         *(tf.constant([2, 2]), tf.ragged.constant([[1], [2, 3]]), ([2], 2)),
     ],
 )

@@ -64,6 +64,13 @@ def test_a_constant_is_a_list_where_the_text_leaves_the_notebook(values):
     assert "[[1.5, 2.5]]" in portable.text + str(portable.values)
 
 
+@pytest.mark.parametrize("value", [pd.DataFrame, np.ndarray, np, range(10**15), range(10**30)])
+def test_what_is_no_constant_is_refused_at_its_line(value):
+    for line in ("dense 2 <- {value}", "add <- {value}, _"):
+        with pytest.raises(DSLError, match="line 2"):
+            kmagic.build(f"input 4\n{line}", value=value)
+
+
 def test_it_is_trained_saved_and_written_as_text(tmp_path):
     text = "tok = input 5x2 / pos = embedding 5 2 <- {positions} / add <- tok, pos / gap1d"
     model = kmagic.build(f"{text} / compile sgd(1.0) loss=mse", positions=POSITIONS)
