@@ -129,7 +129,7 @@ def sparse_rows(values: Any) -> Any:
         'csr'
     """
     check_has_values(values)
-    if hasattr(values, "assign_add"):
+    if hasattr(values, "assign_add") and hasattr(values, "__array__"):  # no optimizer
         return values.numpy()
     if hasattr(values, "dense_shape"):  # of TensorFlow
         if len(values.shape) != 2:  # noqa: PLR2004 - a matrix

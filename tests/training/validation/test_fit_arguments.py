@@ -79,6 +79,7 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
         ({"validation_data": []}, "must be a pair or a triple; got 0 parts", "a pair"),
         ({"x": None}, "x is missing", "one entry per sample"),
         ({"x": 3}, "x must be samples; got 3", "one entry per sample"),
+        ({"x": keras.optimizers.Adam()}, "x must be", ""),
         ({"x": np.array(3.5)}, "x must be samples; got array(3.5)", "one entry per sample"),
         ({"x": np.int64(3)}, "x must be samples; got np.int64(3)", "one entry per sample"),
         ({"y": np.int64(3)}, "y must be targets; got np.int64(3)", "one target per sample"),
