@@ -34,7 +34,10 @@ def _item_size(dtype: str) -> int:
 
 def learning_rate(model: Any) -> float | None:
     """The optimizer's current learning rate; None if it has none."""
-    rate = getattr(getattr(model, "optimizer", None), "learning_rate", None)
+    try:
+        rate = getattr(getattr(model, "optimizer", None), "learning_rate", None)
+    except Exception:  # noqa: BLE001 - a function of the user as the rate; a training shows its error
+        rate = None
     if rate is None:
         return None
     value = rate.numpy() if hasattr(rate, "numpy") else rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,10 +75,11 @@ def optimizer_text(optimizer: Any) -> str:
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # scales the loss for float16
     cls, writer = type(optimizer), LayerWriter()
     try:
-        required = writer.required_arguments(cls, optimizer.get_config())
-        if isinstance(required.get("learning_rate"), int | float):
-            del required["learning_rate"]
-        args = written_arguments(cls, writer.parameter_values(cls, required))
+        with warnings.catch_warnings(action="ignore"):  # Keras warns of a lambda
+            required = writer.required_arguments(cls, optimizer.get_config())
+            if isinstance(required.get("learning_rate"), int | float):
+                del required["learning_rate"]
+            args = written_arguments(cls, writer.parameter_values(cls, required))
     except (UnwritableError, TypeError, ValueError, NotImplementedError):
         args = ()
     word = Word(word_for(cls))

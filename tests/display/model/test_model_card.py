@@ -111,6 +111,14 @@ def test_the_schedule_the_clipping_and_the_precision_are_shown():
     assert "compiled: adam, learning rate 0.01" in model_bundle(model, "net", None)["text/plain"]
 
 
+@pytest.mark.parametrize(("rate", "shown"), [(lambda: 0.5, "0.5, mse"), (lambda step: step, "")])
+def test_a_function_as_the_learning_rate(rate, shown):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    text = model_bundle(model, "net", None)["text/plain"]
+    assert f"learning rate {shown}" in text if shown else "compiled: sgd, mse" in text
+
+
 def test_a_model_without_an_input_says_so():
     text = model_bundle(keras.Sequential([keras.layers.Dense(2)]), "net", None)["text/plain"]
     assert "not built yet" in text
