@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from kmagic.language import format_spec, format_statement, format_value, parse
 from kmagic.language.spec import (
     HeadSpec,
+    LayerRef,
     LayerSpec,
+    ModelRef,
     ModelSpec,
     NodeOutput,
     NotebookValue,
@@ -90,7 +92,11 @@ def test_a_statement_alone_has_no_body():
     assert format_statement(block) == "block res(f, s=1):"
 
 
-@pytest.mark.parametrize("value", [NotebookValue(3, "n"), NodeOutput(0)])
-def test_values_of_a_graph_have_no_text(value):
+def test_a_value_of_the_notebook_is_written_as_its_expression():
+    assert format_value(SequenceValue("list", (NotebookValue(3, "n // 2"),))) == "[{n // 2}]"
+
+
+@pytest.mark.parametrize("value", [NodeOutput(0), LayerRef(0), ModelRef(0)])
+def test_parts_of_a_graph_have_no_text(value):
     with pytest.raises(TypeError, match="has no text"):
         format_value(SequenceValue("list", (value,)))

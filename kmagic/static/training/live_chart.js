@@ -128,8 +128,12 @@ export class LiveChart {
       this.dragged = null;
       const shown = dragged ? this.epochs().filter((x) => x >= dragged[0] && x <= dragged[1]) : [];
       if (shown.length > 1) onZoom([shown[0], shown[shown.length - 1]]);
+      else show(this.hover); // without the rectangle
     });
-    this.svg.addEventListener("pointercancel", () => { this.dragged = null; });
+    this.svg.addEventListener("pointercancel", () => {
+      this.dragged = null;
+      show(this.hover);
+    });
     this.svg.addEventListener("dblclick", () => onZoom(null));
     this.svg.addEventListener("pointerleave", () => show(null));
     this.svg.addEventListener("blur", () => show(null));
