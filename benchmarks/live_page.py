@@ -11,6 +11,7 @@ to the first frame with that of a cell that displays a line of HTML; medians are
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 from itertools import pairwise
 from typing import Any
@@ -187,9 +188,13 @@ def measure_memory(benchmark: Benchmark, batches: int) -> None:
         progress = (
             "Number(node(arg).querySelector('[role=progressbar]')?.getAttribute('aria-valuenow'))"
         )
+        benchmark.notebook.wait_until(f"{progress} >= 5", cell, timeout=600)
         for percent in (5, 25, 50, 75, 95):
-            benchmark.notebook.wait_until(f"{progress} >= {percent}", cell, timeout=600)
-            print_row(f"page at {percent} %", benchmark.page_memory())
+            # Without a number, the run ended while the memory was read.
+            benchmark.notebook.wait_until(f"!({progress} < {percent})", cell, timeout=600)
+            reached = benchmark.notebook.js(progress, cell)
+            name = "page at the end" if math.isnan(reached) else f"page at {reached:.0f} %"
+            print_row(name, benchmark.page_memory())
         print(f"  kernel at each tenth, MB: {benchmark.value(cell)}", flush=True)
 
 
