@@ -59,7 +59,7 @@ def make() -> keras.Model:
 
 def set_epoch(model: keras.Model, epoch: int) -> None:
     """Give a model the weights of an epoch: all are its number."""
-    model.set_weights([np.full(weight.shape, epoch, "float32") for weight in model.weights])
+    model.set_weights([np.full(tuple(weight.shape), epoch, "float32") for weight in model.weights])
 
 
 def loss(epoch: int) -> float:
