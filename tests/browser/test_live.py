@@ -147,7 +147,8 @@ def test_a_finished_run_stays_interactive(notebook: NotebookPage, lab: Lab) -> N
     fit = start(notebook, lab)
     notebook.wait_until(f"{EPOCH} > 20", fit)
     stop(notebook, fit)
-    chart = notebook.output(fit).locator(".km-chart[role=slider]").first
+    # In the card that takes the place of the live view.
+    chart = notebook.output(fit).locator("[data-km] .km-chart[role=slider]").first
     chart.focus()
     notebook.page.keyboard.press("Home")
     notebook.wait_until("/epoch 1: training [\\d.]+/.test(node(arg).innerText)", fit)
