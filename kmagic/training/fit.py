@@ -130,6 +130,7 @@ def train(
             retrace_for(model, "test", parts.get("validation_data"))
             _report_changes(model, run)
             recorder.prepare()  # a pipeline copies the data
+            run.optimizer = ", ".join([optimizer_text(model.optimizer), *precisions(model)])
             pipeline = choose_pipeline(
                 model, arguments, parts, plain=options.plain, repeatable=options.seed is not None
             )
@@ -318,7 +319,6 @@ def _complete_record(
 ) -> None:
     """Record what was checked; ``parts`` are the arguments with the validation data split off."""
     run.options, run.described, run.seed = options.recorded(), options.described(), options.seed
-    run.optimizer = ", ".join([optimizer_text(model.optimizer), *precisions(model)])
     held_out = parts.get("validation_data")
     x_val = held_out[0] if isinstance(held_out, tuple | list) else held_out
     run.samples = None if options.steps_per_epoch else sample_count(parts["x"])
