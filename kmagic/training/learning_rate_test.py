@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.dataset import find_dataset
-from kmagic.data.inspection import random_state_kept, sample_count, stream_kind
+from kmagic.data.inspection import count_batches, random_state_kept, sample_count, stream_kind
 from kmagic.models.keras_history import flat_layers
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
@@ -42,8 +42,6 @@ SMOOTHING = 4
 """The smoothed loss is the mean of a batch's and that of this many batches before and after it."""
 DIVERGED = 4.0
 """The test ends when the smoothed loss is this many times its first value."""
-INFINITE = -1
-"""The cardinality of an endless tf.data.Dataset."""
 MIN_FALL = 0.05
 """The smallest share of the first loss by which the loss must fall somewhere."""
 
@@ -162,7 +160,7 @@ def find_learning_rate(
             "A learning rate test needs data that can be read again; got a generator.",
             "Pass arrays, a tf.data.Dataset or a PyDataset.",
         )
-    if _is_endless(x):
+    if stream_kind(x) == "tf.data.Dataset" and count_batches(x) == -1:
         x = x.take(steps)
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
     inspection, _ = inspect_and_check(model, name, arguments, options, dataset)
@@ -200,10 +198,6 @@ def _check_model(model: Any, name: str) -> None:
             f"{name} has no weights yet: the shape of its input is not known.",
             "Begin it with an input, for example `input 28x28x1`.",
         )
-
-
-def _is_endless(x: Any) -> bool:
-    return stream_kind(x) == "tf.data.Dataset" and int(x.cardinality()) == INFINITE
 
 
 def _check_range(steps: Any, lowest: Any, highest: Any) -> None:

@@ -110,6 +110,15 @@ def breakable_html(markup: str) -> str:
 # --- building blocks ----------------------------------------------------------------------------
 
 
+def figure_html(label: str, value: str) -> str:
+    """A large figure below its label, which is HTML."""
+    return (
+        f'<div class="km-muted">{label}</div>'
+        '<div style="font-size:20px;line-height:1.3;font-variant-numeric:tabular-nums">'
+        f"{value}</div>"
+    )
+
+
 def bar_html(share: float, *, colour: str = BLUE, label: str = "") -> str:
     """A thin horizontal bar; ``share`` is its length from 0 to 1."""
     width = 100 * min(max(share, 0.0), 1.0)

@@ -16,6 +16,7 @@ from kmagic.display.kit.card import (
     bar_html,
     card_html,
     escape_html,
+    figure_html,
     mime_bundle,
     name_html,
     names_html,
@@ -50,9 +51,7 @@ def evaluation_bundle(evaluation: Evaluation) -> Bundle:
     """The card of an evaluation, and its text."""
     metrics = "".join(
         '<div style="flex:0 1 auto;min-width:0">'
-        f'<div class="km-muted">{name_html(name, 40)}</div>'
-        '<div style="font-size:20px;line-height:1.3;font-variant-numeric:tabular-nums">'
-        f"{format_metric(value)}</div></div>"
+        f"{figure_html(name_html(name, 40), format_metric(value))}</div>"
         for name, value in evaluation.items()
     )
     body = f'<div style="display:flex;flex-wrap:wrap;gap:8px 30px">{metrics}</div>'

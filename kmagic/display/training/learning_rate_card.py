@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from kmagic.display.kit.card import Bundle, card_html, message_html, mime_bundle
+from kmagic.display.kit.card import Bundle, card_html, figure_html, message_html, mime_bundle
 from kmagic.display.kit.chart import Chart, Curve
 from kmagic.display.training.training_card import charts_html
 from kmagic.support.formatting import pluralize
@@ -15,14 +15,16 @@ from kmagic.training.learning_rate_test import LearningRateTest
 _SMALL_POWER = -3
 """Smaller powers of ten are written with an exponent."""
 _ROW = "display:flex;flex-wrap:wrap;gap:6px 30px"
-_VALUE = "font-size:20px;line-height:1.3;font-variant-numeric:tabular-nums"
 
 
 def learning_rate_bundle(test: LearningRateTest) -> Bundle:
     """The card of a test, and its text."""
     rate = "none found" if test.rate is None else f"{test.rate:g}"
-    texts = "".join(f'<p style="margin:6px 0">{message_html(text)}</p>' for text in _texts(test))
-    value = f'<div class="km-muted">suggested learning rate</div><div style="{_VALUE}">{rate}</div>'
+    texts = "".join(
+        f'<p style="margin:6px 0">{message_html(text)}</p>'
+        for text in filter(None, (test.reason, test.usage))
+    )
+    value = figure_html("suggested learning rate", rate)
     body = (
         f'<div style="{_ROW}"><div style="flex:1 1 290px;max-width:420px">{value}{texts}</div>'
         f"{charts_html([_chart(test)])}</div>"
@@ -30,10 +32,6 @@ def learning_rate_bundle(test: LearningRateTest) -> Bundle:
     facts = f"learning rate test · {pluralize(len(test.rates), 'batch', 'batches')}"
     foot = "The weights, the optimizer and the random states are as before the test."
     return mime_bundle(repr(test), card_html(test.name, facts, body, foot=foot))
-
-
-def _texts(test: LearningRateTest) -> list[str]:
-    return [text for text in (test.reason, test.usage) if text]
 
 
 def _chart(test: LearningRateTest) -> Chart:
