@@ -128,12 +128,12 @@ class _Candidates:
             return
         yield from completions("function", self.scope.blocks)
         yield from completions("instance", self.scope.models)
+        layers = {word.text: word for word in self._words("layer")}
         if fragment:
-            layers = {word.text: word for word in self._words("layer")}
             yield from (layers.get(word, Completion(word, "class")) for word in LIKELY)
         for word, summary in _keyword_summaries().items():
             yield Completion(word, "keyword", summary=summary)
-        yield from self._words("layer")
+        yield from layers.values()
         for name, value in self._variables():
             if _is_layer_class(value):
                 yield Completion(name, "class")
