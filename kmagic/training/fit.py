@@ -169,10 +169,7 @@ def inspect_and_check(
 ) -> tuple[Inspection, DataReview]:
     """Inspect and check the data; in the arguments, generators are replaced, as they were read."""
     if not model.compiled and not options.checks:
-        raise TrainingError(
-            f"{name} is not compiled: it has no loss and no optimizer yet.",
-            'Compile it first, for example model.compile("adam", loss="mse").',
-        )
+        raise not_compiled(name)
     given, validation = arguments["x"], None
     if options.seed is not None and stream_kind(given) == "generator":
         keras.utils.set_random_seed(options.seed ^ SEED_OF_FIRST_BATCHES)
@@ -210,6 +207,14 @@ def inspect_and_check(
         class_weight=options.class_weight,
     )
     return training, review
+
+
+def not_compiled(name: str) -> TrainingError:
+    """The error for a model without a loss and an optimizer."""
+    return TrainingError(
+        f"{name} is not compiled: it has no loss and no optimizer yet.",
+        'Compile it first, for example model.compile("adam", loss="mse").',
+    )
 
 
 def _share_memory(values: Any, other: Any) -> bool:

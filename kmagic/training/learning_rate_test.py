@@ -25,7 +25,7 @@ from kmagic.support.messages import Option, Text
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.progress import Progress
 from kmagic.support.rendering import Renderable
-from kmagic.training.fit import inspect_and_check
+from kmagic.training.fit import inspect_and_check, not_compiled
 from kmagic.training.fit_inputs import convert_arguments
 from kmagic.training.fit_options import FitOptions
 from kmagic.training.pipeline.pipeline_choice import DEFAULT_BATCH_SIZE
@@ -189,10 +189,7 @@ def _check_model(model: Any, name: str) -> None:
         actual = repr(model) if isinstance(model, str) else type(model).__name__
         raise TrainingError(f"find_learning_rate expects a Keras model; got {actual}.")
     if not model.compiled or getattr(model, "optimizer", None) is None:
-        raise TrainingError(
-            f"{name} is not compiled: it has no loss and no optimizer yet.",
-            'Compile it first, for example model.compile("adam", loss="mse").',
-        )
+        raise not_compiled(name)
     if not model.built:
         raise TrainingError(
             f"{name} has no weights yet: the shape of its input is not known.",
