@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from kmagic.language import spec
 from kmagic.language.parser import RESERVED
@@ -68,6 +69,11 @@ def format_statement(statement: Statement) -> str:
         case spec.MergeSpec():
             args = map(format_arg, statement.args)
             return _join("merge", format_value(statement.callee), *args) + ":"
+        case spec.AlternativesSpec():
+            first, *others = statement.steps
+            return " | ".join(map(_step, [first, *(replace(step, targets=()) for step in others)]))
+        case spec.VarySpec():
+            return f"vary {statement.name} = {format_value(statement.value)}"
         case _:
             raise TypeError(f"{type(statement).__name__} has no text")
 
@@ -97,6 +103,11 @@ def format_value(value: spec.Value) -> str:
             return "{" + ", ".join(entries) + "}"
         case spec.NotebookValue():
             return f"{{{value.source}}}"
+        case spec.Range():
+            step = "" if value.step is None else f":{_literal(value.step)}"
+            return f"{_literal(value.low)}..{_literal(value.high)}{step}{'~log' * value.log}"
+        case spec.Choice():
+            return "|".join(map(format_value, value.items))
         case spec.Ref():
             return f"&{value.name}"
         case spec.Index():

@@ -247,6 +247,7 @@ class NameResolver:
         try:
             result = evaluate(expr.source, self.scope.names, self._why_no_value)
         except ExpressionError as error:
+            self.skip_if_lost(expr.source[error.column : error.column + error.width])
             span = Span(expr.span.line, expr.span.column + 1 + error.column, error.width)
             self.fail(error.message, span, error.remedy)
         return spec.NotebookValue(python_integer(result), expr.source, span=expr.span)

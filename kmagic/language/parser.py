@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Literal, NoReturn
 
 from kmagic.language import spec
@@ -57,11 +59,12 @@ _EXAMPLES = {
 }
 
 
-def parse(text: str) -> spec.ModelSpec:
+def parse(text: str, *, ranges: bool = False) -> spec.ModelSpec:
     """Parse a model's text.
 
     Args:
         text: In the layer language; see ``docs/language.md``.
+        ranges: Whether it may contain ranges and choices, which only a search understands.
 
     Returns:
         The spec. It has the structure of the text; whether Keras accepts it is not checked.
@@ -74,16 +77,17 @@ def parse(text: str) -> spec.ModelSpec:
         >>> [statement.callee.text for statement in spec]
         ['input', 'dense']
     """
-    spec = parse_partial(text)
+    spec = parse_partial(text, ranges=ranges)
     if spec.problems:
         raise DSLError(merge_foreign_problems(spec.problems, text), text)
     return spec
 
 
-def parse_partial(text: str) -> spec.ModelSpec:
+def parse_partial(text: str, *, ranges: bool = False) -> spec.ModelSpec:
     """Parse as much of a model's text as possible; like :func:`parse`, but raises nothing."""
     lines, token_problems = tokenize(text)
     parser = _Parser(lines, has_tabs="\t" in text)
+    parser.refuses_ranges = not ranges and ("|" in text or ".." in text)
     statements = parser.block(at_top=True)
     found = dict.fromkeys([*token_problems, *parser.problems])
     problems = sorted(found, key=lambda problem: (problem.line, problem.column))
@@ -96,6 +100,7 @@ class _Parser:
         self._has_tabs = has_tabs  # already a problem, which explains all others of indentation
         self.problems: list[Problem] = []
         self.lost_names: set[str] = set()
+        self.refuses_ranges = False
         self._next = 0
         self._depth = 0
 
@@ -137,9 +142,9 @@ class _Parser:
         statements: list[Statement] = []
         try:
             if _opens_body(line):
-                return [self._compound(cursor, line)]
+                return [self._checked(self._compound(cursor, line))]
             while True:
-                statements.append(self._simple(cursor))
+                statements.append(self._checked(self._simple(cursor)))
                 if cursor.done:
                     break
                 cursor.expect("/", "expected ` / ` or the end of the line")
@@ -149,6 +154,20 @@ class _Parser:
             self.problems.append(error.problem)
             self._skip(line)
         return statements
+
+    def _checked(self, statement: Statement) -> Statement:
+        """A statement, unless it has a range that the text must not have."""
+        found = (
+            next(spec.find_parts(statement, *spec.VARIED), None) if self.refuses_ranges else None
+        )
+        if found is not None:
+            kind = {spec.AlternativesSpec: "several layers", spec.Range: "a range"}.get(type(found))
+            several = "Write one layer per line, or separate layers by ` / `."
+            remedy = several if kind == "several layers" else "Write one value."
+            remedy += " To search for the best one, begin the cell with `%%keras_tune`."
+            message = f"{kind or 'a choice'} can be tried in a search, but not be built"
+            fail_at(found.span, message, remedy)
+        return statement
 
     def _skip(self, line: LogicalLine) -> None:
         """Leave a line out, with its body; uses of the names they define are not reported."""
@@ -215,7 +234,13 @@ class _Parser:
     def _simple(self, cursor: Cursor) -> Statement:
         token = cursor.peek
         if token.kind != "name" or cursor.next_is("=", ",", offset=1):
-            return cursor.step()
+            return cursor.steps()
+        if (
+            token.text == "vary"
+            and cursor.ahead(1).kind == "name"
+            and cursor.next_is("=", offset=2)
+        ):
+            return self._vary(cursor)
         if token.text in ("compile", "freeze"):
             cursor.take()
             args = cursor.args(commas_make_lists=True)
@@ -242,7 +267,21 @@ class _Parser:
             remedy = "To merge outputs by a layer, write `add <- a, b`." * (token.text == "merge")
             message = f"needs a body; its line must end in `:`, as in `{example}`"
             fail_at(token.span, message, remedy)
-        return cursor.step()
+        return cursor.steps()
+
+    def _vary(self, cursor: Cursor) -> spec.VarySpec:
+        span = cursor.take().span
+        if self._depth > 1:
+            fail_at(span, "must be outside of bodies", "Move the line up, and keep its name here.")
+        name = _new_name(cursor, "a name")
+        cursor.take()
+        value = cursor.value()
+        if not isinstance(value, spec.Range | spec.Choice):
+            remedy = f"Write `vary {name} = 32..256:32` or `vary {name} = relu|gelu`."
+            fail_at(value.span, "expected a range or a choice", remedy)
+        if not cursor.done and not cursor.next_is("/"):
+            cursor.fail(NOT_ALLOWED, "A line gives one name a range.")
+        return spec.VarySpec(name, value, span=span)
 
 
 def _opens_body(line: LogicalLine) -> bool:
@@ -413,7 +452,29 @@ class Cursor:
     # --- values -------------------------------------------------------------------------------
 
     def value(self) -> Value:
-        """A number, shape, string, name, object, expression, list, tuple or mapping."""
+        """A number, shape, string, name, object, expression, list, tuple, mapping or choice."""
+        first = self._one_value()
+        return self._choice(first, self._one_value) if self._opens("|") else first
+
+    def _choice(self, first: Value, read: Callable[[], Value]) -> spec.Choice:
+        """``relu|gelu``; the first item is read already."""
+        items = [first]
+        while self._opens("|"):
+            self.take()
+            if self.done or self.peek.spaced:
+                self.fail(
+                    "expected another value here", "Write a choice without spaces: relu|gelu."
+                )
+            items.append(read())
+            if items[-1] in items[:-1]:
+                fail_at(items[-1].span, "is in this choice twice")
+        for item in items:
+            if isinstance(item, spec.Range):
+                remedy = "List the values, 32|64|128, or write a single range, 32..128:32."
+                fail_at(item.span, "a range cannot be one of the values of a choice", remedy)
+        return spec.Choice(tuple(items), span=first.span)
+
+    def _one_value(self) -> Value:
         first = self._simple_value()
         sizes = _sizes(first)
         if not self.next_is("x") or self.peek.spaced:
@@ -429,6 +490,8 @@ class Cursor:
             case "number":
                 _check_number(token)
                 return LiteralValue(_number(token.text), span=span)
+            case "range":
+                return self._range(token)
             case "shape":
                 _check_number(token)
                 dims = tuple(None if dim == "?" else int(dim) for dim in token.text.split("x"))
@@ -456,8 +519,46 @@ class Cursor:
             case _:
                 return fail_at(span, NOT_ALLOWED, value_hint(token.text))
 
+    def _range(self, token: Token) -> spec.Range:
+        """``32..256:32`` or ``1e-4..1e-2~log``."""
+        text, _, scale = token.text.partition("~")
+        ends, _, step_text = text.partition(":")
+        low_text, _, high_text = ends.partition("..")
+        for part in filter(None, (low_text, high_text, step_text)):
+            _check_number(replace(token, text=part))
+        low, high = _number(low_text), _number(high_text)
+        step = _number(step_text) if step_text else None
+        if any(isinstance(number, float) for number in (low, high, step)):
+            low, high, step = float(low), float(high), None if step is None else float(step)
+        message, remedy = "", ""
+        if scale not in ("", "log"):
+            message, remedy = f"~{scale} is not known", f"Write a logarithmic range as {ends}~log."
+        elif self._opens(":") and self.next_is("log", kind="name", offset=1):
+            message, remedy = "ends in :log", f"Write a logarithmic range as {ends}~log."
+        elif low >= high:
+            message = "the second number of a range must be larger than the first"
+            remedy = f"Write {high_text}..{low_text}." if high < low else f"Write {low_text} alone."
+        elif scale and step is not None:
+            message = "a logarithmic range has no step"
+            remedy = f"Write {ends}~log, or {text}."
+        elif scale and low <= 0:
+            message = "a logarithmic range must begin above 0"
+        elif step is not None and step <= 0:
+            message = "the step of a range must be larger than 0"
+        elif (
+            step is not None and abs(round((high - low) / step) * step - (high - low)) > 1e-9 * step
+        ):
+            last = low + (high - low) // step * step
+            message = f"steps of {step_text} from {low_text} do not reach {high_text}"
+            remedy = f"The last one is {last:.12g}: write {low_text}..{last:.12g}:{step_text}."
+            if last <= low:
+                remedy = "Write a smaller step."
+        if message:
+            fail_at(token.span, message, remedy)
+        return spec.Range(low, high, step, bool(scale), span=token.span)
+
     def _opens(self, bracket: str) -> bool:
-        """Whether this bracket is next, without white space before it."""
+        """Whether this sign is next, without white space before it."""
         return self.next_is(bracket) and not self.peek.spaced
 
     def _maybe_object(self, value: Value) -> Value:
@@ -554,8 +655,14 @@ class Cursor:
             if not self.accept(","):
                 return tuple(args)
 
-    def callee(self, wanted: str) -> Word | Expr:
-        """A layer's name or an expression."""
+    def callee(self, wanted: str) -> Word | Expr | spec.Choice:
+        """A layer's name, an expression, or a choice of these."""
+        first = self._one_callee(wanted)
+        if self._opens("|"):
+            return self._choice(first, partial(self._one_callee, wanted))
+        return first
+
+    def _one_callee(self, wanted: str) -> Word | Expr:
         token = self.peek
         if token.kind == "brace":
             value = _brace(self.take())
@@ -567,10 +674,26 @@ class Cursor:
         return Word(token.text, span=token.span)
 
     def _step_ends(self) -> bool:
-        """Whether the step ends here: at the end of the line, ``/``, an arrow or a repetition."""
-        return self.done or self.next_is("/", "<-", "*")
+        """Whether the step ends here: at the end of the line, or at one of ``/ | <- *``."""
+        return self.done or self.next_is("/", "<-", "*") or self._alternative_follows()
+
+    def _alternative_follows(self) -> bool:
+        return self.next_is("|") and self.peek.spaced
 
     # --- steps --------------------------------------------------------------------------------
+
+    def steps(self) -> spec.LayerSpec | spec.AlternativesSpec:
+        """A step, or several alternatives: ``h = dense 64 relu | identity``."""
+        steps, sign = [self.step()], self.peek
+        while self.accept("|"):
+            step = self.step()
+            if step.targets:
+                remedy = "The name in front of the first step is the name of all: `h = a | b`."
+                fail_at(step.span, "an alternative has no name of its own", remedy)
+            steps.append(replace(step, targets=steps[0].targets))
+        if len(steps) == 1:
+            return steps[0]
+        return spec.AlternativesSpec(tuple(steps), span=sign.span)
 
     def step(self) -> spec.LayerSpec:
         """``h = conv2d 32 3x3 relu <- x * 2``."""
@@ -588,7 +711,7 @@ class Cursor:
         if inputs is not None and self.peek.kind in ("name", "brace"):
             self.fail(NOT_ALLOWED, "Separate inputs by commas: `add <- a, b`.")
         times = self.value() if self.accept("*") else None
-        if not self.done and not self.next_is("/"):
+        if not self.done and not self.next_is("/") and not self._alternative_follows():
             self.fail(NOT_ALLOWED, value_hint(self.peek.text))
         return spec.LayerSpec(callee, args, inputs, targets, reuse, times, span=start)
 

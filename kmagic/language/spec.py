@@ -111,6 +111,21 @@ class Ref(Value):
     name: str
 
 
+class Range(Value):
+    """``32..256:32`` or ``1e-4..1e-2~log``: numbers that a search tries, with both ends."""
+
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+
+
+class Choice(Value):
+    """``relu|gelu``: values of which a search tries each."""
+
+    items: tuple[Value, ...]
+
+
 class Index(Value):
     """``h[0]``: one of several outputs, after an arrow."""
 
@@ -169,7 +184,7 @@ class LayerSpec(Statement):
         times: Number of repetitions, if the line has one.
     """
 
-    callee: Word | Expr
+    callee: Word | Expr | Choice
     args: tuple[Arg, ...] = ()
     inputs: tuple[Arg, ...] | None = None
     targets: tuple[str, ...] = ()
@@ -266,9 +281,26 @@ class BranchSpec(Statement):
 class MergeSpec(Statement):
     """``merge add:`` and its branches, which take the same value and are merged by a layer."""
 
-    callee: Word | Expr
+    callee: Word | Expr | Choice
     args: tuple[Arg, ...]
     body: tuple[BranchSpec, ...]
+
+
+class AlternativesSpec(Statement):
+    """``dense 64 relu | identity``: steps of which a search uses one at a time."""
+
+    steps: tuple[LayerSpec, ...]
+
+
+class VarySpec(Statement):
+    """``vary width = 32..256:32``: a range or choice for all braces with its name."""
+
+    name: str
+    value: Range | Choice
+
+
+VARIED = (Range, Choice, AlternativesSpec, VarySpec)
+"""What only the text of a search contains."""
 
 
 @dataclass(frozen=True, slots=True)

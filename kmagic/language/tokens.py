@@ -16,7 +16,7 @@ from typing import Literal, NoReturn, TypeAlias, cast
 from kmagic.language.spec import Span
 from kmagic.support.errors import Problem
 
-TokenKind: TypeAlias = Literal["name", "number", "shape", "string", "brace", "op", "end"]
+TokenKind: TypeAlias = Literal["name", "number", "range", "shape", "string", "brace", "op", "end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,14 @@ class LogicalLine:
     broken: bool = False
 
 
+_END_OF_RANGE = r"[-+]?\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _PATTERNS = {
+    "range": rf"{_END_OF_RANGE}\.\.{_END_OF_RANGE}(?::{_END_OF_RANGE})?(?:~[^\W\d]\w*)?(?![\w.])",
     "shape": r"(?:\d+|\?)(?:x(?:\d+|\?))+(?![\w?])|\?(?![\w?])",
     "number": r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])|[-+](?:inf|nan)(?!\w)",
     "name": r"[^\W\d]\w*(?:\.[^\W\d]\w*)*",
     "string": r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'",
-    "op": r"<-|\.\.\.|[=!()\[\],:*/&]",
+    "op": r"<-|\.\.\.|[=!()\[\],:*/&|]",
     "space": "[ \\t\u00a0]+",
 }
 _TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS.items()))
@@ -269,7 +271,6 @@ _SYMBOL_HINTS = {
     "@": "Decorators and matrix products are Python: write one layer per line.",
     ";": _ONE_PER_LINE,
     ">": "Name the inputs after an arrow to the left: `add <- a, b`.",
-    "|": _ONE_PER_LINE,
     "-": "A minus sign belongs to a number; put a subtraction in braces: {a - b}.",
     "->": "Separate layers by ` / `. A name comes first, `h = dense 4`; inputs follow `<-`.",
     "+": "Put a sum in braces, {a + b}; add outputs by `add <- a, b`.",
@@ -301,6 +302,8 @@ def _symbol_hint(bad: str, before: str, after: str) -> str:
         return "Write the arrow as two characters: <-."
     if bad == "-" and before[-1:].isalpha() and after[:1].isalpha():
         return "Join words with underscores: global_average_pooling2d."
+    if bad.startswith(".."):
+        return "The ends of a range are numbers: 32..256."
     if bad == "%" and before[-1:].isdigit():
         return "Write a percentage as a fraction: 0.25."
     return _SYMBOL_HINTS.get(bad, "")
@@ -314,6 +317,7 @@ def value_hint(sign: str) -> str:
         ":": "Write an argument as name=value; only a line with an indented body ends in `:`.",
         "*": "Write a shape as 28x28x1; a line is repeated by a single * at its end.",
         "(": "Write a layer's arguments without brackets: `dense 32 relu`.",
+        "|": "Write one layer per line; a choice of values has no spaces: relu|gelu.",
     }.get(sign, "A line is a layer and its arguments: `dense 32 relu`.")
 
 

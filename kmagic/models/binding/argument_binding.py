@@ -275,6 +275,7 @@ class _ArgumentBinder:
         if not self._check_boolean(param, arg):
             return
         self.bound.spans[param.name] = arg.value.span
+        self.context.argument_names[arg.value.span] = (self.word, param.name)
         value = self.resolve(self._as_float(arg.value, param), param.role, self.context)
         if value is UNRESOLVED:
             self.bound.valid = False

@@ -61,6 +61,7 @@ class BuildContext:
         fixes: Changes of the text that may remove a problem, best first.
         try_spec: Builds a changed text and returns its problems; None if remedies stay as they are.
         weights: Counts the weights of the model.
+        argument_names: The callee and the parameter of each value, by its position.
         is_trial: Whether a changed text is built only to see whether it works.
         safe_mode: Whether the text is from a file, and must not run code or read other files.
         without_weights: Whether weights get no values, because only the shapes are wanted.
@@ -83,6 +84,7 @@ class BuildContext:
     fixes: dict[Problem, Sequence[Fix]] = field(default_factory=dict)
     try_spec: Callable[[ModelSpec], Sequence[Problem]] | None = None
     weights: WeightCounter = field(default_factory=WeightCounter)
+    argument_names: dict[Span, tuple[str, str]] = field(default_factory=dict)
     is_trial: bool = False
     safe_mode: bool = False
     without_weights: bool = False

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from kmagic.language.graph import Graph, Node
 from kmagic.language.parser import parse_partial
 from kmagic.language.portable_text import literal_text
+from kmagic.language.search_space import first_values, naming_problems
 from kmagic.language.spec import (
     Arg,
     LayerRef,
@@ -102,7 +103,7 @@ def forget_layers() -> None:
     _layers.clear()
 
 
-def check_text(text: str, names: Mapping[str, Any]) -> TextCheck:
+def check_text(text: str, names: Mapping[str, Any], *, ranges: bool = False) -> TextCheck:
     r"""The shapes and the mistakes of a text, as far as they are known without building it.
 
     No weights are created, and neither the notebook's layers nor Keras's state are changed. The
@@ -111,6 +112,7 @@ def check_text(text: str, names: Mapping[str, Any]) -> TextCheck:
     Args:
         text: In the layer language.
         names: The notebook's variables.
+        ranges: Whether it may have ranges, of which the first values are checked.
 
     Example:
         >>> check = check_text("input 28x28x1 / conv2d 8 3x3\nflatten\ndense 10 rleu", {})
@@ -122,7 +124,7 @@ def check_text(text: str, names: Mapping[str, Any]) -> TextCheck:
     if len(_outputs) + len(_layers) > _MAX_CACHED:
         forget_layers()
     with isolated_keras():
-        spec = parse_partial(text)
+        spec = _readable(text, ranges=ranges)
         context = _context(spec, names)
         graph, is_unknown = _expand(spec, context)
         sketch = _sketch(graph, context)
@@ -141,10 +143,26 @@ def check_text(text: str, names: Mapping[str, Any]) -> TextCheck:
         return TextCheck(shapes, (), advice)
 
 
-def text_problems(text: str, names: Mapping[str, Any]) -> Sequence[Problem]:
+def text_problems(
+    text: str, names: Mapping[str, Any], *, ranges: bool = False
+) -> Sequence[Problem]:
     """The problems of a text alone; see `check_text`."""
+    return spec_problems(_readable(text, ranges=ranges), names)
+
+
+def spec_problems(spec: ModelSpec, names: Mapping[str, Any]) -> Sequence[Problem]:
+    """The problems of a text that is parsed already."""
     with isolated_keras():
-        return _problems_of(parse_partial(text), names)
+        return _problems_of(spec, names)
+
+
+def _readable(text: str, *, ranges: bool) -> ModelSpec:
+    """The text to check: that of a search with the first value of each range."""
+    spec = parse_partial(text, ranges=ranges)
+    if not ranges:
+        return spec
+    problems = (*spec.problems, *naming_problems(spec))
+    return replace(first_values(spec), problems=problems)
 
 
 def _context(spec: ModelSpec, names: Mapping[str, Any]) -> BuildContext:
