@@ -14,6 +14,7 @@ import pytest
 
 from kmagic.language import format_spec, parse
 from kmagic.models.build import build_model
+from kmagic.models.build.search_reading import check_corners, read_search_space
 from kmagic.support.errors import DSLError
 
 PAGE = Path(__file__).parents[1] / "docs" / "language.md"
@@ -51,7 +52,8 @@ def _names_for(sample: Sample) -> dict[str, Any]:
 
 def test_the_page_has_samples() -> None:
     assert len(MODELS) >= 12
-    assert {each.kind for each in SAMPLES} == {"kmagic", "kmagic-error", "python", "text"}
+    kinds = {"kmagic", "kmagic-error", "kmagic-tune", "python", "text"}
+    assert {each.kind for each in SAMPLES} == kinds
 
 
 @pytest.mark.parametrize("sample", MODELS, ids=lambda each: str(each.place))
@@ -65,6 +67,16 @@ def test_a_sample_builds(sample: Sample) -> None:
 def test_a_sample_survives_the_round_trip(sample: Sample) -> None:
     spec = parse(sample.text)
     assert parse(format_spec(spec)) == spec
+
+
+def test_all_models_of_a_search_can_be_built() -> None:
+    searches = [each for each in SAMPLES if each.kind == "kmagic-tune"]
+    assert searches
+    for sample in searches:
+        space = read_search_space(sample.text, {})
+        assert check_corners(space, {}) > 1
+        spec = parse(sample.text, ranges=True)
+        assert parse(format_spec(spec), ranges=True) == spec
 
 
 @pytest.mark.parametrize("sample", MODELS, ids=lambda each: str(each.place))

@@ -62,7 +62,7 @@ import tempfile
 import threading
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -291,8 +291,8 @@ def remove_inspector(kernel: Any) -> None:
     vars(kernel).pop("do_inspect", None)
 
 
-def colour_cells(shell: Any, magic: str, lexer: Any) -> None:
-    """Colour the cells of a magic while they are typed in a terminal, with a lexer of Pygments."""
+def colour_cells(shell: Any, magics: Iterable[str], lexer: Any) -> None:
+    """Colour the cells of magics while they are typed in a terminal, with a lexer of Pygments."""
     from prompt_toolkit.lexers import PygmentsLexer  # noqa: PLC0415 - only in a terminal
 
     original = shell._extra_prompt_options  # noqa: SLF001 - documented above
@@ -301,7 +301,7 @@ def colour_cells(shell: Any, magic: str, lexer: Any) -> None:
         found: dict[str, Any] = original()
         lexers = getattr(found.get("lexer"), "magic_lexers", None)
         if lexers is not None:
-            lexers[magic] = PygmentsLexer(lexer)
+            lexers.update(dict.fromkeys(magics, PygmentsLexer(lexer)))
         return found
 
     shell._extra_prompt_options = options  # noqa: SLF001 - as above

@@ -22,6 +22,7 @@ CLASSES = {
     "string": {"string"},
     "brace": {"expression", "string"},
     "op": {"operator", "punctuation", "shape"},
+    "range": {"number"},
 }
 """Kinds of tokens -> the classes that their characters may have."""
 
@@ -36,9 +37,15 @@ def class_of_each_character(text: str) -> list[str]:
     return [names.get(kind, "") for _, kind, part in found for _ in part]
 
 
-@pytest.mark.parametrize("name", VALID_TEXTS)
-def test_every_token_has_a_class_of_its_kind(name: str) -> None:
-    text = VALID_TEXTS[name]
+SEARCH = """\
+vary width = 32..256:32
+dense 1e-4..1e-2~log relu|gelu use_bias=true|false | identity <- h | relu
+lstm|gru {width} * 1..3 / dense(-1..1, adam(0.0..0.5)|sgd(0.1)) | dropout 3x3|5x5
+compile adam|sgd loss={a: mse|mae}"""
+
+
+@pytest.mark.parametrize("text", [*VALID_TEXTS.values(), SEARCH], ids=[*VALID_TEXTS, "search"])
+def test_every_token_has_a_class_of_its_kind(text: str) -> None:
     lines, problems = tokenize(text)
     assert not problems
     found = class_of_each_character(text)
@@ -54,6 +61,14 @@ def test_every_token_has_a_class_of_its_kind(name: str) -> None:
         assert len(classes) == 1 or token.kind == "brace", token
     between = {found[index] for index in range(len(text)) if index not in covered}
     assert between <= {"", "comment"}
+
+
+def test_the_words_of_a_search() -> None:
+    found = class_of_each_character(SEARCH)
+    for word, name in [("vary", "keyword"), ("width", "name"), ("identity", "layer")]:
+        assert found[SEARCH.index(word)] == name
+    assert found[SEARCH.index("| relu") + 2] == "layer"
+    assert found[SEARCH.index("~log") + 1] == "number"
 
 
 @pytest.mark.parametrize("name", VALID_TEXTS)

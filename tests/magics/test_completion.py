@@ -153,6 +153,26 @@ def test_no_completions_for_new_names_strings_and_comments(text: str) -> None:
     assert texts(text) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("va", "vary"),
+        ("vary n = 1..2\ndense {", "n"),
+        ("dense 8 relu|ge", "gelu"),
+        ("compile adam|sg", "sgd"),
+        ("dense 8 | dro", "dropout"),
+        ("dense 8 activation=relu|ta", "tanh"),
+        ("lstm|gru 8 return_seq", "return_sequences"),
+    ],
+)
+def test_completions_in_a_search(text: str, wanted: str) -> None:
+    assert wanted in [item.text for item in complete(text, len(text), {}, ranges=True)]
+
+
+def test_vary_belongs_to_a_search() -> None:
+    assert "vary" not in [item.text for item in complete("va", 2, {})]
+
+
 def test_common_words_come_first() -> None:
     found = texts("|")
     assert found.index("dense") < found.index("activation")

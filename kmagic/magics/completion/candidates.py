@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 from kmagic.language.expressions import ExpressionError, evaluate
@@ -59,8 +60,12 @@ class Completion:
     summary: str = ""  # a line of documentation
 
 
-def complete(text: str, cursor: int, names: Mapping[str, Any]) -> list[Completion]:
+def complete(
+    text: str, cursor: int, names: Mapping[str, Any], *, ranges: bool = False
+) -> list[Completion]:
     r"""What can be written at the cursor, an offset into a model's text; the most likely first.
+
+    With ``ranges``, the text is that of a search.
 
     Example:
         >>> text = "block res(f):\n  conv2d {f}\nre"
@@ -69,6 +74,11 @@ def complete(text: str, cursor: int, names: Mapping[str, Any]) -> list[Completio
     """
     position = locate(text, cursor)
     candidates = _Candidates(position, scope_at(text, cursor), names).all()
+    if ranges and position.kind == "start":
+        vary = Completion(
+            "vary", "keyword", summary=as_line(LANGUAGE_WORDS_BY_NAME["vary"].summary)
+        )
+        candidates = chain([vary] * bool(position.fragment), candidates, [vary])
     return matching(candidates, position.fragment, cursor - len(position.fragment))
 
 

@@ -1,4 +1,4 @@
-"""Tab in ``%%keras_model`` cells and on the lines of our magics.
+"""Tab in cells of the layer language and on the lines of our magics.
 
 IPython asks a matcher what can be written at the cursor. Ours answers only in our cells and
 lines, and suppresses the guesses about Python there.
@@ -67,14 +67,14 @@ def match(
         return _no_completions()
     if cell is not None and in_cell:
         end = sum(len(line) + 1 for line in lines[cell.first_line : row]) + column
-        found = complete(cell.body, end, session.names)
+        found = complete(cell.body, end, session.names, ranges=cell.ranges)
     else:
         line = _LINE.fullmatch(lines[row][:column] if row < len(lines) else "")
         if line is None:
             return _completions([], "")
         end = len(line[2])
         found = complete_line(line[1], line[2], session)
-        in_cell = line[1] == "keras_model"
+        in_cell = line[1] in ("keras_model", "keras_tune")
     if not found:
         return _no_completions() if in_cell else _completions([], "")
     fragment = lines[row][column - end + found[0].start : column]

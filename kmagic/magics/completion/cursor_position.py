@@ -21,6 +21,7 @@ from kmagic.language.spec import (
     NestedSpec,
     ResidualSpec,
     Statement,
+    VarySpec,
 )
 from kmagic.language.tokens import top_level
 
@@ -41,7 +42,7 @@ _TARGETS = re.compile(rf"\s*(?:{_NAME}\s*,\s*)*{_NAME}\s*=(?!=)")
 _CALLEE = re.compile(r"[^\W\d][\w.]*$")
 _KEYWORD = re.compile(rf"({_NAME})=")
 _PIECE = re.compile(
-    r"#[^\n]*|(?P<quote>[\"'])(?:\\.?|(?!(?P=quote))[^\\\n])*(?P<closed>(?P=quote))?|[()\[\]{}\n/:]",
+    r"#[^\n]*|(?P<quote>[\"'])(?:\\.?|(?!(?P=quote))[^\\\n])*(?P<closed>(?P=quote))?|[()\[\]{}\n/:]|(?<=\s)\|\s",
     re.DOTALL,
 )
 """A comment, a string, a bracket, or the end of a step."""
@@ -158,7 +159,7 @@ def _in_step(text: str) -> CursorPosition:
         return _tensors("", text.partition(first)[2])
     if first == "freeze":
         return CursorPosition("layer", rest[-1])
-    if first in _NEW_NAMES:
+    if first in _NEW_NAMES or (first == "vary" and len(rest) > 1):
         return CursorPosition("nothing")
     if first == "model":
         return CursorPosition("kind", rest[-1]) if len(rest) > 1 else CursorPosition("nothing")
@@ -171,7 +172,7 @@ def _in_step(text: str) -> CursorPosition:
         return _tensors(callee.partition("(")[0], text.partition("<-")[2])
     if "*" in rest:
         return CursorPosition("nothing")
-    return _arguments(first.partition("(")[0], rest)
+    return _arguments(re.split(r"[(|]", first)[0], rest)
 
 
 def _tensors(callee: str, text: str) -> CursorPosition:
@@ -196,12 +197,12 @@ def _arguments(callee: str, words: list[str]) -> CursorPosition:
     position = CursorPosition("argument", fragment, callee, given=given, index=index)
     keyword = _KEYWORD.match(fragment)
     if keyword:
-        value = _split(fragment[keyword.end() :], ",")[-1]
+        value = _split(fragment[keyword.end() :], ",|")[-1]
         return replace(position, kind="value", name=keyword[1], fragment=value)
     if fragment.startswith("&"):
         return CursorPosition("layer", fragment[1:])
-    # An element of a list without brackets: accuracy,mae
-    return replace(position, fragment=_split(fragment, ",")[-1])
+    # An element of a list without brackets, accuracy,mae, or of a choice: relu|gelu
+    return replace(position, fragment=_split(fragment, ",|")[-1])
 
 
 def _last_name(text: str) -> str:
@@ -249,7 +250,7 @@ def scope_at(text: str, cursor: int) -> CursorScope:
     step = text[start:cursor]
     # A step in place of the unfinished one has the bodies around it in the spec.
     before = text[:start] + step[: len(step) - len(step.lstrip())] + "relu"
-    spec = parse_partial(before)
+    spec = parse_partial(before, ranges=True)
     around: list[Any] = []
     statements = spec.statements
     while statements:
@@ -263,6 +264,8 @@ def scope_at(text: str, cursor: int) -> CursorScope:
             scope.blocks[statement.name] = [param.name for param in statement.params]
         elif isinstance(statement, NestedSpec):
             scope.models.append(statement.name)
+        elif isinstance(statement, VarySpec):
+            scope.values.append(statement.name)
     own: tuple[Statement, ...] = spec.statements  # names are local to blocks and models
     for statement in around:
         if isinstance(statement, BlockSpec | NestedSpec):

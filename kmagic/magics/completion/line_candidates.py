@@ -100,7 +100,7 @@ def _argument_words(
     """What can be written where no option is being written."""
     models, names = session.models(), session.names
     match magic:
-        case "keras_model":
+        case "keras_model" | "keras_tune":
             yield from completions("instance", models)
         case "keras_data":
             yield from completions("keyword", KNOWN_DATASETS)

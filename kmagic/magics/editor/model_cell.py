@@ -1,4 +1,4 @@
-"""A ``%%keras_model`` cell as an editor sees it, while it is being written."""
+"""A cell of the layer language as an editor sees it, while it is being written."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ _LARGE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ModelCell:
-    """A cell that starts with ``%%keras_model``.
+    """A cell that starts with ``%%keras_model`` or ``%%keras_tune``.
 
     Attributes:
         body: The text of the model.
         first_line: The number of its first line in the cell, from 0.
+        ranges: Whether it is a search, whose text may contain ranges.
     """
 
     body: str
     first_line: int
+    ranges: bool = False
 
 
 def model_cell(code: str) -> ModelCell | None:
@@ -34,7 +36,7 @@ def model_cell(code: str) -> ModelCell | None:
 
     Example:
         >>> model_cell("%%time\n%%keras_model cnn -q\ninput 4")
-        ModelCell(body='input 4', first_line=2)
+        ModelCell(body='input 4', first_line=2, ranges=False)
         >>> model_cell("%%html\n%%keras_model") is model_cell("x = 1") is None
         True
     """
@@ -42,7 +44,7 @@ def model_cell(code: str) -> ModelCell | None:
     if match is None:
         return None
     first_line = match[0].removesuffix("\n").count("\n") + 1
-    return ModelCell(code[match.end() :], first_line)
+    return ModelCell(code[match.end() :], first_line, "%%keras_tune" in match[0])
 
 
 def check_cell(code: str, names: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def check_cell(code: str, names: Mapping[str, Any]) -> dict[str, Any]:
     cell = model_cell(code)
     if cell is None or not cell.body.strip():
         return {"lines": [], "problems": []}
-    check = check_text(cell.body, names)
+    check = check_text(cell.body, names, ranges=cell.ranges)
     lines = [
         {
             "line": line.line - 1 + cell.first_line,
@@ -118,7 +120,7 @@ def _fix(problem: Problem, cell: ModelCell, names: Mapping[str, Any]) -> dict[st
         return None
     before, after = row[: columns[0] - 1], row[columns[0] - 1 + len(remedy.word) :]
     rows[problem.line - 1] = before + remedy.replacement + after
-    left = text_problems("\n".join(rows), names)
+    left = text_problems("\n".join(rows), names, ranges=cell.ranges)
     if any((other.line, other.column) == (problem.line, problem.column) for other in left):
         return None
     where = _range(problem.line, columns[0], len(remedy.word), cell)

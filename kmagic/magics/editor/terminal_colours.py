@@ -15,7 +15,7 @@ from kmagic.support.process_patches import colour_cells, restore_cells
 def register(shell: Any) -> None:
     """Colour cells that define a model, if the shell is a terminal that can."""
     if getattr(shell, "kernel", None) is None and hasattr(shell, "_extra_prompt_options"):
-        colour_cells(shell, "keras_model", ModelTextLexer)
+        colour_cells(shell, ("keras_model", "keras_tune"), ModelTextLexer)
         DSLError.colour_line = staticmethod(colour_line)  # type: ignore[method-assign]  # a hook
 
 

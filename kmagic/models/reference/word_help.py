@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmagic.language import parse
+from kmagic.language.search_space import first_values
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Parameter, Role
 from kmagic.models.reference.docstring import Docstring, docstring, shape_from_text
@@ -255,7 +257,7 @@ def _example_lines(text: str, setup: str) -> tuple[ExampleLine, ...]:
     names: dict[str, Any] = {}
     exec(setup, names)  # noqa: S102 - code of this package
     names.pop("__builtins__", None)
-    origin = origin_of(build_model(text, names))
+    origin = origin_of(build_model(first_values(parse(text, ranges=True)), names))
     steps = origin.steps if origin is not None else ()
     shapes = {step.node.span.line: format_output_shape(step.shape) for step in steps}
     return tuple(

@@ -14,6 +14,7 @@ from kmagic.magics.editor.word_inspection import help_message
         ("%%keras_model cnn\ninput 4", 1),
         ("\n\n  %%keras_model cnn\ninput 4", 3),
         ("%%time\n%%capture out\n%%keras_model cnn\ninput 4", 3),
+        ("%%keras_tune cnn --data digits -t 10\ninput 4", 1),
     ],
 )
 def test_the_text_begins_after_the_magics(code, first_line):
@@ -63,6 +64,28 @@ def test_a_fix_removes_the_problem(line, fixed):
     changed = line[: fix["column"]] + fix["text"] + line[fix["end_column"] :]
     assert changed == fixed
     assert check_cell(f"%%keras_model m\ninput 4\n{fixed}", {})["problems"] == []
+
+
+def test_a_search_is_checked_with_its_first_values():
+    text = "vary n = 8..9\ninput 4\ndense {n} relu|rleu\ndense 2..3 | identity"
+    answer = check_cell(f"%%keras_tune m\n{text}", {})
+    assert [(line["line"], line["shape"]) for line in answer["lines"]] == [
+        (2, "4"),
+        (3, "8"),
+        (4, "2"),
+    ]
+    assert answer["problems"] == []
+    unused = check_cell(f"%%keras_tune m\n{text.replace('{n}', '8')}", {})["problems"]
+    assert [(problem["line"], problem["message"]) for problem in unused] == [
+        (1, "n is not used in the text")
+    ]
+    plain = check_cell("%%keras_model m\ninput 4\ndense 8..9", {})["problems"]
+    assert "%%keras_tune" in plain[0]["remedy"]
+
+
+def test_a_fix_in_a_search_is_verified_with_its_ranges():
+    (problem,) = check_cell("%%keras_tune m\ninput 4\ndense 8..9 rleu", {})["problems"]
+    assert problem["fix"]["text"] == "relu"
 
 
 def test_advice_has_a_softer_mark():
