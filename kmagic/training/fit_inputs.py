@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.data.inspection import stream_kind
 from kmagic.models.fixed_batches import fixed_batch_size
@@ -39,13 +39,27 @@ def split_validation(arguments: Mapping[str, Any]) -> dict[str, Any]:
     ((samples,),) = lengths
     index = split_index(samples, fraction)
     parts = (slice(index), slice(index, None))
-    training, validation = (keras.tree.map_structure(partial(_rows, part), given) for part in parts)
+    training, validation = (take_rows(given, part) for part in parts)
     held_out = tuple(validation[name] for name in names if name in validation)
     return {**arguments, **training, "validation_data": held_out, "validation_split": 0}
 
 
-def _rows(part: slice, values: Any) -> Any:
-    return (values.iloc if hasattr(values, "iloc") else values)[part]
+def take_rows(values: Any, rows: slice | NDArray[np.intp]) -> Any:
+    """Some rows of each array or data frame in a structure; None stays None.
+
+    Example:
+        >>> take_rows({"a": np.arange(4), "b": None}, np.array([3, 1]))
+        {'a': array([3, 1]), 'b': None}
+    """
+
+    def take(part: Any) -> Any:
+        if part is None:
+            return None
+        if keras.ops.is_tensor(part) and not isinstance(rows, slice):
+            return keras.ops.take(part, rows, axis=0)
+        return (part.iloc if hasattr(part, "iloc") else part)[rows]
+
+    return keras.tree.map_structure(take, values)
 
 
 def convert_arguments(model: keras.Model, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,7 @@ and the random states are the same afterwards, bit by bit.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 
 from kmagic.data.dataset import find_dataset
 from kmagic.data.inspection import count_batches, random_state_kept, sample_count, stream_kind
-from kmagic.models.keras_history import flat_layers
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
 from kmagic.support.messages import Option, Text
@@ -26,8 +24,9 @@ from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.progress import Progress
 from kmagic.support.rendering import Renderable
 from kmagic.training.fit import inspect_and_check, not_compiled
-from kmagic.training.fit_inputs import convert_arguments
+from kmagic.training.fit_inputs import convert_arguments, take_rows
 from kmagic.training.fit_options import FitOptions
+from kmagic.training.model_state import model_kept
 from kmagic.training.pipeline.pipeline_choice import DEFAULT_BATCH_SIZE
 from kmagic.training.run.training_run import TrainingRun
 from kmagic.training.validation.fit_errors import training_error
@@ -219,26 +218,17 @@ def _sample(x: Any, y: Any, count: int) -> tuple[Any, Any]:
     random = np.random.default_rng(0)
     rounds = [random.permutation(total) for _ in range(math.ceil(count / max(total, 1)))]
     chosen = np.concatenate(rounds)[:count]
-
-    def take(values: Any) -> Any:
-        if values is None:
-            return None
-        if hasattr(values, "iloc"):
-            return values.iloc[chosen]
-        is_tensor = keras.ops.is_tensor(values)
-        return keras.ops.take(values, chosen, axis=0) if is_tensor else values[chosen]
-
-    return keras.tree.map_structure(take, x), keras.tree.map_structure(take, y)
+    return take_rows(x, chosen), take_rows(y, chosen)
 
 
 def _losses(
     model: keras.Model, name: str, data: dict[str, Any], rates: Sequence[float]
 ) -> list[float]:
     """The loss of each batch; ends early when it diverges."""
-    with Progress(len(rates), "batches") as progress, _model_kept(model), random_state_kept():
+    kept = model_kept(model, rates[0])
+    with Progress(len(rates), "batches") as progress, kept, random_state_kept():
         callback = _GrowingRate(rates, progress)
-        model.optimizer = _new_optimizer(model, rates[0])
-        model.train_function, model.steps_per_execution = None, 1
+        model.steps_per_execution = 1
         try:
             # An epoch may be shorter than the test; the callback ends the training.
             callbacks: Any = [callback]
@@ -275,31 +265,6 @@ def _diverges(losses: Sequence[float]) -> bool:
         return True
     smoothed = smooth(losses)
     return len(losses) > MIN_STEPS and bool(smoothed[-1] > DIVERGED * abs(smoothed[0]))
-
-
-def _new_optimizer(model: keras.Model, rate: float) -> Any:
-    """An optimizer like the model's, without its state, at a fixed rate."""
-    config = model.optimizer.get_config()
-    inner = config["inner_optimizer"]["config"] if "inner_optimizer" in config else config
-    inner["learning_rate"] = rate  # in place of a schedule
-    return type(model.optimizer).from_config(config)
-
-
-@contextmanager
-def _model_kept(model: keras.Model) -> Iterator[None]:
-    """Restore a model: its variables, its optimizer and its training function."""
-    optimizer, train_function = model.optimizer, model.train_function
-    steps, stop = model.steps_per_execution, getattr(model, "stop_training", False)
-    states = keras.tree.flatten([getattr(layer, "states", ()) for layer in flat_layers(model)])
-    known = [*model.variables, *model.metrics_variables, *states]
-    values = [(v, v.numpy()) for v in {id(v): v for v in known if hasattr(v, "assign")}.values()]
-    try:
-        yield
-    finally:
-        for variable, value in values:
-            variable.assign(value)
-        model.optimizer, model.train_function = optimizer, train_function
-        model.steps_per_execution, model.stop_training = steps, stop
 
 
 # --- the suggestion -------------------------------------------------------------------------------
