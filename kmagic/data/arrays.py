@@ -97,6 +97,7 @@ def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, sour
         image_shape=split.x_train.shape[1:] if are_images else None,
         encoding=encoding,
         encoding_problem=encoding_problem,
+        time_gap=None if order is None else gap,
     )
     return apply_options(data, options)
 

@@ -47,6 +47,10 @@ class Dataset(Renderable):
         encoding_problem: Why the words of word indices are unknown, and what to do; else "".
         interpolation: How images of another size were resized; "" where none was.
         empty_cells: Which cells of the two parts of a table were empty and have been filled.
+        time_gap: Rows that are left out between two parts where the samples are in the order of
+            time; None where they are not.
+        other_columns: The training part of a table's columns that are neither features nor the
+            target, as a data frame; for groups of a cross-validation.
         spelling: How options are written in ``note``; a magic sets its own.
     """
 
@@ -71,6 +75,8 @@ class Dataset(Renderable):
     encoding_problem: str | Text = ""
     interpolation: str = ""
     empty_cells: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
+    time_gap: int | None = None
+    other_columns: Any = None
     spelling: Spelling = PYTHON
 
     def __post_init__(self) -> None:

@@ -195,8 +195,12 @@ def _load(
         values.to_numpy() if cell_format.is_numeric(values) else values.astype(object).to_numpy()
     )
     decided = decide_target(cells, options, target)
+    others = [column for column in table.frame.columns if column not in (*features, target)]
+    rows = table.frame
+    if options.missing == "drop":
+        rows = rows[rows[kept].notna().all(axis=1).to_numpy()]
     split, class_note = split_parts(
-        split_parts_of(frame[features]),
+        split_parts_of(rows[[*features, *others]]),
         decided,
         options,
         name,
@@ -204,6 +208,8 @@ def _load(
         take=lambda frame, rows: frame.iloc[rows],
         order=order,
     )
+    other_columns = split.x_train[others]
+    split = split.convert(lambda part: part[features])
     columns, unknown_notes, empty_cells = None, [], None
     if is_text:
         split = split.convert(lambda part: to_text_array(part[features[0]]))
@@ -238,6 +244,8 @@ def _load(
         columns=None if columns is None else columns.names,
         features=columns,
         empty_cells=empty_cells,
+        time_gap=None if order is None else 0,
+        other_columns=other_columns if others else None,
     )
     return apply_options(data, options)
 
