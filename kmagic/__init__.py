@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kmagic.api import build as build
+    from kmagic.api import cross_validate as cross_validate
     from kmagic.api import fit as fit
     from kmagic.data import Dataset as Dataset
     from kmagic.data import load_data as load_data
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "api": ("build", "fit"),
+    "api": ("build", "cross_validate", "fit"),
     "data": ("Dataset", "load_data"),
     "data.preparation.preparation": ("Preparation",),
     "data.preparation.text_encoding": ("TextEncoding", "learn_text"),
@@ -60,8 +61,8 @@ _PUBLIC = {
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 
 _WITH_KERAS = frozenset(
-    {"build", "classify", "confusion_of", "evaluate", "find_learning_rate", "fit", "load"}
-    | {"predict", "predict_classes", "predict_proba", "save", "to_dsl", "to_python"}
+    {"build", "classify", "confusion_of", "cross_validate", "evaluate", "find_learning_rate"}
+    | {"fit", "load", "predict", "predict_classes", "predict_proba", "save", "to_dsl", "to_python"}
 )
 __all__ = ["__version__", "load_ipython_extension", *sorted(_MODULES)]  # noqa: PLE0604 - names only
 

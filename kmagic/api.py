@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion
+    from kmagic.training.run.cross_validation import CrossValidation
     from kmagic.training.run.training_run import Display, TrainingRun
 
 
@@ -199,6 +200,98 @@ def fit(
         earlier=earlier,
         confusion=None if options.watch is None else _validation_confusion(model, dataset),
         continuation=continuation,
+    )
+
+
+@explain_special_methods
+def cross_validate(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    folds: int | None = 5,
+    repeat: int = 1,
+    groups: Any = None,
+    chronological: bool | None = None,
+    displays: Iterable[Display] | None = None,
+    **options: Any,
+) -> CrossValidation:
+    """Train a model once per fold, with new weights, and compare what the runs reach.
+
+    Each fold is held out by one run, which is validated on it. The rows are divided by the
+    splitters of scikit-learn: classes keep their proportions, other rows are drawn at random.
+    Samples in the order of time, from a dataset that was loaded with ``chronological`` or as
+    overlapping windows, are never shuffled: each fold is held out after the rows that are trained
+    on. What a dataset has learned from its rows (standardization, categories, values of empty
+    cells) is learned again from the training rows of each fold.
+
+    Afterwards the model has the weights, the optimizer and the last run that it had before. A model
+    that was not compiled is compiled. An interrupt, or the view's stop button, ends it and keeps
+    the finished runs.
+
+    Args:
+        model: A ``keras.Model``. Each run begins as with ``fresh`` in :func:`fit`: a model that
+            :func:`build` made gets new weights, any other the weights that it had before its first
+            run, and ``result.messages`` says so.
+        x: Inputs: arrays, a data frame, lists, or a dataset of :func:`kmagic.load_data`, whose
+            training part is used.
+        y: Targets, if ``x`` does not contain them.
+        folds: Number of folds; None for runs that differ in their seeds only, which need
+            ``validation_split`` or ``validation_data``.
+        repeat: Number of repetitions, with other folds and seeds: ``folds=5, repeat=3`` are 15
+            runs.
+        groups: One value per row, or for a table the name of a column, also of one that is not a
+            feature: rows of a group are never in both parts of a fold.
+        chronological: Whether the rows are in the order of time. Default: as the dataset, or the
+            overlap of the windows, says.
+        displays: Views of each run to use instead of the default, one view of all runs and a card
+            at the end. An empty list shows nothing.
+        **options: Further arguments of :func:`fit`, such as ``epochs``, ``batch_size`` or
+            ``patience``. With ``seed``, the folds and all runs are repeatable: run i, from 0, has
+            the seed ``seed + i``. Without it the folds are the same in each call, but the weights
+            are not.
+
+    Returns:
+        The result: ``result.scores``, ``result.mean``, ``result.std``, ``result.interval``,
+        ``result.predictions`` (out-of-fold), ``result.runs``, ``result.to_frame()``.
+        :func:`kmagic.confusion` takes it.
+
+    Raises:
+        TrainingError: The rows cannot be divided in this way, an option cannot be used for several
+            runs, or the model does not fit the data.
+
+    Example:
+        >>> import numpy
+        >>> model = build("input 2 / dense 1 / compile sgd mse", name="line")
+        >>> x = numpy.ones((60, 2))
+        >>> result = cross_validate(model, x, x[:, 0], folds=3, epochs=2, displays=[])
+        >>> len(result.runs), list(result.scores), result.predictions.shape
+        (3, ['val_loss'], (60, 1))
+    """
+    from kmagic.data.dataset import find_dataset  # noqa: PLC0415 - not needed before a fit
+    from kmagic.display.training.folds_view import FoldsView  # noqa: PLC0415 - as above
+    from kmagic.training.fit_options import FitOptions  # noqa: PLC0415 - imports Keras
+    from kmagic.training.folds.fold_runs import SilentFolds, run_folds  # noqa: PLC0415 - as above
+
+    names = [option.name for option in fields(FitOptions) if option.name != "others"]
+    given = {name: options.pop(name) for name in names if name in options}
+    _check_call(model, options)
+    if hasattr(x, "x_train") and y is None:
+        x, y = x.x_train, x.y_train
+    data = given.get("validation_data")
+    if data is not None and hasattr(data, "x_test"):
+        given["validation_data"] = (data.x_test, data.y_test)
+    return run_folds(
+        model,
+        x,
+        y,
+        FitOptions(**{k: v for k, v in given.items() if v is not None}, others=options),
+        folds=folds,
+        repeat=repeat,
+        groups=groups,
+        chronological=chronological,
+        dataset=find_dataset(x),
+        view=FoldsView() if displays is None else SilentFolds(list(displays)),
     )
 
 

@@ -15,10 +15,11 @@ CONFUSION = LineParser(
     "%keras_confusion cnn --data digits\n"
     "%keras_confusion cnn --data digits --vs mlp\n"
     "%keras_confusion cnn x_test y_test --order similarity --top-losses 12 -o cm\n"
+    "%keras_confusion cv\n"
     "%keras_confusion --true y_test --pred y_pred --class-names cat,dog --threshold 0.3",
     {"y_true": "--true", "y_pred": "--pred"},
 )
-CONFUSION.argument("[MODEL] [X Y]", "default: the last model")
+CONFUSION.argument("[MODEL] [X Y]", "default: the last model; or the result of %%keras_fit --folds")
 CONFUSION.option(
     "--data D",
     "a dataset of %%keras_data: its test part (default: the one the model was trained on)",
@@ -56,6 +57,7 @@ def keras_confusion(session: Session, line: ParsedLine) -> Any:
         "normalize", "class_names", "order", "scale", "diagonal", "threshold", "sample_weight"
     )
     options |= {"multilabel": line.multilabel or None, "top_losses": line.top_losses or 0}
+    others: list[Any] = []
     if given.true or given.pred:
         if not (given.true and given.pred):
             missing = "--pred" if given.true else "--true"
@@ -63,7 +65,10 @@ def keras_confusion(session: Session, line: ParsedLine) -> Any:
         if line.arguments:
             line.fail("unexpected: --true and --pred already give the data", line.arguments[0])
         y_true = line.true
-        result, others = confusion(y_true, line.pred, x=line.x, **options), []
+        result = confusion(y_true, line.pred, x=line.x, **options)
+    elif (folds := _cross_validation(line)) is not None:
+        y_true = None
+        result = confusion(folds, x=line.x, **options)
     else:
         models = [session.take_model(line)]
         x, y_true, data = _test_data(session, line, models[0][1])
@@ -80,6 +85,19 @@ def keras_confusion(session: Session, line: ParsedLine) -> Any:
     if line.vs:
         result = result.versus(others[0] if others else _other(session, line, y_true, options))
     return session.deliver(result, out=line.out, quiet=line.quiet)
+
+
+def _cross_validation(line: ParsedLine) -> Any:
+    """The result of a cross-validation that a line names instead of a model; or None."""
+    from kmagic.training.run.cross_validation import CrossValidation  # noqa: PLC0415 - not before it is needed
+
+    words = line.arguments
+    value = line.try_value(words[0])[0] if words else None
+    if not isinstance(value, CrossValidation):
+        return None
+    if len(words) > 1 or line.data:
+        line.fail("unexpected: a cross-validation has its own data", line.data or words[1])
+    return value
 
 
 def _test_data(session: Session, line: ParsedLine, model: Any) -> tuple[Any, Any, Any]:
@@ -111,6 +129,7 @@ def _second_model(session: Session, line: ParsedLine, x: Any) -> Any:
 def _other(session: Session, line: ParsedLine, y_true: Any, options: dict[str, Any]) -> Any:
     """The confusion matrix of the predictions to compare with."""
     from kmagic.evaluation.confusion.confusion import confusion  # noqa: PLC0415 - as above
+    from kmagic.training.run.cross_validation import CrossValidation  # noqa: PLC0415 - as above
 
     value, known = line.try_value(line.vs)
     if not known:
@@ -120,4 +139,9 @@ def _other(session: Session, line: ParsedLine, y_true: Any, options: dict[str, A
         remedy = "Name the samples: `%keras_confusion MODEL X Y --vs M2`."
         line.fail("is a model, but --true and --pred give no samples", line.vs, remedy)
     name = line.vs if line.vs.isidentifier() else ""
+    if isinstance(value, CrossValidation):
+        return confusion(value, name=name, **options)
+    if y_true is None:
+        remedy = "Name the result of another `%keras_fit --folds` with the same data."
+        line.fail("is not a cross-validation", line.vs, remedy)
     return confusion(y_true, value, name=name, **options)

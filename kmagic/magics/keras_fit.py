@@ -16,7 +16,8 @@ FIT = LineParser(
     "Train a model with a live view. Its stop button keeps all results so far.",
     "%keras_fit cnn --data digits -e 3 -b 64 --val 0.1 -o run\n"
     "%keras_fit cnn x_train y_train -e 30 --val 0.1 --patience 3 --restore-best\n"
-    "%keras_fit cnn --data digits -e 10 --val 0.1 --watch confusion",
+    "%keras_fit cnn --data digits -e 10 --val 0.1 --watch confusion\n"
+    "%keras_fit cnn --data digits -e 5 --folds 5 -o cv",
     {"validation_split": "--val", "validation_data": "--val"},
 )
 FIT.argument("[MODEL] [X Y]", "default: the last model")
@@ -24,6 +25,19 @@ FIT.option("--data D", "a dataset of %%keras_data: its training part")
 FIT.option("-e --epochs N", "epochs (default: 1)", minimum=1)
 FIT.option("-b --batch-size N", "samples per batch (default: 32)", minimum=1)
 FIT.option("--val V", "validation data: a fraction such as 0.1, a pair Xv,Yv, or a dataset")
+FIT.option(
+    "--folds N",
+    "cross-validation: train N times with new weights, each on all folds but one; classes keep "
+    "their proportions, samples in the order of time their order",
+    minimum=2,
+)
+FIT.option("--repeat N", "repeat with other seeds, and with --folds with other folds", minimum=1)
+FIT.option(
+    "--groups G",
+    "for --folds: a column of the table, or an array; no group is in both parts of a fold",
+    read="value or text",
+)
+FIT.option("--chronological", "for --folds: hold out later rows than those that are trained on")
 FIT.option("--steps-per-epoch N", "batches per epoch, for data without a known end", minimum=1)
 FIT.option("--validation-steps N", "batches of validation data, likewise", minimum=1)
 FIT.option(
@@ -68,17 +82,16 @@ FIT.result_options()
 @magic(FIT, interruptible=True)
 def keras_fit(session: Session, line: ParsedLine) -> Any:
     """Train a model; ``%keras_fit -h`` shows the options."""
-    from kmagic.api import fit  # noqa: PLC0415 - not before a fit
-
     name, model = session.take_model(line)
     x = y = None
     if line.arguments or line.data or not line.resume:
         x, y, _ = session.take_data(line, test=False)
-    options = _fit_options(line)
+    options = _fit_options(line) | {"name": name, "displays": [] if line.quiet else None}
     count = len(session.runs)
-    displays: list[Any] | None = [] if line.quiet else None
+    several = line.keywords("folds", "repeat", "groups") | {"chronological": line.chronological}
+    train = _fit if not any(several.values()) else _cross_validate
     try:
-        run = fit(model, x, y, name=name, displays=displays, earlier=session.runs, **options)
+        result = train(session, line, model, x, y, options)
     except TrainingError as error:
         word = getattr(line.options, error.option, None) if error.option else None
         if not isinstance(word, str):
@@ -86,12 +99,36 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
         error.spelling = line.spelling
         line.fail(error.message, word, error.remedy)
     finally:
-        if len(session.runs) > count:  # also if it ended with an error
-            session.runs[-1].variables |= line.settings
-            if line.out:
-                session.notebook[line.out] = session.runs[-1]
-    mark_displayed(run)
-    return run
+        for run in session.runs[count:]:  # also if it ended with an error
+            run.variables |= line.settings
+    mark_displayed(result)
+    return result
+
+
+def _fit(
+    session: Session, line: ParsedLine, model: Any, x: Any, y: Any, options: dict[str, Any]
+) -> Any:
+    from kmagic.api import fit  # noqa: PLC0415 - not before a fit
+
+    count = len(session.runs)
+    try:
+        return fit(model, x, y, earlier=session.runs, **options)
+    finally:
+        if len(session.runs) > count and line.out:  # also if it ended with an error
+            session.notebook[line.out] = session.runs[-1]
+
+
+def _cross_validate(
+    session: Session, line: ParsedLine, model: Any, x: Any, y: Any, options: dict[str, Any]
+) -> Any:
+    from kmagic.api import cross_validate  # noqa: PLC0415 - not before a fit
+
+    options |= {"folds": line.folds, "repeat": line.repeat or 1, "groups": line.groups}
+    options["chronological"] = line.chronological or None
+    result = cross_validate(model, x, y, **options)
+    if line.out:
+        session.notebook[line.out] = result
+    return result
 
 
 def import_for_fit() -> None:

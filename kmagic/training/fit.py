@@ -99,7 +99,7 @@ def train(
     """
     name = options.name or model.name
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
-    options = _with_class_weight(options, arguments, dataset)
+    options = with_class_weight(options, arguments, dataset)
     run = TrainingRun(name, epochs=options.epochs, initial_epoch=options.initial_epoch)
     recorder = Recorder(run, displays)
     with recorder.discarding():
@@ -148,7 +148,7 @@ def train(
     return run
 
 
-def _with_class_weight(
+def with_class_weight(
     options: FitOptions, arguments: dict[str, Any], dataset: Dataset | None
 ) -> FitOptions:
     """The options, and the arguments, with the weights of classes by their index."""

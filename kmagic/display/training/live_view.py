@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 from kmagic.display.kit.assets import js_module, read_static
+from kmagic.display.kit.card import Bundle
 from kmagic.display.training.training_card import training_bundle
 from kmagic.display.training.widget_feed import WidgetFeed
 from kmagic.support.busy_kernel import answer_pages
@@ -48,14 +49,19 @@ class LiveView(Display):
     def __init__(self) -> None:
         self._sent = 0
         self.seen = False
+        self.widget: Any = None
 
     def prepare(self, run: TrainingRun) -> None:
-        """Show the widget in the running cell."""
+        """Show the widget in the running cell; a further run is shown by the same widget."""
         listens = _register_control_handlers()
         self._feed = WidgetFeed(run, answers=listens)
         # Without the channel, and in VS Code, which keeps it from widgets, no page could announce.
-        self.seen = not listens or any(name.startswith("VSCODE_") for name in os.environ)
+        self.seen |= not listens or any(name.startswith("VSCODE_") for name in os.environ)
         self.run = run
+        if self.widget is not None:
+            _running[run.id] = self
+            self.widget.state = self._feed.snapshot()
+            return
         key = uuid.uuid4().hex
         self.widget = dashboard_class()(
             model_id=key,
@@ -69,7 +75,7 @@ class LiveView(Display):
 
     def discard(self, run: TrainingRun) -> None:
         """Remove the widget from the output."""
-        _running.pop(run.id, None)
+        forget(run)
         self._handle.update({}, raw=True)
         self.widget.close()
 
@@ -93,12 +99,15 @@ class LiveView(Display):
 
     def end(self, run: TrainingRun) -> None:
         """Replace the widget by the card."""
-        _running.pop(run.id, None)
-        card = training_bundle(run)
+        forget(run)
+        self.replace(training_bundle(run))
+        mark_displayed(run)
+
+    def replace(self, card: Bundle) -> None:
+        """Replace the widget by a card, in all pages."""
         with self.widget.hold_sync():
             self.widget.state, self.widget.card = self._feed.snapshot(), card
         self._handle.update(card, raw=True)
-        mark_displayed(run)
         _ended.append(self.widget)
         while len(_ended) > MAX_OPEN_WIDGETS:
             _ended.popleft().close()
@@ -144,6 +153,11 @@ def _register_control_handlers() -> bool:
     ) and handle_control_message(
         kernel, SEEN_MESSAGE, lambda **content: {"running": mark_seen(**content)}
     )
+
+
+def forget(run: TrainingRun) -> None:
+    """Note that a run has ended, so no page can stop it."""
+    _running.pop(run.id, None)
 
 
 def mark_seen(run: str = "", **_: object) -> bool:

@@ -65,7 +65,7 @@ def history_bundle(history: RunHistory) -> Bundle:
             f'<th scope="row"{LEFT}>{escape_html(name)}</th>',
             f"<td{LEFT}>{escape_html(run.model_name)}</td>",
             *(f"<td>{_variable_html(run, variable)}</td>" for variable in variables),
-            f"<td{LEFT}>{_sparkline(run)}</td>",
+            f"<td{LEFT}>{loss_curve_html(run)}</td>",
             f"<td>{len(run.log):,}</td>",
             *(f"<td{bold}>{_cell(metrics.pop(key, None))}</td>" for key in keys),
             *(f"<td{LEFT}>{_other_metrics_html(metrics)}</td>" for _ in others),
@@ -117,7 +117,7 @@ def _cell(value: float | None) -> str:
     return "" if value is None else metric_text(value)
 
 
-def _sparkline(run: TrainingRun) -> str:
+def loss_curve_html(run: TrainingRun) -> str:
     """The loss as a curve one line high; validation solid, training dashed."""
     width, height = SPARKLINE_SIZE
     training, validation = run.curve("loss"), run.curve("val_loss")

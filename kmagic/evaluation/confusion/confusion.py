@@ -43,6 +43,7 @@ from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
 from kmagic.support.model_registry import dataset_for
 from kmagic.support.object_errors import explain_special_methods
+from kmagic.training.run.cross_validation import CrossValidation
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -72,7 +73,8 @@ def confusion(
 
     Args:
         y_true: Class ids or strings of shape (n,) or (n, 1), or one-hot rows of shape (n, k).
-            Rows with several ones, or none, tell which of several labels a sample has.
+            Rows with several ones, or none, tell which of several labels a sample has. Or the
+            result of :func:`kmagic.cross_validate`, whose out-of-fold predictions are used.
         y_pred: The same, or the output of a model: a probability (or logit) for each class, shape
             (n, k), or for two classes the probability of the second, shape (n,) or (n, 1).
         class_names: Names in the order of the ids 0, 1, 2 ...; or the ids themselves; or a mapping
@@ -108,6 +110,13 @@ def confusion(
         >>> matrix.matrix.tolist(), round(matrix.accuracy, 2)
         ([[1, 0], [1, 1]], 0.67)
     """
+    if isinstance(y_true, CrossValidation) and y_pred is None:
+        result = y_true
+        y_true, y_pred, samples = _out_of_fold(result)
+        x = samples if x is None else x
+        class_names = result.classes if class_names is None else class_names
+        name = name or result.name
+        unit = "out-of-fold rows" if result.folds and unit == "samples" else unit
     if hasattr(y_true, "predict_on_batch"):
         raise EvaluationError(
             Text(Function("confusion"), " takes labels and predictions; got a model."),
@@ -296,6 +305,26 @@ def confusions_of(
         )
         matrices.append(matrix)
     return matrices
+
+
+def _out_of_fold(result: CrossValidation) -> tuple[Any, Any, Any]:
+    """The targets, predictions and inputs of the rows that a cross-validation has predicted."""
+    from kmagic.training.fit_inputs import take_rows  # noqa: PLC0415 - imports Keras
+
+    if result.predicted is None or result.y_true is None:
+        raise EvaluationError(
+            f"This cross-validation of {result.name} has no predictions: no run has finished.",
+            "Run it again.",
+        )
+    if not isinstance(result.predictions, np.ndarray):
+        raise EvaluationError(
+            f"{result.name} has several outputs.",
+            Text("Pass the labels and predictions of one: ", Function("confusion"), "(y, p)."),
+        )
+    rows: Any = np.flatnonzero(result.predicted)
+    if rows[-1] - rows[0] == len(rows) - 1:
+        rows = slice(rows[0], rows[-1] + 1)  # a slice is known to be from its dataset
+    return take_rows(result.y_true, rows), result.predictions[rows], take_rows(result.x, rows)
 
 
 # --- checks -------------------------------------------------------------------------------------

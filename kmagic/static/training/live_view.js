@@ -305,7 +305,20 @@ export default {
   },
   /** @param {{model: WidgetModel, el: HTMLElement}} context */
   render({ model, el }) {
-    const view = new LiveView(model, el);
-    return () => view.dispose?.();
+    let view = new LiveView(model, el);
+    let run = view.state.run;
+    // One widget may show several runs, one after the other.
+    const onState = () => {
+      if (model.get("state").run === run) return;
+      run = model.get("state").run;
+      view.dispose?.();
+      el.replaceChildren();
+      view = new LiveView(model, el);
+    };
+    model.on("change:state", onState);
+    return () => {
+      model.off("change:state", onState);
+      view.dispose?.();
+    };
   },
 };

@@ -1,0 +1,1 @@
+"""Several runs of a model on parts of the same data: cross-validation."""

@@ -1,0 +1,99 @@
+"""What a dataset has learned from all training rows, learned again from those of a fold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmagic.data.dataset import Dataset
+from kmagic.data.preparation.scaling import learn_scaling
+from kmagic.training.folds.fold_splits import Rows
+
+
+def preparation_notes(dataset: Dataset | None, x: Any) -> list[str]:
+    """What is learned again in each fold, and what cannot be."""
+    if dataset is None:
+        return []
+    is_standardized = dataset.scaling.kind == "standard"
+    names = ["standardization"] if is_standardized else []
+    if dataset.empty_cells is not None:
+        names.append("the values of empty cells")
+    notes = []
+    if names and _are_inputs_of(dataset, x):
+        notes.append(f"Learned in each fold from its training rows: {' and '.join(names)}.")
+    elif names:
+        notes.append(f"Learned from all rows, not from those of each fold: {' and '.join(names)}.")
+    if dataset.encoding is not None:
+        notes.append("The vocabulary is that of all rows, not of each fold's.")
+    return notes
+
+
+def _are_inputs_of(dataset: Dataset, x: Any) -> bool:
+    """Whether these are rows of the training part, with all columns in their order."""
+    own = dataset.x_train
+    return isinstance(x, np.ndarray) and x.shape[1:] == own.shape[1:] and x.strides == own.strides
+
+
+def prepare_fold(
+    dataset: Dataset | None, x: Any, train: Rows, held_out: Rows
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Inputs to train on and to hold out, prepared by the former alone; None if nothing changes.
+
+    Filled cells, categories and standardization are learned from the rows to train on. The inputs
+    are those of the dataset, so they have been prepared by all its rows: because standardization
+    is linear, doing it again gives what the raw values would.
+
+    Args:
+        dataset: The dataset whose training inputs these are, or a slice of them.
+        x: The inputs.
+        train: The rows to train on.
+        held_out: The rows to hold out.
+    """
+    if dataset is None or not _are_inputs_of(dataset, x):
+        return None
+    columns, empty = dataset.features, dataset.empty_cells_of(x)
+    is_standardized = dataset.scaling.kind == "standard"
+    if not is_standardized and columns is None:
+        return None
+    training, other = x[train], x[held_out]
+    start = 0
+    for index, column in enumerate(columns.columns if columns is not None else ()):
+        part = slice(start, start + len(column.names))
+        start = part.stop
+        if empty is not None:
+            filled = empty[:, index]
+            if filled[train].any() or filled[held_out].any():
+                _fill(training[:, part], other[:, part], filled[train], filled[held_out],
+                      is_number=column.kind == "number")  # fmt: skip
+        if column.kind == "category":  # a word that the fold does not train on is unknown
+            absent = x[:, part].min(axis=0)
+            unknown = (training[:, part] == absent).all(axis=0)
+            other[:, part] = np.where(unknown, absent, other[:, part])
+    if is_standardized:
+        shape = dataset.image_shape if dataset.scaling.images and x.ndim == 2 else x.shape[1:]  # noqa: PLR2004 - flattened
+        own = training.reshape(-1, *(shape or ()))
+        scaling = learn_scaling("standard", own, images=dataset.scaling.images)
+        training, other = scaling.apply(training), scaling.apply(other)
+    return training, other
+
+
+def _fill(
+    training: NDArray[Any],
+    other: NDArray[Any],
+    is_empty: NDArray[np.bool_],
+    other_empty: NDArray[np.bool_],
+    *,
+    is_number: bool,
+) -> None:
+    """Fill the empty cells of a column by the mean, or the most frequent word, of the others."""
+    known = training[~is_empty]
+    if not len(known):
+        return  # the values of all rows remain
+    if is_number:
+        value = known.mean(axis=0, dtype=np.float64)
+    else:
+        words, counts = np.unique(known, axis=0, return_counts=True)
+        value = words[counts.argmax()]
+    training[is_empty], other[other_empty] = value, value

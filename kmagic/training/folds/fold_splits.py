@@ -1,0 +1,305 @@
+"""Which rows each run of a cross-validation trains on, and which it holds out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
+
+from kmagic.data.dataset import Dataset
+from kmagic.data.time_order import find_overlap
+from kmagic.models.lint.model_advice import loss_name
+from kmagic.models.model_arrays import as_array
+from kmagic.support.errors import TrainingError
+from kmagic.support.formatting import list_names, pluralize
+from kmagic.support.messages import Function, Option, Part, Text
+from kmagic.support.suggestions import did_you_mean
+from kmagic.training.validation.fit_arguments import is_one_hot
+
+Rows: TypeAlias = NDArray[np.intp]
+Fold: TypeAlias = tuple[Rows, Rows]
+"""The rows to train on, and those that are held out."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldPlan:
+    """The folds of a cross-validation.
+
+    Attributes:
+        repeats: For each repetition its folds; None stands for separate validation data.
+        kind: How the rows are divided: "stratified", "by patient", "chronological" ...
+        notes: What the user should know about the folds.
+    """
+
+    repeats: Sequence[Sequence[Fold | None]]
+    kind: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def plan_folds(
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    rows: int,
+    *,
+    folds: int,
+    repeat: int = 1,
+    groups: str | ArrayLike | None = None,
+    chronological: bool | None = None,
+    shuffle: bool = True,
+    seed: int = 0,
+    dataset: Dataset | None = None,
+) -> FoldPlan:
+    """Divide rows into folds with the splitters of scikit-learn.
+
+    Args:
+        model: The model; its loss says whether the targets are classes.
+        x: Inputs.
+        y: Targets.
+        rows: Number of rows.
+        folds: Number of folds.
+        repeat: Number of repetitions, each with other folds if they are drawn at random.
+        groups: One value per row, or the name of a column; no group is in both parts of a fold.
+        chronological: Hold out later rows than those that are trained on; None decides by the data.
+        shuffle: Draw the rows of a fold at random.
+        seed: Seed of the first repetition.
+        dataset: The dataset that ``x`` is from.
+
+    Raises:
+        TrainingError: The rows cannot be divided in this way.
+    """
+    if folds > rows:
+        raise _too_many("row", rows, folds)
+    gap = _time_gap(x, dataset, chronological, groups)
+    labels = _class_indices(model, y, dataset)
+    if gap is not None:
+        fixed = _chronological_folds(rows, folds, gap)
+        notes: list[str] = []
+        if chronological is None:
+            notes.append(
+                "The samples are in the order of time: each fold follows its training rows."
+            )
+        notes += _unseen_classes(fixed, labels, dataset)
+        return FoldPlan([fixed] * repeat, "chronological", tuple(notes))
+    random: list[dict[str, Any]] = [
+        {"shuffle": shuffle, "random_state": seed + index if shuffle else None}
+        for index in range(repeat)
+    ]
+    if groups is not None:
+        values, kind = _group_indices(x, rows, groups, dataset)
+        if (count := len(np.unique(values))) < folds:
+            raise _too_many("group", count, folds)
+        splitters: list[Any] = [StratifiedGroupKFold(folds, **each) for each in random]
+        if labels is None:
+            splitters = [_GroupedFolds(folds, **each) for each in random]
+    elif labels is not None:
+        names, counts = np.unique(labels, return_counts=True)
+        if counts.min() < folds:
+            name = _class_name(int(names[counts.argmin()]), dataset)
+            raise _too_many("row", int(counts.min()), folds, f"Class {name}")
+        values, kind = None, "stratified"
+        splitters = [StratifiedKFold(folds, **each) for each in random]
+    else:
+        values, kind = None, "at random" if shuffle else "in their order"
+        splitters = [KFold(folds, **each) for each in random]
+    blank = np.zeros(rows)
+    repeats = [list(each.split(blank, labels, values)) for each in splitters]
+    if any(not len(part) for fold in repeats for pair in fold for part in pair):
+        raise TrainingError(
+            f"The groups are too unequal for {folds} folds: a fold would be empty.",
+            Text("Use fewer folds, for example ", Option("folds", max(folds // 2, 2)), "."),
+        )
+    return FoldPlan(repeats, kind, tuple(_unseen_classes(repeats[0], labels, dataset)))
+
+
+class _GroupedFolds:
+    """GroupKFold with groups in random order; before scikit-learn 1.6 it could not shuffle them."""
+
+    def __init__(self, folds: int, *, shuffle: bool, random_state: int | None) -> None:
+        self.splitter, self.shuffle = GroupKFold(folds), shuffle
+        self.random = np.random.default_rng(random_state)
+
+    def split(self, x: Any, y: Any, groups: Rows) -> Any:
+        """Divide the rows; groups of equal size change their places."""
+        if self.shuffle:
+            groups = self.random.permutation(groups.max() + 1)[groups]
+        return self.splitter.split(x, y, groups)
+
+
+def _too_many(noun: str, count: int, folds: int, subject: str = "The data") -> TrainingError:
+    remedy: Part = Text("Use ", Option("folds", count), ", or add rows.")
+    if count < 2:  # noqa: PLR2004 - folds
+        remedy = "Add rows." if noun == "row" else "Add rows of other groups."
+        if subject != "The data":
+            remedy = "Add rows of this class, leave it out, or merge it into another one."
+    return TrainingError(
+        f"{subject} has {pluralize(count, noun)}, fewer than the {folds} folds: each needs one.",
+        remedy,  # type: ignore[arg-type] # no reference alone
+        option="folds",
+    )
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+def _time_gap(
+    x: Any, dataset: Dataset | None, chronological: bool | None, groups: Any
+) -> int | None:
+    """The rows between two parts in the order of time; None if the folds have no order."""
+    if chronological is False:
+        return None
+    known = getattr(dataset, "time_gap", None)
+    if chronological and dataset is not None and known is None:
+        raise TrainingError(
+            f"The rows of {dataset.name} are not in the order of time.",
+            Text(
+                *("Load them in this order: ", Function("load_data"), " has the option "),
+                *(
+                    Option("chronological", True),
+                    "; with a test part of their own, add ",
+                ),
+                *(Option("split", 0.2), "."),
+            ),
+            option="chronological",
+        )
+    if groups is not None:
+        if chronological or known is not None:
+            raise TrainingError(
+                Text(Option("groups"), " cannot be combined with the order of time."),
+                Text("Leave out ", Option("groups"), ", or load data in another order."),
+                option="groups",
+            )
+        return None
+    array = as_array(x) if not isinstance(x, dict | list | tuple) else None
+    may_overlap = array is not None and array.dtype != np.uint8
+    if dataset is not None and (dataset.image_shape or dataset.encoding):
+        may_overlap = False
+    overlap = find_overlap(array) if array is not None and may_overlap and known is None else None
+    if overlap is None:
+        return 0 if chronological and known is None else known
+    if not overlap.in_order:
+        raise TrainingError(
+            "The samples are windows of a time series that overlap and are shuffled: the rows that "
+            "a fold holds out would contain steps of those that it is trained on.",
+            "Keep the windows in the order of time.",
+        )
+    return overlap.gap
+
+
+def _chronological_folds(rows: int, folds: int, gap: int) -> list[Fold]:
+    size = rows // (folds + 1)
+    if not size or rows - folds * size - gap < 1:
+        between = f" with {pluralize(gap, 'row')} between its parts" if gap else ""
+        raise TrainingError(
+            f"{pluralize(rows, 'row')} are too few for {folds} chronological folds, each{between}.",
+            "Use fewer folds, or more data.",
+            option="folds",
+        )
+    return list(TimeSeriesSplit(folds, gap=gap).split(np.zeros(rows)))
+
+
+# --- classes --------------------------------------------------------------------------------------
+
+
+def _class_indices(model: keras.Model, y: Any, dataset: Dataset | None) -> Rows | None:
+    """The class of each row; None unless each row has one."""
+    labels = None if isinstance(y, dict | list | tuple) else as_array(y)
+    loss = "" if isinstance(model.loss, dict | list | tuple) else loss_name(model.loss)
+    has_classes = getattr(dataset, "classes", None) or "crossentropy" in loss or "hinge" in loss
+    if labels is None or labels.ndim > 2 or labels.dtype.kind not in "biuf" or not has_classes:  # noqa: PLR2004 - rows
+        return None
+    if labels.ndim > 1 and labels.shape[1] > 1:
+        if "binary" in loss or not is_one_hot(labels) or labels.max() != 1:
+            return None
+        labels = labels.argmax(axis=1)
+    labels = labels.reshape(-1)
+    if (labels != np.rint(labels)).any():  # probabilities
+        return None
+    return np.asarray(labels, np.intp)
+
+
+def _class_name(index: int, dataset: Dataset | None) -> str:
+    classes = getattr(dataset, "classes", None) or ()
+    return str(classes[index]) if 0 <= index < len(classes) else str(index)
+
+
+def _unseen_classes(
+    folds: Sequence[Fold], labels: Rows | None, dataset: Dataset | None
+) -> list[str]:
+    """Notes on classes that a fold holds out without training on them."""
+    notes: list[str] = []
+    for number, (train, held_out) in enumerate(folds, 1):
+        unseen = [] if labels is None else np.setdiff1d(labels[held_out], labels[train]).tolist()
+        if unseen:
+            names = list_names([_class_name(index, dataset) for index in unseen], 5)
+            notes.append(f"Fold {number} holds out rows of {names}, but trains on none of them.")
+    return notes
+
+
+# --- groups ---------------------------------------------------------------------------------------
+
+
+def _group_indices(
+    x: Any, rows: int, groups: str | ArrayLike, dataset: Dataset | None
+) -> tuple[Rows, str]:
+    """The index of each row's group, and what the rows are divided by."""
+    import pandas as pd  # noqa: PLC0415 - half a second to import
+
+    kind, name = "by group", groups
+    if isinstance(name, str):
+        groups, kind = _column(x, name, dataset), f"by {name}"
+    codes, _ = pd.factorize(np.asarray(groups) if isinstance(groups, list | tuple) else groups)  # type: ignore[arg-type,call-overload,unused-ignore] # any array
+    if len(codes) != rows:
+        raise TrainingError(
+            Text(Option("groups"), f" must have one value per row, {rows:,}; got {len(codes):,}."),
+            "Name a column of the table, which has the rows of the training part.",
+            option="groups",
+        )
+    if empty := int((codes < 0).sum()):
+        raise TrainingError(
+            Text(Option("groups"), f" has no value in {pluralize(empty, 'row')}."),
+            "Fill these values, or leave the rows out.",
+            option="groups",
+        )
+    return codes.astype(np.intp), kind
+
+
+def _column(x: Any, name: str, dataset: Dataset | None) -> Any:
+    """A column of the table that the data is from, for the rows of the training part."""
+    features = getattr(dataset, "features", None)
+    if dataset is None or features is None or x is not dataset.x_train:
+        raise TrainingError(
+            Text(
+                Option("groups"),
+                f" names a column, {name!r}, but the data is not the training part of a table.",
+            ),
+            "Load the table as a dataset, or pass an array with one value per row.",
+            option="groups",
+        )
+    others = dataset.other_columns
+    if others is not None and name in others.columns:
+        return others[name].to_numpy()
+    empty = getattr(dataset.empty_cells, "__getitem__", lambda _: None)(0)
+    for index, (column, values) in enumerate(features.split(x)):
+        if column.name == name:
+            codes = np.unique(values, axis=0, return_inverse=True)[1].reshape(-1).astype(float)
+            if empty is not None:
+                codes[empty[:, index]] = np.nan
+            return codes
+    known = [*(() if others is None else others.columns), *features.wanted]
+    raise TrainingError(
+        f"{dataset.name} has no column {name}; it has {list_names(known)}.",
+        did_you_mean(name, known),
+        option="groups",
+    )
