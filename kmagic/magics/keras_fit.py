@@ -82,16 +82,22 @@ FIT.result_options()
 @magic(FIT, interruptible=True)
 def keras_fit(session: Session, line: ParsedLine) -> Any:
     """Train a model; ``%keras_fit -h`` shows the options."""
+    from kmagic.api import cross_validate, fit  # noqa: PLC0415 - not before a fit
+
     name, model = session.take_model(line)
     x = y = None
     if line.arguments or line.data or not line.resume:
         x, y, _ = session.take_data(line, test=False)
     options = _fit_options(line) | {"name": name, "displays": [] if line.quiet else None}
+    folds = line.keywords("folds", "repeat", "groups") | {"chronological": line.chronological}
     count = len(session.runs)
-    several = line.keywords("folds", "repeat", "groups") | {"chronological": line.chronological}
-    train = _fit if not any(several.values()) else _cross_validate
+    result: Any = None
     try:
-        result = train(session, line, model, x, y, options)
+        if any(value not in (None, False) for value in folds.values()):
+            folds |= {"repeat": folds["repeat"] or 1, "chronological": line.chronological or None}
+            result = cross_validate(model, x, y, **folds, **options)
+        else:
+            fit(model, x, y, earlier=session.runs, **options)
     except TrainingError as error:
         word = getattr(line.options, error.option, None) if error.option else None
         if not isinstance(word, str):
@@ -99,35 +105,13 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
         error.spelling = line.spelling
         line.fail(error.message, word, error.remedy)
     finally:
-        for run in session.runs[count:]:  # also if it ended with an error
-            run.variables |= line.settings
+        if len(session.runs) > count:  # also if it ended with an error
+            for run in session.runs[count:]:
+                run.variables |= line.settings
+            result = result or session.runs[-1]
+            if line.out:
+                session.notebook[line.out] = result
     mark_displayed(result)
-    return result
-
-
-def _fit(
-    session: Session, line: ParsedLine, model: Any, x: Any, y: Any, options: dict[str, Any]
-) -> Any:
-    from kmagic.api import fit  # noqa: PLC0415 - not before a fit
-
-    count = len(session.runs)
-    try:
-        return fit(model, x, y, earlier=session.runs, **options)
-    finally:
-        if len(session.runs) > count and line.out:  # also if it ended with an error
-            session.notebook[line.out] = session.runs[-1]
-
-
-def _cross_validate(
-    session: Session, line: ParsedLine, model: Any, x: Any, y: Any, options: dict[str, Any]
-) -> Any:
-    from kmagic.api import cross_validate  # noqa: PLC0415 - not before a fit
-
-    options |= {"folds": line.folds, "repeat": line.repeat or 1, "groups": line.groups}
-    options["chronological"] = line.chronological or None
-    result = cross_validate(model, x, y, **options)
-    if line.out:
-        session.notebook[line.out] = result
     return result
 
 
