@@ -40,7 +40,7 @@ def cross_validation_bundle(result: CrossValidation) -> Bundle:
     if len(result.finished) > 1:
         correction = "corrected for overlapping training rows" if result.folds else "seeds alone"
         foot.append(f"± standard deviation of {len(result.finished)} runs")
-        foot.append(f"95 % interval of the mean, {correction}")
+        foot.append(f"interval of the mean, {correction}")
     if hidden := len(result.scores) - len(names):
         foot.append(f"{pluralize(hidden, 'more metric')} in to_frame()")
     foot.append("the model has the weights that it had before")
@@ -63,7 +63,8 @@ def _figures_html(result: CrossValidation, names: Sequence[str]) -> str:
     figures = []
     for name in names:
         value, ends = result.score_texts()[name]
-        interval = f'<div class="km-muted" style="font-size:12px">{ends}</div>' if ends else ""
+        small = '<div class="km-muted" style="font-size:12px">'
+        interval = f"{small}95 % interval {ends}</div>" if ends else ""
         figures.append(f"<div>{figure_html(escape_html(name), value)}{interval}</div>")
     return f'<div style="{_FIGURES}">{"".join(figures)}</div>' if figures else ""
 
