@@ -262,7 +262,7 @@ def cross_validate(
 
     Example:
         >>> import numpy
-        >>> model = build("input 2 / dense 1 / compile sgd mse", name="line")
+        >>> model = build("input 2 / dense 1 / compile sgd mse")
         >>> x = numpy.ones((60, 2))
         >>> result = cross_validate(model, x, x[:, 0], folds=3, epochs=2, displays=[])
         >>> len(result.runs), list(result.scores), result.predictions.shape
