@@ -93,7 +93,7 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
     count = len(session.runs)
     result: Any = None
     try:
-        if any(value not in (None, False) for value in folds.values()):
+        if any(value is not None and value is not False for value in folds.values()):
             folds |= {"repeat": folds["repeat"] or 1, "chronological": line.chronological or None}
             result = cross_validate(model, x, y, **folds, **options)
         else:

@@ -63,6 +63,20 @@ def test_the_matrix_of_each_epoch_is_beside_the_curves(notebook: NotebookPage, l
     notebook.wait_until(f"{card}.naturalWidth > 99", fit, what="the card's matrix")
 
 
+def test_one_view_shows_all_folds_also_in_a_reloaded_page(notebook: NotebookPage, lab: Lab) -> None:
+    lab.write("live.ipynb", [SETUP, "%keras_fit net x y -e 400 -b 32 --folds 3 -o run"])
+    notebook.open("live.ipynb")
+    notebook.run_cell(0, timeout=120)
+    notebook.run_cell(1, wait=False)
+    text = "node(arg)?.querySelector('.km-live')?.innerText"
+    fold = f"new RegExp('fold {{}} of 3[^]*epoch [1-9]').test({text})"
+    notebook.wait_until(fold.format(1), 1, timeout=60, what="the first fold")
+    notebook.reload()
+    notebook.wait_until(fold.format(2), 1, timeout=120, what="the second fold")
+    assert notebook.js("node(arg).querySelectorAll('.km-live').length", 1) == 1
+    stop(notebook, 1, "/1 of 3 runs finished: fold 2 (stopped|interrupted)/")
+
+
 def test_a_training_that_cannot_start_leaves_no_card(notebook: NotebookPage, lab: Lab) -> None:
     stream = """import keras, time
 class Unreadable(keras.utils.PyDataset):

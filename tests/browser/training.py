@@ -30,11 +30,14 @@ def start(notebook: NotebookPage, lab: Lab, line: str = FIT) -> int:
     return 1
 
 
-def stop(notebook: NotebookPage, cell: int) -> None:
-    """Click on Stop, and wait until the cell has ended.
+ENDED = "/(stopped|interrupted) (in|after|during) /"
+
+
+def stop(notebook: NotebookPage, cell: int, ended: str = ENDED) -> None:
+    """Click on Stop, and wait until the cell's text matches what says that it has ended.
 
     On a machine so busy that the kernel does not answer in time, the view interrupts it instead.
     """
     notebook.cell(cell).get_by_role("button", name="Stop").first.click()
-    ended = "/(stopped|interrupted) (in|after|during) /.test(node(arg).innerText)"
+    ended = f"{ended}.test(node(arg).innerText)"
     notebook.wait_until(ended, cell, timeout=30, what="the end of the training")

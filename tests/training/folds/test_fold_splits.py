@@ -132,7 +132,9 @@ def test_groups_are_a_column_of_the_table(options, column):
         values = data.other_columns["patient"].to_numpy()
         assert sorted(set(values)) == sorted({f"p{group}" for group in GROUPS})
     else:
-        values = np.array([row[-1] for row in data.features.restore(data.scaling.inverse(data.x_train))])
+        values = np.array(
+            [row[-1] for row in data.features.restore(data.scaling.inverse(data.x_train))]
+        )
     found = plan(data.y_train, data.x_train, folds=3, groups=column, dataset=data)
     assert found.kind == f"by {column}"
     for train, rows in found.repeats[0]:
@@ -163,7 +165,9 @@ def test_groups_that_cannot_be_are_refused():
     assert "Use folds=12" in error(groups=GROUPS, folds=13)
     assert "Add rows of other groups" in error(groups=np.zeros(60), folds=2)
     part = data.x_train[:20]
-    assert "not the training part of a table" in error(y=data.y_train[:20], x=part, groups="patient", dataset=data)
+    assert "not the training part of a table" in error(
+        y=data.y_train[:20], x=part, groups="patient", dataset=data
+    )
 
 
 def test_empty_cells_are_no_group():
@@ -232,6 +236,8 @@ def test_arrays_may_be_called_chronological():
     found = plan(X[:, 0], loss="mse", folds=3, chronological=True)
     assert [rows.tolist() for _, rows in found.repeats[0]][-1] == list(range(45, 60))
     assert found.notes == ()
-    assert "60 rows are too few for 60" in error(y=X[:, 0], loss="mse", folds=60, chronological=True)
+    assert "60 rows are too few for 60" in error(
+        y=X[:, 0], loss="mse", folds=60, chronological=True
+    )
     x, y = series()
     assert "with 9 rows between" in error(y=y[:20], x=x[:20], loss="mse", folds=12)
