@@ -53,7 +53,7 @@ def test_names_of_keras_and_scikit_learn(option, expected):
 
 @pytest.mark.parametrize("option", [o for o in OTHER_NAMES if o in FIT.options])
 def test_every_suggested_option_is_accepted(option):
-    for name in OTHER_NAMES[option]:
+    for name in (name for name in OTHER_NAMES[option] if f"--{name}" not in FIT.options):
         suggested = re.fullmatch(r"Write `(--[\w-]+).*`\.", remedy(FIT, f"--{name} 3"))
         assert suggested
         assert suggested[1] in FIT.options
