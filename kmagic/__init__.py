@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kmagic.support.errors import KmagicError as KmagicError
     from kmagic.training.learning_rate_test import find_learning_rate as find_learning_rate
     from kmagic.training.run.training_run import TrainingRun as TrainingRun
+    from kmagic.tuning.tune import tune as tune
 
 __version__ = "0.1.0"
 
@@ -56,6 +57,7 @@ _PUBLIC = {
     "support.errors": ("KmagicError",),
     "training.learning_rate_test": ("find_learning_rate",),
     "training.run.training_run": ("TrainingRun",),
+    "tuning.tune": ("tune",),
 }
 """Module -> its public names; it is imported when one of them is first used."""
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
@@ -63,6 +65,7 @@ _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 _WITH_KERAS = frozenset(
     {"build", "classify", "confusion_of", "cross_validate", "evaluate", "find_learning_rate"}
     | {"fit", "load", "predict", "predict_classes", "predict_proba", "save", "to_dsl", "to_python"}
+    | {"tune"}
 )
 __all__ = ["__version__", "load_ipython_extension", *sorted(_MODULES)]  # noqa: PLE0604 - names only
 

@@ -168,19 +168,13 @@ def fit(
     """
     _check_call(model, others)
     from kmagic.data.dataset import find_dataset  # noqa: PLC0415 - not needed before a fit
-    from kmagic.data.preparation.raw_detection import prepare_if_raw  # noqa: PLC0415 - as above
     from kmagic.display.training.run_displays import displays_for  # noqa: PLC0415 - as above
     from kmagic.training.continuation import continue_run  # noqa: PLC0415 - imports Keras
     from kmagic.training.fit import train  # noqa: PLC0415 - imports Keras
+    from kmagic.training.fit_inputs import dataset_parts  # noqa: PLC0415 - as above
     from kmagic.training.fit_options import FitOptions  # noqa: PLC0415 - as above
 
-    if hasattr(x, "x_train") and y is None:
-        x, y = x.x_train, x.y_train
-    if hasattr(validation_data, "x_test"):
-        validation_data = (validation_data.x_test, validation_data.y_test)
-    if isinstance(validation_data, tuple | list) and len(validation_data) > 1:
-        held_out = prepare_if_raw(find_dataset(x), validation_data[0])
-        validation_data = (held_out, *validation_data[1:])
+    x, y, validation_data = dataset_parts(x, y, validation_data)
     values = locals()
     names = [option.name for option in fields(FitOptions) if option.name != "others"]
     given = {name: values[name] for name in names if values[name] is not None}

@@ -29,6 +29,7 @@ LAYERS = (
     "training",
     "evaluation",
     "persistence",
+    "tuning",
     "display",
     "api",
     "magics",
@@ -37,7 +38,10 @@ LAYERS = (
 )
 LAYER_OF = {unit: layer for layer, unit in enumerate(LAYERS)}
 
-HEAVY = ("tensorflow", "keras", "matplotlib", "pandas", "sklearn", "anywidget", "ipywidgets")
+HEAVY = (
+    *("tensorflow", "keras", "matplotlib", "pandas", "sklearn", "anywidget", "ipywidgets"),
+    "optuna",
+)
 
 
 def _name(path: Path) -> str:

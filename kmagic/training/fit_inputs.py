@@ -11,11 +11,25 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kmagic.data.dataset import find_dataset
 from kmagic.data.inspection import stream_kind
+from kmagic.data.preparation.raw_detection import prepare_if_raw
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.models.model_arrays import as_array, dense_rows, model_tensors, sparse_rows
 from kmagic.support.sentences import as_sentences
 from kmagic.training.retracing import with_axes_of
+
+
+def dataset_parts(x: Any, y: Any, validation_data: Any) -> tuple[Any, Any, Any]:
+    """Inputs, targets and validation data, also where a dataset of ``load_data`` was given."""
+    if hasattr(x, "x_train") and y is None:
+        x, y = x.x_train, x.y_train
+    if hasattr(validation_data, "x_test"):
+        validation_data = (validation_data.x_test, validation_data.y_test)
+    if isinstance(validation_data, tuple | list) and len(validation_data) > 1:
+        held_out = prepare_if_raw(find_dataset(x), validation_data[0])
+        validation_data = (held_out, *validation_data[1:])
+    return x, y, validation_data
 
 
 def split_index(samples: int, fraction: float) -> int:

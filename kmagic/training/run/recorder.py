@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from kmagic.support.caller_names import warn_caller
 from kmagic.support.downsampling import BoundedSeries
@@ -35,7 +36,7 @@ class Recorder:
     ) -> None:
         self.run = run
         self.clock = clock
-        self._views = [_View(display) for display in displays]
+        self._views = [SafeDisplay(display) for display in displays]
         self._start = clock()
         self._due = math.inf
         self._epoch_start = 0.0
@@ -157,9 +158,7 @@ class Recorder:
             self._begin()
         self._call("end")
         for view in self._views:
-            if view.error:
-                message = f"A display failed. Training was not affected.\n\n{view.error}"
-                warn_caller(message, RuntimeWarning)
+            view.warn()
 
     def _set_partial(self, logs: Mapping[str, float]) -> None:
         now = self.run.now
@@ -178,28 +177,44 @@ class Recorder:
             return
         self._estimate(at)
         for view in self._views:
-            if at >= view.due:
-                view.due = at + view.display.interval
-                view.call("update", self.run)
+            view.update(self.run, at)
         self._due = min((view.due for view in self._views), default=math.inf)
 
 
-class _View:
-    """A display, the time of its next update, and the traceback if it raised."""
+class SafeDisplay:
+    """A display that cannot end a training: after an error it is called only once, at the end.
 
-    def __init__(self, display: Display) -> None:
+    Attributes:
+        due: The time of its next update.
+        error: The traceback of its first error; "" if there was none.
+    """
+
+    def __init__(self, display: Any) -> None:
         self.display = display
         self.due = 0.0
         self.error = ""
 
-    def call(self, method: str, run: TrainingRun) -> None:
+    def call(self, method: str, subject: Any) -> None:
+        """Call a method of the display with the run, or whatever it shows."""
         if self.error and method != "end":
             return
         try:
-            getattr(self.display, method)(run)
-        except Exception:  # noqa: BLE001 - a display must never end a training
+            getattr(self.display, method)(subject)
+        except Exception:  # noqa: BLE001 - see above
             self.error = self.error or traceback.format_exc()
             self.due = math.inf
+
+    def update(self, subject: Any, at: float) -> None:
+        """Call ``update``, unless the display's interval has not passed."""
+        if at >= self.due:
+            self.due = at + self.display.interval
+            self.call("update", subject)
+
+    def warn(self) -> None:
+        """Report the error, if there was one."""
+        if self.error:
+            message = f"A display failed. Training was not affected.\n\n{self.error}"
+            warn_caller(message, RuntimeWarning)
 
 
 # --- the time left --------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from weakref import WeakSet
 
 from kmagic.training.run.training_run import TrainingRun
@@ -24,3 +26,14 @@ def list_run(run: TrainingRun) -> None:
     """Add a run that begins to all lists."""
     for runs in list(_lists):
         runs.append(run)
+
+
+@contextmanager
+def no_run_listed() -> Iterator[None]:
+    """Leave the runs that begin now out of all lists: they are parts of another result."""
+    lists = list(_lists)
+    _lists.clear()
+    try:
+        yield
+    finally:
+        _lists.update(lists)

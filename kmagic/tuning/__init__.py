@@ -1,0 +1,1 @@
+"""Hyperparameter sweeps: a model text with ranges becomes a study of trials."""

@@ -1,0 +1,133 @@
+"""Values that several processes read: arrays as memory-mapped files, everything else pickled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kmagic.support.errors import TrainingError
+from kmagic.support.file_system import not_written
+from kmagic.support.formatting import describe_error
+from kmagic.support.messages import Option, Text
+
+MIN_SHARED_BYTES = 2**16
+"""Smaller arrays are pickled."""
+_NUMBERS = "biufc"
+_STATEFUL = (
+    *(keras.Operation, keras.optimizers.Optimizer, keras.metrics.Metric, keras.losses.Loss),
+    keras.optimizers.schedules.LearningRateSchedule,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedArray:
+    """An array in a file, which processes map into their memory instead of reading it."""
+
+    path: str
+
+    def open(self) -> np.ndarray:
+        """The array, read-only; its pages are those of all other processes."""
+        # As a plain array: the training pipeline leaves large memory-mapped files to Keras.
+        array: np.ndarray = np.load(self.path, mmap_mode="r").view(np.ndarray)
+        return array
+
+
+class ArrayFolder:
+    """A folder for shared arrays; an array that is used twice is written once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = count()
+        self._written: dict[int, tuple[Any, SharedArray]] = {}
+
+    def share(self, values: Any) -> Any:
+        """A structure with its large arrays in files; floats have the type that Keras computes in.
+
+        Raises:
+            PersistenceError: The disk is full.
+        """
+        return keras.tree.map_structure(self._share, values)
+
+    def _share(self, value: Any) -> Any:
+        if keras.ops.is_tensor(value):
+            value = keras.ops.convert_to_numpy(value)
+        is_array = isinstance(value, np.ndarray) and value.dtype.kind in _NUMBERS
+        if not is_array or value.nbytes < MIN_SHARED_BYTES:
+            return value
+        if id(value) not in self._written:
+            path = self._folder / f"array-{next(self._numbers)}.npy"
+            floats = keras.config.floatx()
+            # As the training would convert it, or each process had a converted copy.
+            is_float = value.dtype.kind == "f" and floats != "bfloat16"
+            try:
+                np.save(path, np.asarray(value, floats) if is_float else value)
+            except OSError as error:
+                raise not_written(error, path) or error from error
+            self._written[id(value)] = value, SharedArray(str(path))
+        return self._written[id(value)][1]
+
+
+def open_shared(values: Any) -> Any:
+    """A structure with its shared arrays opened."""
+
+    def opened(value: Any) -> Any:
+        return value.open() if isinstance(value, SharedArray) else value
+
+    return keras.tree.map_structure(opened, values)
+
+
+class PickledNames:
+    """Variables of the notebook that a text mentions, as new objects for each trial.
+
+    A layer, optimizer or model in braces belongs to the model that is built from it: the next
+    trial must not continue from its weights.
+
+    Args:
+        names: The variables.
+        folder: Where to write large arrays, if other processes need the variables.
+
+    Raises:
+        TrainingError: A variable cannot be pickled, which other processes need, and a layer that
+            is used by several trials.
+    """
+
+    def __init__(self, names: Mapping[str, Any], folder: ArrayFolder | None = None) -> None:
+        self._pickled: dict[str, bytes] = {}
+        self._shared: dict[str, Any] = {}
+        for name, value in names.items():
+            if isinstance(value, np.ndarray | int | float | str | None):
+                self._shared[name] = folder.share(value) if folder is not None else value
+            elif folder is not None or isinstance(value, _STATEFUL):
+                self._pickled[name] = pickle_for_process(name, value)
+            else:
+                self._shared[name] = value
+
+    def load(self) -> dict[str, Any]:
+        """The variables by name, for one trial."""
+        from cloudpickle import loads  # noqa: PLC0415 - an extra
+
+        loaded = {name: loads(value) for name, value in self._pickled.items()}
+        return {name: open_shared(value) for name, value in self._shared.items()} | loaded
+
+
+def pickle_for_process(subject: str, value: Any) -> bytes:
+    """An object as bytes, also if its class or function is defined in the notebook.
+
+    Raises:
+        TrainingError: It cannot be pickled.
+    """
+    from cloudpickle import dumps  # noqa: PLC0415 - an extra
+
+    try:
+        return dumps(value)  # type: ignore[no-any-return]
+    except Exception as error:
+        raise TrainingError(
+            f"{subject} cannot be copied for a trial: {describe_error(error)}.",
+            Text("Train in this process: ", Option("in_process", value=True), "."),
+        ) from error

@@ -1,0 +1,439 @@
+"""``tune``: search for the best values of the ranges in a model's text."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from inspect import isclass
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+from joblib import cpu_count
+
+from kmagic.data.dataset import find_dataset
+from kmagic.data.inspection import random_state_kept, stream_kind
+from kmagic.language.parser import parse_partial
+from kmagic.language.portable_text import make_portable
+from kmagic.language.search_space import Hyperparameter, SearchSpace, parse_range
+from kmagic.models.build import build_model
+from kmagic.models.build.search_reading import check_corners, read_search_space
+from kmagic.models.global_settings import changed_settings
+from kmagic.support.caller_names import caller_names
+from kmagic.support.errors import TrainingError
+from kmagic.support.formatting import describe_error
+from kmagic.support.memory import available_memory
+from kmagic.support.messages import Option, Text
+from kmagic.support.object_errors import explain_special_methods
+from kmagic.support.process_patches import isolated_keras
+from kmagic.support.progress import Progress
+from kmagic.support.user_path import user_path
+from kmagic.training.continuation import row_digests
+from kmagic.training.fit import inspect_and_check
+from kmagic.training.fit_inputs import convert_arguments, dataset_parts, split_validation
+from kmagic.training.fit_options import FitOptions
+from kmagic.training.run.provenance import fingerprint
+from kmagic.training.run.training_run import VALIDATION
+from kmagic.training.validation.fit_arguments import class_weight_by_index
+from kmagic.tuning.search_loop import SearchLoop
+from kmagic.tuning.shared_values import ArrayFolder, PickledNames, pickle_for_process
+from kmagic.tuning.study import BATCH_SIZE, Study, StudyDisplay
+from kmagic.tuning.study_store import StudyStore, counted, import_optuna
+from kmagic.tuning.trial_run import TrialSetup
+from kmagic.tuning.worker_pool import WorkerPool
+
+TRIALS, EPOCHS = 20, 10
+_WORKER_BYTES = 3 * 2**29
+"""Memory that a worker needs for TensorFlow and a small model."""
+_MINIMUMS = {"trials": 1, "epochs": 1, "workers": 1, "repeat": 0}
+
+
+@explain_special_methods
+def tune(
+    text: str | SearchSpace,
+    x: Any = None,
+    y: Any = None,
+    *,
+    trials: int = TRIALS,
+    epochs: int = EPOCHS,
+    batch_size: int | str | Sequence[int] | Hyperparameter | None = None,
+    validation_split: float = 0.0,
+    validation_data: Any = None,
+    goal: str = "val_loss",
+    direction: Literal["minimize", "maximize"] | None = None,
+    callbacks: Any = None,
+    class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+    sample_weight: Any = None,
+    shuffle: bool = True,
+    patience: int | None = None,
+    reduce_lr: int | bool | None = None,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_batch_size: int | None = None,
+    plain: bool = False,
+    checks: bool = True,
+    budget: float | str | None = None,
+    workers: int | None = None,
+    in_process: bool = False,
+    seed: int | None = None,
+    store: str | Path | None = None,
+    fresh: bool = False,
+    repeat: int = 0,
+    name: str = "model",
+    displays: Iterable[StudyDisplay] | None = None,
+) -> Study:
+    """Search for the best values of the ranges in a model's text, with Optuna.
+
+    Optuna's TPE chooses the values, and its MedianPruner ends trials that are worse than half of
+    the earlier ones at the same epoch. Trials run in processes of their own, which share the data
+    without copies; one that crashes or runs out of memory costs only itself. Before the first
+    trial, the shapes of all extreme values are checked.
+
+    ``study.stop()`` or an interrupt ends the running trials after their epoch; a second one ends
+    them at once.
+
+    Args:
+        text: A model's text with ranges and choices, ``dense 64..512:64 relu|gelu``.
+        x: Inputs, as for :func:`kmagic.fit`; also a dataset of :func:`kmagic.load_data`.
+        y: Targets, if ``x`` does not contain them.
+        trials: Total number of trials; with ``store``, those of earlier calls count.
+        epochs: Epochs of each trial.
+        batch_size: Samples per batch, or several to choose from: ``"16|32|64"``.
+        validation_split: Fraction at the end of ``x`` that is kept for validation.
+        validation_data: A pair (x, y), a triple with sample weights, or a dataset, whose test part
+            is used.
+        goal: The metric to improve. A trial counts with its best epoch.
+        direction: Whether the goal is minimized or maximized; known for the metrics of Keras.
+        callbacks: Keras callbacks, copied for each trial.
+        class_weight: As in :func:`kmagic.fit`.
+        sample_weight: One weight per sample.
+        shuffle: Whether to shuffle the samples in each epoch.
+        patience: End a trial after this many epochs in which its validation loss did not improve.
+        reduce_lr: As in :func:`kmagic.fit`.
+        steps_per_epoch: As in :func:`kmagic.fit`.
+        validation_steps: As in :func:`kmagic.fit`.
+        validation_batch_size: As in :func:`kmagic.fit`.
+        plain: Use plain Keras without kmagic's pipeline.
+        checks: Check the data before the first trial.
+        budget: Time limit in seconds, or as text such as "20m". Then no trial begins, and the
+            running ones end after their epoch.
+        workers: Number of processes. Default: one per GPU, or else one per CPU core as far as the
+            memory suffices.
+        in_process: Train in this process, one trial after another: for small models and for data or
+            objects that cannot be passed to another process.
+        seed: Makes the search repeatable, with one worker exactly. With several, the values depend
+            also on which trial ends first.
+        store: Folder for the study. The same call continues it there, also after a restart; a
+            changed text never does. Default: a temporary folder, removed with the result.
+        fresh: Remove an earlier study from the folder.
+        repeat: Train this many of the best trials with three further seeds at the end;
+            ``study.compare()`` says whether they differ by more than seeds do.
+        name: Name of the models.
+        displays: Views to use instead of the progress bar. An empty list shows nothing.
+
+    Returns:
+        The study: ``study.best_values``, ``study.text()``, ``study.model()``, ``study.to_frame()``,
+        and ``study.optuna_study`` for everything else.
+
+    Raises:
+        DSLError: The text has mistakes, or some values do not fit together.
+        TrainingError: An option has a wrong value, the data does not fit the model, the folder has
+            another study, or the first trials all failed.
+
+    Example:
+        >>> import numpy
+        >>> x = numpy.random.default_rng(0).normal(size=(64, 3))
+        >>> study = tune(
+        ...     "input 3 / dense 2|8 relu / dense 1 / compile adam loss=mse",
+        ...     x, x.sum(axis=1), validation_split=0.25, trials=2, in_process=True, displays=[],
+        ... )
+        >>> [trial.status for trial in study.trials]
+        ['complete', 'complete']
+    """
+    import_optuna()
+    counts = {"trials": trials, "epochs": epochs, "repeat": repeat, "workers": workers}
+    for option, value in counts.items():
+        _check_count(option, value)
+    limit = FitOptions(budget=budget, seed=seed).budget_seconds
+    names = caller_names()
+    space = text if isinstance(text, SearchSpace) else read_search_space(text, names)
+    parameters, batch_size = _with_batch_size(space, batch_size)
+    check_corners(space, names)
+    x, y, validation_data = dataset_parts(x, y, validation_data)
+    _check_streams(x, validation_data, in_process=in_process)
+    if validation_data is None and not validation_split and goal.startswith(VALIDATION):
+        raise TrainingError(
+            Text(Option("goal", goal), " needs validation data."),
+            Text("Keep some of the data for it: ", Option("validation_split", 0.1), "."),
+            option="goal",
+        )
+    is_maximized = _is_maximized(goal, direction)
+    dataset = find_dataset(x)
+    options = FitOptions(
+        epochs=epochs,
+        batch_size=batch_size,
+        validation_split=validation_split,
+        validation_data=validation_data,
+        callbacks=callbacks,
+        class_weight=class_weight_by_index(class_weight, getattr(dataset, "classes", None)),
+        sample_weight=sample_weight,
+        shuffle=shuffle,
+        patience=patience,
+        reduce_lr=reduce_lr,
+        steps_per_epoch=steps_per_epoch,
+        validation_steps=validation_steps,
+        validation_batch_size=validation_batch_size,
+        plain=plain,
+        checks=checks,
+        name=name,
+    )
+    _check_callbacks(callbacks)
+    words = set(re.findall(r"[^\W\d]\w*", space.text))
+    mentioned = {word: names[word] for word in sorted(words) if word in names}
+    data, messages = _checked_data(space, parameters, mentioned, (x, y), options)
+    identity = {
+        "text": "\n".join(line.rstrip() for line in space.text.strip().splitlines()),
+        "values": _portable_values(space, names),
+        "parameters": [asdict(parameter) for parameter in parameters],
+        "data": _fingerprint(data),
+        "goal": [goal, is_maximized],
+        "options": options.recorded() | options.described(),
+        "seed": seed,
+    }
+    if store is not None and not identity["data"]:
+        messages.append("Whether the data is that of the earlier trials cannot be checked.")
+    study_store = StudyStore(None if store is None else user_path(store))
+    with study_store.locked():
+        study = Study(
+            name=name,
+            space=space,
+            parameters=parameters,
+            goal=goal,
+            is_maximized=is_maximized,
+            target=trials,
+            optuna_study=study_store.open_study(
+                identity, name, is_maximized=is_maximized, fresh=fresh
+            ),
+            store=study_store,
+            names=PickledNames(mentioned),
+            dataset=dataset,
+            workers=1 if in_process else min(trials, workers or _default_workers()),
+            budget=limit,
+            messages=messages,
+        )
+        views = [_ProgressOfTrials()] if displays is None else list(displays)
+        setup = TrialSetup(
+            data=data,
+            options=replace(
+                options, validation_split=0.0, validation_data=None, sample_weight=None
+            ),
+            names=study.names,
+            name=name,
+            goal=goal,
+            is_maximized=is_maximized,
+            weights=study_store.weights,
+        )
+        loop = SearchLoop(study, setup, repeat, views)
+        if in_process:
+            with random_state_kept():
+                loop.run()
+        else:
+            _run_in_processes(loop, study, setup, mentioned)
+    return study
+
+
+def _run_in_processes(
+    loop: SearchLoop, study: Study, setup: TrialSetup, names: Mapping[str, Any]
+) -> None:
+    """Run the trials in worker processes, which read the data from files."""
+    gpus = _visible_gpus()[: study.workers]
+    with tempfile.TemporaryDirectory(prefix="kmagic-trials-") as folder:
+        arrays = ArrayFolder(Path(folder))
+        shared = replace(
+            setup,
+            data=arrays.share(setup.data),
+            names=PickledNames(names, arrays),
+            settings=changed_settings(),
+        )
+        setup_file = Path(folder) / "setup.pkl"
+        setup_file.write_bytes(pickle_for_process("The data or a callback", shared))
+        threads = max(1, cpu_count() // study.workers)
+        with WorkerPool(setup_file, study.workers, threads, gpus) as pool:
+            loop.run(pool)
+
+
+def _check_count(option: str, value: Any) -> None:
+    least = _MINIMUMS[option]
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if value is not None and not (is_integer and value >= least):
+        expected = f"an integer of at least {least}"
+        raise TrainingError(option=option, expected=expected, actual=value)
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    try:
+        copy.deepcopy(callbacks)
+    except Exception as error:
+        raise TrainingError(
+            Text(
+                Option("callbacks"), f" cannot be copied for each trial: {describe_error(error)}."
+            ),
+            "Remove the callback, or give its class a method __deepcopy__.",
+        ) from error
+
+
+def _with_batch_size(
+    space: SearchSpace, batch_size: Any
+) -> tuple[tuple[Hyperparameter, ...], int | None]:
+    """The parameters of a search with that of the batch size, and a batch size that is fixed."""
+    varied = batch_size
+    if isinstance(batch_size, str):
+        try:
+            varied = parse_range(batch_size, BATCH_SIZE)
+        except ValueError as error:
+            raise TrainingError(Text(Option(BATCH_SIZE), f": {error}")) from None
+        if varied is None and batch_size.isdecimal():
+            varied = int(batch_size)
+    elif isinstance(batch_size, list | tuple):
+        varied = Hyperparameter(BATCH_SIZE, tuple(batch_size))
+    if not isinstance(varied, Hyperparameter):
+        FitOptions(batch_size=varied)
+        return space.parameters, varied
+    ends = varied.ends()
+    if not ends or not all(type(end) is int and end > 0 for end in ends):
+        expected = "a positive integer, or several such as '16|32|64'"
+        raise TrainingError(option=BATCH_SIZE, expected=expected, actual=batch_size)
+    if any(parameter.name == BATCH_SIZE for parameter in space.parameters):
+        raise TrainingError(
+            Text(Option(BATCH_SIZE), " is varied, and the text also varies a batch_size."),
+            "Rename the one in the text.",
+        )
+    return (*space.parameters, varied), None
+
+
+def _check_streams(x: Any, validation_data: Any, *, in_process: bool) -> None:
+    """Refuse data that several trainings cannot read."""
+    for kind in map(stream_kind, (x, validation_data)):
+        if kind == "generator":
+            raise TrainingError(
+                "A search needs data that can be read again; got a generator.",
+                "Pass arrays, a tf.data.Dataset or a PyDataset.",
+            )
+        if kind not in ("", "PyDataset") and not in_process:
+            raise TrainingError(
+                f"A {kind} cannot be passed to another process.",
+                Text("Pass arrays, or train in this process: ", Option("in_process", True), "."),
+            )
+
+
+def _is_maximized(goal: str, direction: str | None) -> bool:
+    """Whether larger values of a metric are better, from its name as Keras knows it."""
+    if direction is not None:
+        if direction not in ("minimize", "maximize"):
+            expected = "'minimize' or 'maximize'"
+            raise TrainingError(option="direction", expected=expected, actual=direction)
+        return direction == "maximize"
+    parts = goal.removeprefix(VALIDATION).split("_")
+    for start in range(len(parts)):  # the name of an output may come first
+        name = "_".join(parts[start:])
+        if name == "loss":
+            return False
+        with suppress(ValueError, TypeError):
+            metric = keras.metrics.get({"acc": "accuracy"}.get(name, name))
+            better = getattr(metric() if isclass(metric) else metric, "_direction", None)
+            if better is not None:
+                return bool(better == "up")
+    raise TrainingError(
+        Text(Option("goal", goal), ": whether larger values are better is not known."),
+        Text(
+            *("Add ", Option("direction", "maximize"), " or "),
+            *(Option("direction", "minimize"), "."),
+        ),
+        option="goal",
+    )
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+def _checked_data(
+    space: SearchSpace,
+    parameters: Sequence[Hyperparameter],
+    names: Mapping[str, Any],
+    data: tuple[Any, Any],
+    options: FitOptions,
+) -> tuple[dict[str, Any], list[str]]:
+    """The data in the form that Keras takes, with validation data split off, and advice on it.
+
+    It is checked with the smallest model of the space.
+
+    Raises:
+        TrainingError: The model does not fit the data.
+    """
+    name = str(options.name)
+    values = {parameter.name: parameter.ends()[0] for parameter in parameters}
+    size = values.pop(BATCH_SIZE, options.batch_size)
+    with random_state_kept(), isolated_keras():
+        model = build_model(space.fill(values), PickledNames(names).load(), name=name)
+        check = replace(options, batch_size=size)
+        given = {"x": data[0], "y": data[1], **check.keras_arguments()}
+        arguments = convert_arguments(model, given)
+        _, review = inspect_and_check(model, name, arguments, check, find_dataset(data[0]))
+    parts = split_validation(arguments)
+    kept = ("x", "y", "sample_weight", "validation_data")
+    return {key: parts.get(key) for key in kept}, list(map(str, review.messages))
+
+
+def _portable_values(space: SearchSpace, names: Mapping[str, Any]) -> dict[str, str]:
+    """The values of the notebook's variables in a text, as far as they can be written."""
+    portable = make_portable(parse_partial(space.text, ranges=True), names)
+    return {"text": portable.text, **portable.values}
+
+
+def _fingerprint(data: Mapping[str, Any]) -> str:
+    """What identifies the data; "" if its content is not known."""
+    parts = [value for value in data.values() if value is not None]
+    if found := fingerprint(*parts):
+        return found
+    rows = [row_digests(part) for value in parts for part in keras.tree.flatten(value)]
+    if not all(rows):
+        return ""
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
+
+
+# --- processes ------------------------------------------------------------------------------------
+
+
+def _visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    import tensorflow as tf  # noqa: PLC0415 - imported with Keras
+
+    count = len(tf.config.list_physical_devices("GPU"))
+    given = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return given[:count] if given else [str(index) for index in range(count)]
+
+
+def _default_workers() -> int:
+    """One process per GPU, or per core as far as the memory suffices."""
+    memory = available_memory()
+    fitting = cpu_count() if memory is None else max(1, memory // _WORKER_BYTES)
+    return len(_visible_gpus()) or min(cpu_count(), fitting)
+
+
+class _ProgressOfTrials(StudyDisplay):
+    """The number of trials that have ended, as a progress bar."""
+
+    def start(self, study: Study) -> None:
+        self._progress = Progress(study.target, "trials")
+
+    def update(self, study: Study) -> None:
+        self._progress.advance(counted(study.optuna_study) - self._progress.done)
+
+    def end(self, study: Study) -> None:  # noqa: ARG002 - of this study
+        self._progress.__exit__()

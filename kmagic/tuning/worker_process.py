@@ -1,0 +1,91 @@
+"""A worker: a process that trains one trial after another, for the process that started it.
+
+It reads the setup from a file, then tasks from a connection, on which it reports each epoch and
+waits for the answer. It ends as soon as the other end of the connection is closed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from kmagic.support.formatting import describe_error
+
+READY = "ready"
+
+
+def main(descriptor: int, setup_file: str, threads: int) -> None:
+    """Work until the connection is closed.
+
+    Args:
+        descriptor: File descriptor of the connection.
+        setup_file: A pickled TrialSetup.
+        threads: Number of threads of TensorFlow.
+    """
+    connection = Connection(descriptor)
+    inbox: SimpleQueue[Any] = SimpleQueue()
+    threading.Thread(target=_receive, args=(connection, inbox), daemon=True).start()
+    try:
+        setup = _prepare(setup_file, threads)
+    except Exception as error:  # noqa: BLE001 - the study reports it
+        traceback.print_exc()
+        connection.send(describe_error(error))
+        return
+    import keras  # noqa: PLC0415 - imported by now
+
+    from kmagic.tuning.trial_run import EpochReport, TrialOutcome, run_trial  # noqa: PLC0415 - as above
+
+    def report(epoch: EpochReport) -> Any:
+        connection.send(epoch)
+        return inbox.get()
+
+    connection.send(READY)
+    while True:
+        outcome = run_trial(setup, inbox.get(), report)
+        keras.backend.clear_session()
+        gc.collect()
+        connection.send(TrialOutcome(outcome.error, outcome.is_interrupted, private_memory()))
+
+
+def _receive(connection: Connection, inbox: SimpleQueue[Any]) -> None:
+    """Pass on what arrives; end the process with the connection, whatever it is doing."""
+    while True:
+        try:
+            inbox.put(connection.recv())
+        except (EOFError, OSError):
+            os._exit(1)
+
+
+def _prepare(setup_file: str, threads: int) -> Any:
+    from dataclasses import replace  # noqa: PLC0415 - after the imports of main
+
+    import cloudpickle  # noqa: PLC0415 - an extra
+
+    from kmagic.support.keras_import import load_keras  # noqa: PLC0415 - takes seconds
+
+    load_keras()
+    import keras  # noqa: PLC0415 - imported by now
+    import tensorflow as tf  # noqa: PLC0415 - as above
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    from kmagic.tuning.shared_values import open_shared  # noqa: PLC0415 - imports Keras
+
+    setup = cloudpickle.loads(Path(setup_file).read_bytes())
+    for name, value in setup.settings.items():
+        getattr(keras.config, f"set_{name}")(value)
+    return replace(setup, data=open_shared(setup.data))
+
+
+def private_memory() -> int:
+    """Bytes of memory of this process, without the files that it shares with others."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    found = re.search(r"RssAnon:\s*(\d+) kB", status)
+    return int(found[1]) * 1024 if found else 0
