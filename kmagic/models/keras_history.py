@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from kmagic.support.keras_import import keras
@@ -109,6 +110,17 @@ def calls_before(
         pending += [(source, False) for source in reversed(before)]
 
 
+def running_order(model: Any) -> list[KerasCall]:
+    """All calls of a functional model, in the order in which it runs them."""
+    depths = sorted(model._nodes_by_depth.items(), reverse=True)
+    nodes = [node for _, nodes in depths for node in nodes if node.operation is not None]
+    return [KerasCall(node.operation, _call_index(node)) for node in nodes]
+
+
+def _call_index(node: Any) -> int:
+    return next(i for i, other in enumerate(node.operation._inbound_nodes) if other is node)
+
+
 def operation_of(value: Any) -> Any:
     """The input layer of an input tensor; any other value itself."""
     history = getattr(value, "_keras_history", None)
@@ -149,6 +161,11 @@ def input_structure(model: Any) -> Any:
     return model._inputs_struct
 
 
+def build_shapes(model: Any) -> list[Any]:
+    """The shapes of the arguments that a subclassed model was first called with."""
+    return list((getattr(model, "_build_shapes_dict", None) or {}).values())
+
+
 def output_structure(model: Any) -> Any:
     """A functional model's outputs, nested as they were given."""
     return model._outputs_struct
@@ -163,6 +180,18 @@ def flat_layers(layer: Any) -> list[Any]:
     """A layer and everything inside it: layers of nested models, of wrappers, of cells."""
     flatten = getattr(layer, "_flatten_layers", None)
     return list(flatten()) if callable(flatten) else [layer]
+
+
+@contextmanager
+def losses_kept(model: Any) -> Iterator[None]:
+    """Restore the losses that the last call of a model has added to its layers."""
+    before = [(x, x._losses[:], set(x._loss_ids)) for x in flat_layers(model)]
+    try:
+        yield
+    finally:
+        for layer, losses, ids in before:
+            layer._losses[:] = losses
+            layer._loss_ids = ids
 
 
 def nested_layers(model: Any) -> Iterator[Any]:

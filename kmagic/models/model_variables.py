@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kmagic.models.keras_history import flat_layers
+from kmagic.support.keras_import import keras
 
 
 def all_variables(model: Any) -> list[Any]:
@@ -23,6 +25,20 @@ def stored_size(model: Any) -> tuple[int, int]:
     variables = all_variables(model)
     sizes = (math.prod(variable.shape) * _item_size(variable.dtype) for variable in variables)
     return sum(sizes), len(variables)
+
+
+def count_parameters(layer: Any, seen: set[int]) -> tuple[int, bool]:
+    """A layer's parameters that were not counted before, and whether they were.
+
+    Args:
+        layer: A layer; before it is built, it has no parameters.
+        seen: The ids of the layers that were counted; this one is added.
+    """
+    method = getattr(layer, "count_params", None)
+    count = int(method()) if getattr(layer, "built", False) and inspect.ismethod(method) else 0
+    is_known = id(layer) in seen
+    seen.add(id(layer))
+    return (0, count > 0) if is_known else (count, False)
 
 
 def _item_size(dtype: str) -> int:
@@ -49,6 +65,19 @@ def precisions(model: Any) -> list[str]:
     policies = (getattr(layer, "dtype_policy", None) for layer in flat_layers(model))
     names = dict.fromkeys(str(getattr(policy, "name", "")) for policy in policies)
     return [name for name in names if "float" in name and name != "float32"]
+
+
+@contextmanager
+def variables_kept(model: Any) -> Iterator[None]:
+    """Restore a model's variables, its metrics and the states of its recurrent layers."""
+    states = keras.tree.flatten([getattr(layer, "states", ()) for layer in flat_layers(model)])
+    known = [*model.variables, *model.metrics_variables, *states]
+    values = [(v, v.numpy()) for v in {id(v): v for v in known if hasattr(v, "assign")}.values()]
+    try:
+        yield
+    finally:
+        for variable, value in values:
+            variable.assign(value)
 
 
 @contextmanager

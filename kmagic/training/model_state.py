@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kmagic.models.keras_history import flat_layers
+from kmagic.models.model_variables import variables_kept
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import describe_error
 
@@ -30,17 +30,13 @@ def model_kept(model: keras.Model, rate: float | None = None) -> Iterator[None]:
     """
     optimizer = model.optimizer
     attributes = {name: getattr(model, name) for name in SET_BY_FIT if hasattr(model, name)}
-    states = keras.tree.flatten([getattr(layer, "states", ()) for layer in flat_layers(model)])
-    known = [*model.variables, *model.metrics_variables, *states]
-    values = [(v, v.numpy()) for v in {id(v): v for v in known if hasattr(v, "assign")}.values()]
     model.optimizer = _optimizer_like(optimizer, rate)
     for name in FUNCTIONS:  # they are traced for an optimizer and for its variables
         setattr(model, name, None)
     try:
-        yield
+        with variables_kept(model):
+            yield
     finally:
-        for variable, value in values:
-            variable.assign(value)
         model.optimizer = optimizer
         for name, value in attributes.items():
             setattr(model, name, value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from kmagic.language.spec import (
 )
 from kmagic.models import catalogue
 from kmagic.models.keras_history import calls_before
+from kmagic.models.model_variables import count_parameters
 from kmagic.support.formatting import format_output_shape
 from kmagic.support.keras_import import keras
 
@@ -228,17 +228,3 @@ def _value(value: Any) -> str:
     if isinstance(value, catalogue.layer_class()):
         return f"({layer_label(value)})"
     return value if isinstance(value, str) and len(value) < MAX_VALUE else ""
-
-
-def count_parameters(layer: Any, seen: set[int]) -> tuple[int, bool]:
-    """A layer's parameters that were not counted before, and whether they were.
-
-    Args:
-        layer: A layer; before it is built, it has no parameters.
-        seen: The ids of the layers that were counted; this one is added.
-    """
-    method = getattr(layer, "count_params", None)
-    count = int(method()) if getattr(layer, "built", False) and inspect.ismethod(method) else 0
-    is_known = id(layer) in seen
-    seen.add(id(layer))
-    return (0, count > 0) if is_known else (count, False)

@@ -21,13 +21,13 @@ from kmagic.display.kit.card import (
     scroll_html,
 )
 from kmagic.display.kit.highlighting import model_text_html
-from kmagic.display.model.diagram_graph import count_parameters, read_graph
+from kmagic.display.model.diagram_graph import read_graph
 from kmagic.display.model.diagram_rows import DiagramRow, Item, Parallel, plan_rows
 from kmagic.language import format_statement
 from kmagic.models.decompile import optimizer_text
 from kmagic.models.global_settings import settings_note
 from kmagic.models.keras_history import flat_layers
-from kmagic.models.model_variables import learning_rate, precisions
+from kmagic.models.model_variables import count_parameters, learning_rate, precisions
 from kmagic.support.formatting import format_bytes, format_output_shape, pluralize
 
 if TYPE_CHECKING:
