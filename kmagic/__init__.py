@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kmagic.evaluation.classification.classify import classify as classify
     from kmagic.evaluation.confusion.confusion import confusion as confusion
     from kmagic.evaluation.confusion.confusion import confusion_of as confusion_of
+    from kmagic.evaluation.cost.model_cost import cost as cost
     from kmagic.evaluation.prediction.evaluate import evaluate as evaluate
     from kmagic.evaluation.prediction.predict import predict as predict
     from kmagic.evaluation.prediction.predict import predict_classes as predict_classes
@@ -47,6 +48,7 @@ _PUBLIC = {
     "data.preparation.text_encoding": ("TextEncoding", "learn_text"),
     "evaluation.classification.classify": ("classify",),
     "evaluation.confusion.confusion": ("confusion", "confusion_of"),
+    "evaluation.cost.model_cost": ("cost",),
     "evaluation.prediction.evaluate": ("evaluate",),
     "evaluation.prediction.predict": ("predict", "predict_classes", "predict_proba"),
     "from_r": ("from_r",),
@@ -63,9 +65,9 @@ _PUBLIC = {
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 
 _WITH_KERAS = frozenset(
-    {"build", "classify", "confusion_of", "cross_validate", "evaluate", "find_learning_rate"}
-    | {"fit", "load", "predict", "predict_classes", "predict_proba", "save", "to_dsl", "to_python"}
-    | {"tune"}
+    {"build", "classify", "confusion_of", "cost", "cross_validate", "evaluate", "fit", "load"}
+    | {"find_learning_rate", "predict", "predict_classes", "predict_proba", "save", "to_dsl"}
+    | {"to_python", "tune"}
 )
 __all__ = ["__version__", "load_ipython_extension", *sorted(_MODULES)]  # noqa: PLE0604 - names only
 

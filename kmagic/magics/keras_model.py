@@ -46,9 +46,21 @@ COMPILE.option("--loss L", "the loss")
 COMPILE.option("--metrics A,B", "metrics, separated by commas")
 COMPILE.option("-q --quiet", "show nothing")
 
-SUMMARY = LineParser("%keras_summary", "Show a model: its text, shapes and parameters.")
+SUMMARY = LineParser(
+    "%keras_summary",
+    "Show a model: its text, shapes and parameters, or what it costs.",
+    "%keras_summary cnn\n%keras_summary cnn --cost -b 64",
+)
 SUMMARY.argument("[MODEL]", "default: the last model")
 SUMMARY.option("--keras", "print Keras's own summary")
+SUMMARY.option("--cost", "count FLOPs and memory for each line, and measure the time to predict")
+SUMMARY.option("-b --batch-size N", "with --cost: samples per batch (default: 32)", minimum=1)
+SUMMARY.option(
+    "--length N", "with --cost: size of unknown dimensions, such as time steps", minimum=1
+)
+SUMMARY.result_options()
+
+_WITH_COST = {"batch_size", "length", "out", "quiet"}
 
 CODE = LineParser(
     "%keras_code",
@@ -107,10 +119,16 @@ def keras_compile(session: Session, line: ParsedLine) -> Any:
     return _show(session, name, model, quiet=line.quiet, advice=advice)
 
 
-@magic(SUMMARY)
+@magic(SUMMARY, interruptible=True)
 def keras_summary(session: Session, line: ParsedLine) -> Any:
     """Show a model; ``%keras_summary -h`` shows the options."""
     name, model = _only_model(session, line)
+    if line.cost:
+        return _cost(session, line, name, model)
+    others = {flag for flag, action in SUMMARY.options.items() if action.dest in _WITH_COST}
+    for word in line.all_words:
+        if (flag := word.text.partition("=")[0]) in others:
+            line.fail(f"{flag} needs --cost", word.text, "Add `--cost`.")
     if line.keras:
         _print_keras_summary(model)
         return None
@@ -146,6 +164,16 @@ def keras_plot(session: Session, line: ParsedLine) -> Any:
     display(diagram_bundle(model, origin_of(model), name), raw=True)  # type: ignore[no-untyped-call]  # no types there
     mark_displayed(model)
     return model
+
+
+def _cost(session: Session, line: ParsedLine, name: str, model: Any) -> Any:
+    """Show what a model costs."""
+    from kmagic.evaluation.cost.model_cost import cost  # noqa: PLC0415 - imports TensorFlow
+
+    if line.keras:
+        line.fail("--keras and --cost cannot be combined", "--keras", "Remove one of the two.")
+    result = cost(model, name=name, **line.keywords("batch_size", "length"))
+    return session.deliver(result, out=line.out, quiet=line.quiet)
 
 
 def _only_model(session: Session, line: ParsedLine) -> tuple[str, Any]:

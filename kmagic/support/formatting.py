@@ -83,6 +83,35 @@ def format_bytes(size: float) -> str:
     return f"{size:.0f} bytes"
 
 
+def format_flops(count: int) -> str:
+    """Format a number of floating-point operations with three digits.
+
+    Example:
+        >>> format_flops(27), format_flops(7_764_000_000)
+        ('27 FLOPs', '7.76 GFLOPs')
+    """
+    for prefix, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= 0.9995 * factor:
+            return f"{_three_digits(count / factor)} {prefix}FLOPs"
+    return f"{count} FLOPs"
+
+
+def format_latency(seconds: float) -> str:
+    """Format a measured time with three digits.
+
+    Example:
+        >>> format_latency(0.0000312), format_latency(0.0314), format_latency(7.424)
+        ('0.0312 ms', '31.4 ms', '7.42 s')
+    """
+    if seconds >= 0.9995:  # noqa: PLR2004 - rounded, one second
+        return f"{_three_digits(seconds)} s"
+    return f"{_three_digits(1e3 * seconds)} ms"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".") if value < 999.5 else f"{value:,.0f}"  # noqa: PLR2004 - rounded
+
+
 def format_ago(seconds: float) -> str:
     """Format the age of something, coarsely.
 

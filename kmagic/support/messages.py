@@ -109,6 +109,7 @@ MAGIC_OF = {
     "classify": "%keras_classify",
     "confusion": "%keras_confusion",
     "confusion_of": "%keras_confusion",
+    "cost": "%keras_summary --cost",
     "cross_validate": "%keras_fit --folds 5",
     "evaluate": "%keras_evaluate",
     "find_learning_rate": "%keras_lr",
