@@ -14,7 +14,10 @@ HISTORY = LineParser(
     "Show all training runs of this notebook, one of them, or two compared.",
     "%keras_history\n%keras_history run\n%keras_history #1 #2 -o comparison",
 )
-HISTORY.argument("RUN", "a variable set by %%keras_fit -o RUN, or a number of the table: #2")
+HISTORY.argument(
+    "RUN",
+    "a variable set by %%keras_fit -o RUN, also with --folds, or a number of the table: #2",
+)
 HISTORY.result_options()
 MAX_RUNS = 2
 
@@ -22,6 +25,7 @@ MAX_RUNS = 2
 @magic(HISTORY)
 def keras_history(session: Session, line: ParsedLine) -> Any:
     """Show training runs; ``%keras_history -h`` shows the options."""
+    from kmagic.training.run.cross_validation import CrossValidation  # noqa: PLC0415 - not before it is needed
     from kmagic.training.run.run_history import RunComparison, RunHistory, name_runs  # noqa: PLC0415 - not before it is needed
 
     known, words = name_runs(session.runs, session.names), line.arguments
@@ -29,8 +33,12 @@ def keras_history(session: Session, line: ParsedLine) -> Any:
         line.fail("unexpected: only two runs can be compared", words[MAX_RUNS])
     if not words and not known:
         line.fail("this notebook has no run yet", "", "Train a model: `%keras_fit`.")
-    runs = [_run(session, line, word, known) for word in words]
     result: Any = RunHistory(known)
+    value = line.try_value(words[0])[0] if len(words) == 1 else None
+    if isinstance(value, CrossValidation):
+        result = RunHistory({value.label(each): each.run for each in value.results})
+        return session.deliver(result, out=line.out, quiet=line.quiet)
+    runs = [_run(session, line, word, known) for word in words]
     if len(runs) == 1:
         result = runs[0]
     elif runs:

@@ -54,5 +54,6 @@ def _optimizer_like(optimizer: Any, rate: float | None) -> Any:
         name = type(optimizer).__name__
         raise TrainingError(
             f"The optimizer {name} cannot be copied: {describe_error(error)}",
-            "Register the class that is missing: @keras.saving.register_keras_serializable().",
+            "Its parts, such as a schedule, need get_config, and classes of your own need the "
+            "decorator @keras.saving.register_keras_serializable().",
         ) from error

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from kmagic.data.dataset import Dataset
 from kmagic.data.inspection import sample_count, stream_kind
+from kmagic.models.fixed_batches import is_stateful
 from kmagic.models.keras_history import nested_layers
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import join_with_and
@@ -31,7 +32,7 @@ from kmagic.training.folds.fold_splits import Fold, FoldPlan, plan_folds
 from kmagic.training.model_state import model_kept
 from kmagic.training.run.cross_validation import CrossValidation, FoldScore
 from kmagic.training.run.run_history import MAX_PREVIOUS_RUNS, downsampled_curves
-from kmagic.training.run.training_run import Display, TrainingRun
+from kmagic.training.run.training_run import VALIDATION, Display, TrainingRun
 from kmagic.training.starting_weights import starting_point
 from kmagic.training.validation.fit_errors import training_error
 
@@ -118,7 +119,7 @@ def run_folds(
             f"Several runs need arrays, whose rows can be selected; got a {kind}.",
             Text("Read it first: ", Function("load_data"), " makes arrays of a tf.data.Dataset."),
         )
-    data, notes = _checked_data(model, x, y, options, dataset)
+    data, notes = _checked_data(model, x, y, options, dataset=dataset, folds=folds)
     plan = FoldPlan([[_validation_rows(data, options)]] * repeat)
     if folds is not None:
         plan = plan_folds(
@@ -206,12 +207,25 @@ def _check_options(
 
 
 def _checked_data(
-    model: keras.Model, x: Any, y: Any, options: FitOptions, dataset: Dataset | None
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    options: FitOptions,
+    *,
+    dataset: Dataset | None,
+    folds: int | None,
 ) -> tuple[_Data, list[str]]:
     """All rows, after the checks of ``fit``, and their advice; compiles and builds the model."""
     name = options.name or model.name
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
     checked = with_class_weight(options, arguments, dataset)
+    if folds is not None:
+        if is_stateful(model):
+            raise TrainingError(
+                f"{name} is stateful: it takes full batches only, and the parts of a fold are not.",
+                "Build it without stateful=true.",
+            )
+        arguments["validation_split"] = 1 / folds  # for the checks: callbacks may monitor it
     _, review = inspect_and_check(model, name, arguments, checked, dataset)
     if review.compile_choice is not None:
         review.compile_choice.apply(model)
@@ -247,7 +261,9 @@ def _notes(model: keras.Model, data: _Data, options: FitOptions) -> Iterator[str
     """What a reader of the scores should know: where something of the held-out rows is used."""
     yield from preparation_notes(data.dataset, data.x) if data.validation is None else ()
     changed = {name for name, value in options.changed().items() if value is not False}
-    uses = [name for name in ("patience", "restore_best", "reduce_lr") if name in changed]
+    uses: list[str] = [n for n in ("patience", "restore_best", "reduce_lr") if n in changed]
+    callbacks = keras.tree.flatten(options.callbacks) if options.callbacks else []
+    uses += [type(each).__name__ for each in callbacks if _monitors_validation(each)]
     if uses:
         verb = "uses" if len(uses) == 1 else "use"
         listed = join_with_and(uses)
@@ -264,6 +280,10 @@ def _notes(model: keras.Model, data: _Data, options: FitOptions) -> Iterator[str
             "Each run starts with the weights that the model had, because it is unknown whether "
             "they are trained. A model that kmagic builds gets new weights for each run."
         )
+
+
+def _monitors_validation(callback: Any) -> bool:
+    return str(getattr(callback, "monitor", "")).startswith(VALIDATION)
 
 
 def _runs(plan: FoldPlan) -> Iterator[tuple[tuple[int, int], Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 """Confidence of an interval."""
+PROPORTION = re.compile(r"acc(uracy)?(_|$)|auc|precision|recall|f1")
+"""Names of metrics from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ class CrossValidation(Renderable):
         the variance of the mean of J runs is estimated as (1/J + rows held out / rows trained on)
         times the variance of the scores, with J - 1 degrees of freedom. Without folds it is
         Student's t interval: the runs differ in their seeds alone, so it says nothing about other
-        data.
+        data. Intervals of shares, such as accuracy, end at 0 and 1.
         """
         from scipy.stats import t  # noqa: PLC0415 - a second to import
 
@@ -151,10 +154,13 @@ class CrossValidation(Renderable):
         share = sum(result.share for result in self.finished) / count if self.folds else 0.0
         reach = float(t.ppf((1 + LEVEL) / 2, count - 1)) * math.sqrt(1 / count + share)
         std = self.std
-        return {
-            name: (mean - reach * std[name], mean + reach * std[name])
-            for name, mean in self.mean.items()
-        }
+        ends = {}
+        for name, values in self.scores.items():
+            low, high = values.mean() - reach * std[name], values.mean() + reach * std[name]
+            if PROPORTION.search(name) and values.min() >= 0 and values.max() <= 1:
+                low, high = max(low, 0.0), min(high, 1.0)
+            ends[name] = float(low), float(high)
+        return ends
 
     def to_frame(self) -> pd.DataFrame:
         """One row per run, indexed by its name.

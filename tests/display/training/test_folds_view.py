@@ -120,6 +120,8 @@ def test_the_runs_are_in_the_history(notebook):
     ]
     one, _ = value_of(notebook, "%keras_history #2 -q")
     assert one is notebook.user_ns["cv"].runs[1]
+    folds, _ = value_of(notebook, "%keras_history cv -q")
+    assert list(folds.runs) == ["fold 1", "fold 2", "fold 3"]
 
 
 def test_mistakes_on_the_line_are_marked(notebook):

@@ -186,6 +186,8 @@ def test_regression_and_time():
     result = validate(model, X, X[:, 0], chronological=True)
     assert result.kind == "chronological"
     assert result.predicted.sum() == 60
+    with pytest.raises(EvaluationError):
+        kmagic.confusion(result)
     assert np.isnan(result.predictions[:30]).all()
     assert not np.isnan(result.predictions[30:]).any()
 
@@ -223,6 +225,30 @@ def test_adapted_layers_are_reported():
     model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(3)], name="net")
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     assert any(message.startswith("norm keeps") for message in validate(model).messages)
+
+
+def test_callbacks_that_monitor_the_validation_are_reported():
+    early = keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=9.0)
+    result = validate(make(), callbacks=[early], epochs=4)
+    assert [len(run.log) for run in result.runs] == [2, 2]  # for each run from the start
+    assert result.messages == [
+        "EarlyStopping uses the held-out rows, which makes the scores slightly too good."
+    ]
+
+
+def test_models_and_optimizers_that_cannot_be_used():
+    inputs = keras.Input((4, 1), batch_size=10)
+    stateful = keras.Sequential([inputs, keras.layers.SimpleRNN(3, stateful=True)])
+    stateful.compile("adam", "mse")
+    assert "is stateful" in error(stateful, X[..., None], batch_size=10)
+
+    class Falling(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return 0.1 / step
+
+    model = make()
+    model.compile(keras.optimizers.SGD(Falling()), "sparse_categorical_crossentropy")
+    assert "The optimizer SGD cannot be copied" in error(model)
 
 
 # --- nothing changes ------------------------------------------------------------------------------

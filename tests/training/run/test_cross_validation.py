@@ -64,6 +64,17 @@ def test_the_interval_of_seeds_is_students():
     assert result.interval["val_loss"] == pytest.approx(expected)
 
 
+def test_the_interval_of_a_share_ends_at_0_and_1():
+    result = result_of()
+    for each, share in zip(result.results, (0.5, 0.0, 1.0, 0.9, 0.7), strict=True):
+        each.logs["val_accuracy"] = share
+        each.logs["val_accurate"] = share
+    assert result.interval["val_accuracy"] == (0.0, 1.0)
+    low, high = result.interval["val_accurate"]
+    assert low < 0.0
+    assert high > 1.0
+
+
 def test_one_run_has_no_spread():
     result = result_of(VALUES[:1])
     assert result.mean["val_loss"] == 0.5
