@@ -72,3 +72,9 @@ INVALID_TEXTS = {
     "not from R": "%%keras_model net --from-rx\ninput 4",
 }
 """Texts with mistakes, or with magics, by name."""
+SEARCH = """\
+vary width = 32..256:32
+dense 1e-4..1e-2~log relu|gelu use_bias=true|false | identity <- h | relu
+lstm|gru {width} * 1..3 / dense(-1..1, adam(0.0..0.5)|sgd(0.1)) | dropout 3x3|5x5
+compile adam|sgd loss={a: mse|mae}"""
+"""A text with ranges, which only a search understands."""

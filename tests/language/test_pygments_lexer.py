@@ -13,7 +13,7 @@ from kmagic.language.pygments_lexer import DEFINITION, TOKEN_TYPES, ModelTextLex
 from kmagic.language.spec import InnerLayer, LayerSpec, Object, Word, find_parts
 from kmagic.language.tokens import tokenize
 
-from ..model_texts import INVALID_TEXTS, VALID_TEXTS
+from ..model_texts import INVALID_TEXTS, SEARCH, VALID_TEXTS
 
 CLASSES = {
     "name": {"keyword", "layer", "name", "argument", "word", "constant"},
@@ -35,13 +35,6 @@ def class_of_each_character(text: str) -> list[str]:
     assert "".join(part for _, _, part in found) == text
     assert [entry for entry in found if entry[1] is Error] == []
     return [names.get(kind, "") for _, kind, part in found for _ in part]
-
-
-SEARCH = """\
-vary width = 32..256:32
-dense 1e-4..1e-2~log relu|gelu use_bias=true|false | identity <- h | relu
-lstm|gru {width} * 1..3 / dense(-1..1, adam(0.0..0.5)|sgd(0.1)) | dropout 3x3|5x5
-compile adam|sgd loss={a: mse|mae}"""
 
 
 @pytest.mark.parametrize("text", [*VALID_TEXTS.values(), SEARCH], ids=[*VALID_TEXTS, "search"])

@@ -10,7 +10,7 @@ from pygments.token import Error
 
 from kmagic.language.pygments_lexer import DEFINITION, TOKEN_TYPES, ModelTextLexer
 
-from ..model_texts import INVALID_TEXTS, VALID_TEXTS
+from ..model_texts import INVALID_TEXTS, SEARCH, VALID_TEXTS
 
 PROGRAM = """
 import { readFileSync } from 'node:fs';
@@ -49,7 +49,7 @@ def by_pygments(text: str) -> list[list[str]]:
 
 
 def test_both_interpreters_agree(node: str, root: Path, tmp_path: Path) -> None:
-    texts = VALID_TEXTS | INVALID_TEXTS
+    texts = VALID_TEXTS | INVALID_TEXTS | {"search": SEARCH}
     texts |= {f"{name} half": text[: len(text) // 2] for name, text in texts.items()}
     definition = tmp_path / "highlighting.json"
     definition.write_text(json.dumps(DEFINITION), encoding="utf-8")
