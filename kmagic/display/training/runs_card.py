@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from kmagic.display.kit.card import (
-    MIDTONES,
     Bundle,
     breakable_html,
     card_html,
     escape_html,
-    image_html,
     mime_bundle,
     scroll_html,
     table_html,
 )
-from kmagic.display.kit.chart import Chart, Curve, CurveKind, chart_to_text, visible_points
+from kmagic.display.kit.chart import Chart, Curve, CurveKind, chart_to_text
+from kmagic.display.kit.sparkline import sparkline_html
 from kmagic.display.training.training_card import charts_html
 from kmagic.support.display_mode import is_static
-from kmagic.support.downsampling import Point
 from kmagic.support.formatting import format_duration, pluralize
 from kmagic.training.run.run_history import (
     RunComparison,
@@ -35,7 +32,6 @@ MAX_ROWS, MAX_METRICS = 24, 4
 MAX_VARIABLES, MAX_VALUE = 6, 24
 MAX_CHARTS = 4
 MAX_LABEL = 11
-SPARKLINE_SIZE = (96, 24)
 LEFT = ' class="km-left" style="text-align:left"'
 
 
@@ -118,41 +114,11 @@ def _cell(value: float | None) -> str:
 
 
 def loss_curve_html(run: TrainingRun) -> str:
-    """The loss as a curve one line high; validation solid, training dashed."""
-    width, height = SPARKLINE_SIZE
-    training, validation = run.curve("loss"), run.curve("val_loss")
-    finite = [(x, y) for x, y in (*validation, *training) if math.isfinite(y)]
-    if not finite:
-        return ""
-    left, right = min(x for x, _ in finite), max(x for x, _ in finite)
-    low, high = min(y for _, y in finite), max(y for _, y in finite)
-
-    def pixel(point: Point) -> Point:
-        x = 3 + (point[0] - left) / ((right - left) or 1) * (width - 6)
-        y = height - 3 - (point[1] - low) / ((high - low) or 1) * (height - 6)
-        return x, y
-
-    colours = dict(pair.split(":") for pair in MIDTONES.split(";") if pair)
-    lines = ""
-    for curve, colour, dash in (
-        (training, "--km-blue", ' stroke-dasharray="4 2"'),
-        (validation, "--km-orange", ""),
-    ):
-        points = visible_points([pixel(point) for point in curve if math.isfinite(point[1])])
-        if points:
-            # A single point is drawn as a line of no length.
-            path = " ".join(f"{x:.0f},{y:.1f}" for x, y in points * (2 if len(points) == 1 else 1))
-            lines += (
-                f'<polyline points="{path}" fill="none" stroke="{colours[colour]}" '
-                f'stroke-width="1.6" stroke-linecap="round"{dash}/>'
-            )
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}">{lines}</svg>'
-    )
-    text = chart_to_text(Chart("loss", [Curve("train", training, "training")], left, right))
-    image = image_html(svg.encode(), "image/svg+xml", alt=text, width=width, height=height)
-    return image.replace('style="max-width:100%', 'style="display:block;max-width:none')
+    """The loss as a curve one line high."""
+    curves = (run.curve("loss"), run.curve("val_loss"))
+    end = max((x for curve in curves for x, _ in curve), default=0)
+    text = chart_to_text(Chart("loss", [Curve("train", curves[0], "training")], 0, end))
+    return sparkline_html(*curves, alt=text)
 
 
 # --- two runs -----------------------------------------------------------------------------------
