@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from kmagic.display.training import live_view
-from kmagic.display.training.live_view import LiveView
+from kmagic.display.training.live_view import LiveView, remove_view
 from kmagic.display.training.run_displays import LogLines, UpdatedCard
 from kmagic.display.training.training_card import summary_line
 from kmagic.support.display_mode import DisplayMode, display_mode
@@ -56,11 +55,11 @@ class LiveRuns(LiveView):
 
     def discard(self, run: TrainingRun) -> None:
         """Keep the widget for :meth:`remove`."""
-        live_view.forget(run)
+        remove_view(run.id)
 
     def end(self, run: TrainingRun) -> None:
         """Leave the widget to the next run."""
-        live_view.forget(run)
+        remove_view(run.id)
 
     def remove(self) -> None:
         """Remove the widget from the output."""

@@ -33,7 +33,7 @@ MAX_SECONDS_UNSEEN = 4.0
 """Time that a page has to announce that it shows the widget."""
 CARD_EVERY = 20
 
-_running: dict[str, LiveView] = {}
+_running: dict[str, Any] = {}
 _ended: deque[Any] = deque()
 
 
@@ -53,13 +53,12 @@ class LiveView(Display):
 
     def prepare(self, run: TrainingRun) -> None:
         """Show the widget in the running cell; a further run is shown by the same widget."""
-        listens = _register_control_handlers()
+        self.run = run
+        listens = add_view(run.id, self)
         self._feed = WidgetFeed(run, answers=listens)
         # Without the channel, and in VS Code, which keeps it from widgets, no page could announce.
         self.seen |= not listens or any(name.startswith("VSCODE_") for name in os.environ)
-        self.run = run
         if self.widget is not None:
-            _running[run.id] = self
             self.widget.state = self._feed.snapshot()
             return
         key = uuid.uuid4().hex
@@ -68,14 +67,13 @@ class LiveView(Display):
             view_id=key,
             state=self._feed.snapshot(),
         )
-        _running[run.id] = self
         answer_pages(running_kernel())
         self._handle = display_in_cell(self.widget, display_id=True)
         sys.stdout.flush()  # waits until the kernel's other thread has sent it
 
     def discard(self, run: TrainingRun) -> None:
         """Remove the widget from the output."""
-        forget(run)
+        remove_view(run.id)
         self._handle.update({}, raw=True)
         self.widget.close()
 
@@ -99,7 +97,7 @@ class LiveView(Display):
 
     def end(self, run: TrainingRun) -> None:
         """Replace the widget by the card."""
-        forget(run)
+        remove_view(run.id)
         self.replace(training_bundle(run))
         mark_displayed(run)
 
@@ -145,6 +143,15 @@ def dashboard_class() -> Any:
 # --- the control channel ------------------------------------------------------------------------
 
 
+def add_view(key: str, view: Any) -> bool:
+    """Let a page's messages about a key reach a view while a cell runs; False if they cannot.
+
+    The view has an attribute ``seen``, a ``widget``, and a ``run`` that can be stopped.
+    """
+    _running[key] = view
+    return _register_control_handlers()
+
+
 def _register_control_handlers() -> bool:
     """Let the kernel receive a page's messages while a cell runs; False if it cannot."""
     kernel = running_kernel()
@@ -155,9 +162,9 @@ def _register_control_handlers() -> bool:
     )
 
 
-def forget(run: TrainingRun) -> None:
-    """Note that a run has ended, so no page can stop it."""
-    _running.pop(run.id, None)
+def remove_view(key: str) -> None:
+    """End what `add_view` began."""
+    _running.pop(key, None)
 
 
 def mark_seen(run: str = "", **_: object) -> bool:

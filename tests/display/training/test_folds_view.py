@@ -18,7 +18,8 @@ FIT = "%keras_fit net x y -e 2 -b 16 --folds 3 --seed 1 -o cv"
 
 
 @pytest.fixture
-def notebook(shell):
+def notebook(shell, monkeypatch):
+    monkeypatch.setattr(live_view, "_running", {})
     run_cell(shell, SETUP)
     value_of(shell, MODEL)
     return shell
