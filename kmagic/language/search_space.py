@@ -111,19 +111,31 @@ class SearchSpace:
         text: The text.
         parsed: Its spec.
         parameters: The parameters, each with its place.
+        names: The notebook's variables, for the names in braces.
+        where: What the text is, for messages.
+        first_line: Number of its first line in the user's editor.
 
     Attributes:
         text: The text.
         parameters: The values that a search varies, in the order of the text.
+        places: Each of them with its place.
     """
 
     def __init__(
-        self, text: str, parsed: spec.ModelSpec, parameters: Mapping[Hyperparameter, Place]
+        self,
+        text: str,
+        parsed: spec.ModelSpec,
+        parameters: Mapping[Hyperparameter, Place],
+        names: Mapping[str, Any] | None = None,
+        *,
+        where: str = "",
+        first_line: int = 1,
     ) -> None:
-        self.text = text
+        self.text, self.names = text, names or {}
+        self.where, self.first_line = where, first_line
         self._spec = parsed
-        self._places = dict(parameters)
-        self.parameters = tuple(self._places)
+        self.places = dict(parameters)
+        self.parameters = tuple(self.places)
 
     def fill(self, values: Mapping[str, Any]) -> str:
         """The text with one value for each parameter; a text for ``%%keras_model``.
@@ -141,17 +153,17 @@ class SearchSpace:
         """The same as a spec whose parts keep their positions in the text of the search."""
         for parameter in self.parameters:
             parameter.check(values[parameter.name])
-        return filled(self._spec, [(place, values[p.name]) for p, place in self._places.items()])
+        return filled(self._spec, [(place, values[p.name]) for p, place in self.places.items()])
 
     def used(self, values: Mapping[str, Any]) -> frozenset[str]:
         """The parameters that matter for some values: without those of steps that are not used."""
-        parts = {id(place.part): p for p, place in self._places.items()}
+        parts = {id(place.part): p for p, place in self.places.items()}
         unused: set[str] = set()
-        for parameter, place in self._places.items():
+        for parameter, place in self.places.items():
             for outer, inner in itertools.pairwise([*place.around, place.part]):
                 chooser = parts.get(id(outer))
                 if chooser is not None and isinstance(outer, _WITH_ITEMS):
-                    chosen = self._places[chooser].chosen(values[chooser.name])
+                    chosen = self.places[chooser].chosen(values[chooser.name])
                     if chosen is not inner:
                         unused.add(parameter.name)
         return frozenset(p.name for p in self.parameters if p.name not in unused)

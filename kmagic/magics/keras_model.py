@@ -65,9 +65,9 @@ _WITH_COST = {"batch_size", "length", "out", "quiet"}
 CODE = LineParser(
     "%keras_code",
     "Show the Keras program for a model, or its text in the layer language.",
-    "%keras_code cnn\n%keras_code cnn --as dsl\n%keras_code cnn --cell",
+    "%keras_code cnn\n%keras_code cnn --as dsl\n%keras_code cnn --cell\n%keras_code study",
 )
-CODE.argument("[MODEL]", "default: the last model")
+CODE.argument("[MODEL]", "default: the last model; or a study of %%keras_tune: an Optuna program")
 CODE.option(
     "--as {python,dsl}", "Python (default) or the layer language", dest="language", default="python"
 )
@@ -141,6 +141,17 @@ def keras_code(session: Session, line: ParsedLine) -> Any:
     from kmagic.models.decompile import to_dsl  # noqa: PLC0415 - not before it is needed
     from kmagic.models.export import Code, to_python  # noqa: PLC0415 - not before it is needed
 
+    study: Any = session.names.get(line.arguments[0]) if line.arguments else None
+    if hasattr(study, "optuna_study"):
+        from kmagic.tuning.study_code import study_program  # noqa: PLC0415 - needs an extra
+
+        name, text = study.name, study_program(study)
+        if line.language == "dsl":
+            text = study.text()
+        if line.cell:
+            session.shell.set_next_input(text)
+        code = Code(text, name, line.language)
+        return session.deliver(code, out=line.out, quiet=line.quiet or line.cell)
     name, model = _only_model(session, line)
     if line.language == "dsl":
         text = to_dsl(model, width=TEXT_WIDTH)

@@ -267,10 +267,13 @@ def next_trial(
         study.sampler = optuna.samplers.TPESampler(
             seed=derived_seed(seed, number, _SAMPLER), constant_liar=True
         )
-        study.pruner = optuna.pruners.MedianPruner(
-            n_startup_trials=_STARTUP_TRIALS, n_warmup_steps=max(1, epochs // 4)
-        )
+        study.pruner = optuna.pruners.MedianPruner(**pruner_options(epochs))
         return study.ask({p.name: distribution(p) for p in parameters})
+
+
+def pruner_options(epochs: int) -> dict[str, int]:
+    """The arguments of Optuna's MedianPruner for trials of some epochs."""
+    return {"n_startup_trials": _STARTUP_TRIALS, "n_warmup_steps": max(1, epochs // 4)}
 
 
 def distribution(parameter: Hyperparameter) -> optuna.distributions.BaseDistribution:
