@@ -11,8 +11,8 @@ from kmagic.support.suggestions import did_you_mean
 
 HISTORY = LineParser(
     "%keras_history",
-    "Show all training runs of this notebook, one of them, or two compared.",
-    "%keras_history\n%keras_history run\n%keras_history #1 #2 -o comparison",
+    "Show all training runs of this notebook, one of them, two compared, or a search's trials.",
+    "%keras_history\n%keras_history run\n%keras_history #1 #2 -o comparison\n%keras_history study",
 )
 HISTORY.argument(
     "RUN",
@@ -34,10 +34,14 @@ def keras_history(session: Session, line: ParsedLine) -> Any:
     if not words and not known:
         line.fail("this notebook has no run yet", "", "Train a model: `%keras_fit`.")
     result: Any = RunHistory(known)
-    value = line.try_value(words[0])[0] if len(words) == 1 else None
+    value: Any = line.try_value(words[0])[0] if len(words) == 1 else None
     if isinstance(value, CrossValidation):
         result = RunHistory({value.label(each): each.run for each in value.results})
         return session.deliver(result, out=line.out, quiet=line.quiet)
+    if hasattr(value, "optuna_study"):
+        from kmagic.tuning.trial_history import trial_history  # noqa: PLC0415 - as above
+
+        return session.deliver(trial_history(value), out=line.out, quiet=line.quiet)
     runs = [_run(session, line, word, known) for word in words]
     if len(runs) == 1:
         result = runs[0]

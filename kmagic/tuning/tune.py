@@ -39,12 +39,14 @@ from kmagic.training.fit import inspect_and_check
 from kmagic.training.fit_inputs import convert_arguments, dataset_parts, split_validation
 from kmagic.training.fit_options import FitOptions
 from kmagic.training.run.provenance import fingerprint
+from kmagic.training.run.run_list import list_run
 from kmagic.training.run.training_run import VALIDATION
 from kmagic.training.validation.fit_arguments import class_weight_by_index
 from kmagic.tuning.search_loop import SearchLoop
 from kmagic.tuning.shared_values import ArrayFolder, PickledNames, pickle_for_process
 from kmagic.tuning.study import BATCH_SIZE, Study, StudyDisplay
 from kmagic.tuning.study_store import StudyStore, counted, import_optuna
+from kmagic.tuning.trial_history import trial_runs
 from kmagic.tuning.trial_run import TrialSetup
 from kmagic.tuning.worker_pool import WorkerPool
 
@@ -161,10 +163,10 @@ def tune(
     for option, value in counts.items():
         _check_count(option, value)
     limit = FitOptions(budget=budget, seed=seed).budget_seconds
-    names = caller_names()
-    space = text if isinstance(text, SearchSpace) else read_search_space(text, names)
+    space = text if isinstance(text, SearchSpace) else read_search_space(text, caller_names())
+    names = space.names
     parameters, batch_size = _with_batch_size(space, batch_size)
-    check_corners(space, names)
+    check_corners(space)
     x, y, validation_data = dataset_parts(x, y, validation_data)
     _check_streams(x, validation_data, in_process=in_process)
     if validation_data is None and not validation_split and goal.startswith(VALIDATION):
@@ -240,11 +242,17 @@ def tune(
             weights=study_store.weights,
         )
         loop = SearchLoop(study, setup, repeat, views)
-        if in_process:
-            with random_state_kept():
-                loop.run()
-        else:
-            _run_in_processes(loop, study, setup, mentioned)
+        earlier = {run.trial for run in trial_runs(study)}
+        try:
+            if in_process:
+                with random_state_kept():
+                    loop.run()
+            else:
+                _run_in_processes(loop, study, setup, mentioned)
+        finally:
+            for run in trial_runs(study):
+                if run.trial not in earlier:
+                    list_run(run)
     return study
 
 

@@ -223,12 +223,13 @@ def previous_curves(
 ) -> list[dict[str, list[Point]]]:
     """The downsampled curves of the last three earlier runs of the same model, oldest first.
 
-    A run that the new one continues is left out.
+    A run that the new one continues is left out, and so are trials of a search.
     """
     previous = [
         other
         for other in earlier
         if other is not run and other.model_name == run.model_name and other.log
+        if not other.trial
         if run.log[: len(other.log)] != other.log
     ]
     return [downsampled_curves(other) for other in previous[-MAX_PREVIOUS_RUNS:]]

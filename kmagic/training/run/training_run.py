@@ -145,6 +145,7 @@ class TrainingRun(Renderable):
         text: The model in the layer language; "" if it cannot be expressed.
         versions: Versions of Python and the libraries, by name.
         fingerprint: Shapes, types and a digest of the data; "" if it is not arrays.
+        trial: The trial of a search that this run was; "" for any other run.
         earlier: Curves of previous runs of the same model, oldest first, downsampled; displays
             draw them in grey.
         confusion: The validation data's confusion matrix after each epoch, with
@@ -188,6 +189,7 @@ class TrainingRun(Renderable):
     text: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     fingerprint: str = ""
+    trial: str = ""
     log: list[Epoch] = field(default_factory=list)
     now: RunState = field(default_factory=RunState)
     earlier: list[dict[str, list[Point]]] = field(default_factory=list)
