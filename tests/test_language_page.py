@@ -74,7 +74,7 @@ def test_all_models_of_a_search_can_be_built() -> None:
     assert searches
     for sample in searches:
         space = read_search_space(sample.text, {})
-        assert check_corners(space, {}) > 1
+        assert check_corners(space) > 1
         spec = parse(sample.text, ranges=True)
         assert parse(format_spec(spec), ranges=True) == spec
 

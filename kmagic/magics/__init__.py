@@ -17,6 +17,7 @@ from kmagic.magics import keras_layers as keras_layers
 from kmagic.magics import keras_lr as keras_lr
 from kmagic.magics import keras_model as keras_model
 from kmagic.magics import keras_save as keras_save
+from kmagic.magics import keras_tune as keras_tune
 from kmagic.magics.completion import completer
 from kmagic.magics.editor import editor_comm, terminal_colours
 from kmagic.magics.session import MAGICS, Session

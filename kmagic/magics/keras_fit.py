@@ -131,7 +131,7 @@ def _fit_options(line: ParsedLine) -> dict[str, Any]:
         *("checkpoint", "class_weight", "sample_weight", "budget", "watch"),
         *("steps_per_epoch", "validation_steps"),
     )
-    options |= _validation(line)
+    options |= validation_options(line)
     if line.no_shuffle:
         options["shuffle"] = False
     for name in ("restore_best", "resume", "fresh", "plain"):
@@ -147,7 +147,8 @@ def _fit_options(line: ParsedLine) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _validation(line: ParsedLine) -> dict[str, Any]:
+def validation_options(line: ParsedLine) -> dict[str, Any]:
+    """What ``--val`` means, as keywords of :func:`kmagic.fit`."""
     text = line.val
     if not text:
         return {}

@@ -113,6 +113,7 @@ MAGIC_OF = {
     "cross_validate": "%keras_fit --folds 5",
     "evaluate": "%keras_evaluate",
     "find_learning_rate": "%keras_lr",
+    "tune": "%%keras_tune",
     "fit": "%keras_fit",
     "load": "%keras_load",
     "load_data": "%keras_data",

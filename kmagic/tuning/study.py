@@ -10,7 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from kmagic.language.search_space import Hyperparameter, SearchSpace
 from kmagic.models.build import build_model
@@ -22,6 +22,7 @@ from kmagic.support.formatting import (
 )
 from kmagic.support.model_registry import set_dataset
 from kmagic.support.process_patches import isolated_keras
+from kmagic.support.rendering import Renderable
 from kmagic.tuning.shared_values import PickledNames
 from kmagic.tuning.study_store import (
     CURVES,
@@ -99,7 +100,7 @@ class StudyDisplay:
 
 
 @dataclass(eq=False, repr=False)
-class Study:
+class Study(Renderable):
     """A search for the best values of the parameters in a model's text.
 
     Attributes:
@@ -124,6 +125,8 @@ class Study:
         >>> study.status, list(study.best_values)
         ('done', ['dense.units'])
     """
+
+    renderer: ClassVar[str] = "kmagic.display.tuning.study_card:study_bundle"
 
     name: str
     space: SearchSpace
@@ -266,6 +269,13 @@ class Study:
         """Each metric of a trial per epoch, as in Keras's ``History.history``."""
         return dict(self[number].curves)
 
+    def used_values(self, trial: StudyTrial) -> dict[str, Any]:
+        """The values of a trial without those that have no effect on its model."""
+        values = dict(trial.params)
+        size = {BATCH_SIZE: values.pop(BATCH_SIZE)} if BATCH_SIZE in values else {}
+        used = self.space.used(values)
+        return {name: value for name, value in values.items() if name in used} | size
+
     def text(self, number: int | None = None) -> str:
         """The text of a trial's model, for ``%%keras_model``; by default of the best one."""
         return self.text_of((self.best if number is None else self[number]).params)
@@ -351,6 +361,11 @@ class Study:
         return {name: float(value) for name, value in found.items()}
 
     @property
+    def elapsed(self) -> float:
+        """Seconds since the search began, or its duration."""
+        return time.monotonic() - self._began if self.status == "running" else self.seconds
+
+    @property
     def seconds_left(self) -> float | None:
         """Estimated seconds to the end of the search; None before the first trial ended."""
         if self.status != "running":
@@ -409,7 +424,7 @@ class Study:
             )
             value = format_metric(best.value or 0.0)
             parts.append(f"best trial {best.number}, {self.goal} {value}: {values}")
-        note = f" ({self.note})" if self.note else ""
+        note = f" ({self.note})" if self.note not in ("", self.status) else ""
         return f"{self.status}{note}; " + "; ".join(parts)
 
     def __repr__(self) -> str:

@@ -61,19 +61,12 @@ def read_search_space(
         remedy = "Write one, `dense 32..256:32` or `dense 64 relu|gelu`, or use `%%keras_model`."
         context.report("the text has no range and no choice", spec.Span(1, 1), remedy)
         context.raise_problems()
-    return SearchSpace(text, parsed, dict(_named(parsed, places, names)))
+    parameters = dict(_named(parsed, places, names))
+    return SearchSpace(text, parsed, parameters, names, where=where, first_line=first_line)
 
 
-def check_corners(
-    space: SearchSpace, names: Mapping[str, Any], *, where: str = "", first_line: int = 1
-) -> int:
+def check_corners(space: SearchSpace) -> int:
     """Check the shapes of the models with extreme values; nothing is built with weights.
-
-    Args:
-        space: The search space.
-        names: The notebook's variables.
-        where: What its text is, for messages.
-        first_line: Number of its first line in the user's editor.
 
     Returns:
         How many models were checked; see `corners`.
@@ -83,22 +76,22 @@ def check_corners(
     """
     every = corners(space.parameters)
     for values in every:
-        problems = _problems(space, values, names)
+        problems = _problems(space, values)
         if not problems:
             continue
         base, shown = every[0], ""
-        if values != base and not _problems(space, base, names):
+        if values != base and not _problems(space, base):
             for name, first in base.items():  # values that do not matter are put back
                 changed = values | {name: first}
-                if _problems(space, changed, names):
+                if _problems(space, changed):
                     values = changed  # noqa: PLW2901 - the same corner with less
             different = {name: value for name, value in values.items() if value != base[name]}
-            problems = _problems(space, values, names)
+            problems = _problems(space, values)
             shown = ", ".join(f"{name} = {safe_value(value)}" for name, value in different.items())
         if shown:
             trail = f"a trial with {shown}"
             problems = [replace(p, trail=(*p.trail, trail)) for p in problems]
-        raise BuildError(problems, space.text, where, first_line)
+        raise BuildError(problems, space.text, space.where, space.first_line)
     return len(every)
 
 
@@ -107,10 +100,8 @@ def safe_value(value: Any) -> str:
     return value if isinstance(value, str) else safe_repr(value)
 
 
-def _problems(
-    space: SearchSpace, values: Mapping[str, Any], names: Mapping[str, Any]
-) -> Sequence[Problem]:
-    return spec_problems(space.fill_spec(values), names)
+def _problems(space: SearchSpace, values: Mapping[str, Any]) -> Sequence[Problem]:
+    return spec_problems(space.fill_spec(values), space.names)
 
 
 def _named(

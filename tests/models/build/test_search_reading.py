@@ -62,22 +62,23 @@ def test_all_mistakes_of_the_text_are_reported():
 
 def test_every_corner_is_checked():
     text = "input 16x16x1\nrepeat 1..2:\n  conv2d 4..8 3x3\n  maxpool 2\nflatten\ndense 1"
-    assert check_corners(read_search_space(text, {}), {}) == 4
+    assert check_corners(read_search_space(text, {})) == 4
 
 
 def test_the_values_that_do_not_fit_are_named():
     text = "input 16x16x1\nrepeat 1..4:\n  conv2d 4..8 3x3\n  maxpool 2\nflatten\ndense 1"
     with pytest.raises(DSLError) as caught:
-        check_corners(read_search_space(text, {}), {}, where="%%keras_tune cnn", first_line=2)
+        check_corners(read_search_space(text, {}, where="%%keras_tune cnn", first_line=2))
     (problem, *_) = caught.value.problems
     assert problem.line == 3
     assert "a trial with repeat.times = 4" in problem.trail
     assert "conv2d.filters" not in str(caught.value)
+    assert "%%keras_tune cnn" in str(caught.value)
 
 
 def test_a_mistake_that_all_trials_have_is_plain():
     with pytest.raises(DSLError) as caught:
-        check_corners(read_search_space("input 4\ndense 3..4 rleu", {}), {})
+        check_corners(read_search_space("input 4\ndense 3..4 rleu", {}))
     (problem,) = caught.value.problems
     assert problem.column == 12
     assert problem.trail == ()

@@ -1,0 +1,1 @@
+"""A search for hyperparameters as a card."""
