@@ -120,7 +120,7 @@ def layer_class() -> Any:
 
 @cache
 def members(role: Role) -> dict[str, Any]:
-    """The classes and functions of a role by their Keras names."""
+    """The classes and functions of a role by their Keras names; kmagic adds ``OneCycle``."""
     by_name: dict[str, Any] = {}
     for name, value in vars(keras_module(role)).items():
         if name.startswith("_") or name in ("get", "serialize", "deserialize"):
@@ -128,6 +128,10 @@ def members(role: Role) -> dict[str, Any]:
         is_class = inspect.isclass(value) and (role != "layer" or issubclass(value, layer_class()))
         if is_class or (inspect.isfunction(value) and role in ("activation", "loss", "metric")):
             by_name[name] = value
+    if role == "schedule":
+        from kmagic.models.one_cycle import OneCycle  # noqa: PLC0415 - imports Keras
+
+        by_name["OneCycle"] = OneCycle
     return by_name
 
 

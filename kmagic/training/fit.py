@@ -43,6 +43,7 @@ from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.run_history import previous_curves
 from kmagic.training.run.run_list import list_run
 from kmagic.training.run.training_run import Display, Message, TrainingRun
+from kmagic.training.schedule_length import check_cycle, follow_schedule
 from kmagic.training.starting_weights import count_run, start_again, trained_note
 from kmagic.training.validation.data_checks import BuiltModelCheck, DataReview, review_data
 from kmagic.training.validation.fit_arguments import (
@@ -112,6 +113,7 @@ def train(
             review.compile_choice.apply(model)
         check_learning_rate(model, options)
         _complete_record(run, model, arguments, parts, options)
+        steps = check_cycle(model, run, options.steps_per_epoch or training.batches)
         notes = [*review.messages, *_length_notes(arguments, parts)]
         run.messages += [Message(0, text) for text in notes]
         if continuation is not None:
@@ -128,6 +130,7 @@ def train(
                 set_seed(model, options.seed + run.resumed)
             retrace_for(model, "train", [parts["x"], parts["y"], parts.get("sample_weight")])
             retrace_for(model, "test", parts.get("validation_data"))
+            follow_schedule(model, run, steps)
             _report_changes(model, run)
             recorder.prepare()  # a pipeline copies the data
             run.optimizer = ", ".join([optimizer_text(model.optimizer), *precisions(model)])

@@ -10,6 +10,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
+from kmagic.models.one_cycle import schedule_of
 from kmagic.support.errors import KmagicError, TrainingError
 from kmagic.support.formatting import join_with_and, parse_duration
 from kmagic.support.keras_import import keras
@@ -197,8 +198,10 @@ class FitOptions:
 
 def check_learning_rate(model: Any, options: FitOptions) -> None:
     """Raise TrainingError if ``reduce_lr`` cannot lower the model's learning rate."""
-    rate = getattr(model.optimizer, "learning_rate", None)
-    if options.plateau is not None and not isinstance(rate, keras.Variable):
+    if options.plateau is None:
+        return
+    rate = None if schedule_of(model) else getattr(model.optimizer, "learning_rate", None)
+    if not isinstance(rate, keras.Variable):
         option = Option("reduce_lr")
         raise TrainingError(
             Text(option, " cannot lower a learning rate that follows a schedule."),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kmagic.data.dataset import find_dataset
 from kmagic.data.inspection import count_batches, random_state_kept, sample_count, stream_kind
+from kmagic.models.one_cycle import schedule_of
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
 from kmagic.support.messages import Option, Text
@@ -179,7 +180,9 @@ def find_learning_rate(
             f"a learning rate test needs {MIN_STEPS}.",
             "Use more data or smaller batches.",
         )
-    is_scheduled = not isinstance(model.optimizer.learning_rate, keras.Variable)
+    is_scheduled = bool(schedule_of(model)) or not isinstance(
+        model.optimizer.learning_rate, keras.Variable
+    )
     return LearningRateTest(name, rates[: len(losses)], losses, is_scheduled=is_scheduled)
 
 

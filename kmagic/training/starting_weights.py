@@ -141,7 +141,7 @@ def start_again(model: keras.Model) -> str:
         )
         values = zip(model.weights, kept, strict=True)
         pairs = [(weight, value) for weight, value in values if id(weight) not in adapted]
-    for variable, value in [*pairs, *_new_optimizer_values(model)]:
+    for variable, value in [*pairs, *new_optimizer_values(model)]:
         variable.assign(value)
     for layer in flat_layers(model):
         if isinstance(layer, keras.layers.RNN) and layer.stateful:
@@ -172,7 +172,7 @@ def _new_values(model: keras.Model, layer: Any) -> list[tuple[Any, Any]]:
         raise _error(model, f"layer {layer.name} cannot be created again") from error
 
 
-def _new_optimizer_values(model: keras.Model) -> list[tuple[Any, Any]]:
+def new_optimizer_values(model: keras.Model) -> list[tuple[Any, Any]]:
     """The first values of the optimizer's variables, except the learning rate."""
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None or not optimizer.built:

@@ -149,10 +149,10 @@ def foot_text(run: TrainingRun, *, times: bool = True) -> str:
         parts.append(pluralize(run.samples, "sample") + batch)
     if run.optimizer:
         parts.append(run.optimizer)
-    ends = [epoch.learning_rate for epoch in (*run.log[:1], *run.log[-1:])]
-    rates = [f"{rate:.4g}" for rate in (*ends, run.now.learning_rate) if rate is not None]
-    if rates:
-        parts.append(f"learning rate {' to '.join(dict.fromkeys([rates[0], rates[-1]]))}")
+    known = (*run.learning_rates, run.now.learning_rate)
+    if rates := [rate for rate in known if rate is not None]:
+        shown = (f"{rate:.4g}" for rate in (rates[0], max(rates), rates[-1]))
+        parts.append(f"learning rate {' to '.join(dict.fromkeys(shown))}")
     if times and run.now.rate:
         is_counted = run.batch_size is not None
         speed = run.now.rate * (run.batch_size or 1)

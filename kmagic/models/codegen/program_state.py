@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import keyword
 import re
@@ -31,6 +32,7 @@ from kmagic.models.codegen.source_layout import (
     literal,
     sequence_of,
 )
+from kmagic.models.one_cycle import DIVISOR, FINAL_FRACTION, OneCycle
 from kmagic.support.keras_import import keras
 
 RESERVED = frozenset(
@@ -468,10 +470,34 @@ class ProgramState:
         bound = self.bind(function, word, value.args, value.span)
         if not bound.valid:
             return UNRESOLVED
+        if function is OneCycle:
+            return self._one_cycle(bound, value.span)
         if function is not VALUE_FUNCTIONS["slice"]:
             return call(self._path(callee, function, word), *argument_items(function, bound))
         codes = [bound.kwargs.get(name, "None") for name in ("start", "stop", "step")]
         return call("slice", *(codes[:-1] if codes[-1] == "None" else codes))
+
+    def _one_cycle(self, bound: BoundArguments, span: Span) -> Any:
+        """One cycle of the learning rate, which is a schedule of Keras's if its steps are known."""
+        rate, steps = bound.kwargs["learning_rate"], bound.kwargs.get("steps", "None")
+        if steps == "None":
+            remedy = (
+                f"Give the number of batches, one_cycle({rate}, steps=1000), or train it first."
+            )
+            self.context.report_rejection(
+                "has no equivalent in Keras: its length is that of the training", span, remedy
+            )
+            return UNRESOLVED
+        warmup = _computed(f"({steps}) * 3 // 10")
+        arguments = {
+            "initial_learning_rate": _computed(f"({rate}) / {DIVISOR}"),
+            "decay_steps": _computed(f"({steps}) - {warmup}"),
+            "alpha": repr(FINAL_FRACTION),
+            "warmup_target": rate,
+            "warmup_steps": warmup,
+        }
+        items = (f"{name}={code}" for name, code in arguments.items())
+        return call("keras.optimizers.schedules.CosineDecay", *items)
 
     def bind(self, function: Any, word: str, args: tuple[Arg, ...], span: Span) -> BoundArguments:
         """The parameters that a step's arguments mean, with their source."""
@@ -600,6 +626,14 @@ class ProgramState:
 
 def _looks_like_class(word: str) -> bool:
     return word.rpartition(".")[2][:1].isupper()
+
+
+def _computed(source: str) -> str:
+    """An expression: its value if it contains only numbers, else without needless parentheses."""
+    tree = ast.parse(source, mode="eval")
+    if any(isinstance(node, ast.Name | ast.Call) for node in ast.walk(tree)):
+        return ast.unparse(tree)
+    return literal(expressions.evaluate(source, {}))
 
 
 def public_path(function: Any) -> str:

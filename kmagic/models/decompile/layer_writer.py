@@ -37,6 +37,7 @@ from kmagic.models.decompile.config_values import (
 )
 from kmagic.models.decompile.plan import PlanStep
 from kmagic.models.keras_history import is_input_layer, is_model, sublayers, with_items
+from kmagic.models.one_cycle import cycle_of
 from kmagic.support.formatting import safe_repr
 
 MAX_ARRAY_SIZE = 10_000
@@ -171,6 +172,11 @@ class LayerWriter:
                 name = str(inner["name"])
                 policy = Object(Word("dtype_policy"), (Arg(LiteralValue(name)),))
                 return text_value(name, "dtype") if role == "dtype" else policy
+            case "CosineDecay" if cycle := cycle_of(inner):
+                rate, steps = map(LiteralValue, cycle)
+                return Object(Word("one_cycle"), (Arg(rate), Arg(steps, "steps")))
+            case "OneCycle" if config.get("registered_name") == "kmagic>OneCycle":
+                return Object(Word("one_cycle"), (Arg(LiteralValue(inner["learning_rate"])),))
             case "__numpy__":
                 return self._array(inner["value"], inner["dtype"])
             case "__tensor__":
