@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kmagic.language import spec
-from kmagic.language.formatter import format_param
+from kmagic.language.formatter import format_param, format_value
 from kmagic.language.graph import BlockUse, Graph, Node
 from kmagic.language.name_lookup import (
     MAX_LAYERS,
@@ -59,7 +59,7 @@ def expand(
     graph = expander.model(spec.statements)
     if expander.is_exhausted:  # the graph so far is too large to look for other mistakes
         graph.nodes.clear()
-        graph.outputs, graph.frozen, graph.frozen_nodes = (), [], 0
+        graph.outputs, graph.frozen, graph.frozen_nodes, graph.unfrozen = (), [], 0, []
     if expander.problems:
         raise ExpansionError(expander.problems.items(), graph)
     return graph
@@ -113,6 +113,8 @@ class _Expander(NameResolver):
                 self.graph.compile = replace(statement, args=self.args(statement.args))
             case spec.FreezeSpec():
                 self._freeze(statement)
+            case spec.UnfreezeSpec():
+                self._unfreeze(statement)
             case spec.OutputSpec():
                 self.scope.outputs = self.entries(statement.entries)
             case spec.InputsSpec():
@@ -421,12 +423,33 @@ class _Expander(NameResolver):
             self.scope.entry = outer
 
     def _freeze(self, line: spec.FreezeSpec) -> None:
+        if self.graph.unfrozen:
+            remedy = "Move it above the first `unfreeze` line."
+            self.fail("freeze must come before unfreeze", line.span, remedy)
         if not line.args:
             self.graph.frozen_nodes = len(self.graph.nodes)
         for arg in line.args:
             if arg.name is not None or not isinstance(arg.value, Word | spec.Ref):
                 self.fail("expected the name of a layer or model", arg.span)
             self.graph.frozen.append(self.known_layer(arg.value))
+
+    def _unfreeze(self, line: spec.UnfreezeSpec) -> None:
+        example = "Name it where it is defined, `base = {backbone}`, and write `unfreeze base 20`."
+        if not line.args:
+            self.fail("expected the name of a layer or model", line.span, example)
+        unfrozen: list[tuple[spec.LayerRef | spec.ModelRef, int | None]] = []
+        for arg in line.args:
+            if arg.name is None and isinstance(arg.value, Word | spec.Ref):
+                unfrozen.append((self.known_layer(arg.value), None))
+            elif arg.name is not None or not unfrozen or unfrozen[-1][1] is not None:
+                self.fail("expected the name of a layer or model", arg.span, example)
+            else:
+                count = spec.plain_value(self.value(arg.value))
+                if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                    message = f"expected a number of layers, at least 1; got {format_value(arg.value)}"
+                    self.fail(message, arg.span)
+                unfrozen[-1] = (unfrozen[-1][0], int(count))
+        self.graph.unfrozen += unfrozen
 
     # --- checks -------------------------------------------------------------------------------
 

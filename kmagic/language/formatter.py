@@ -44,6 +44,8 @@ def format_statement(statement: Statement) -> str:
             return _join("compile", *map(format_arg, statement.args))
         case spec.FreezeSpec():
             return _join("freeze", *map(format_arg, statement.args))
+        case spec.UnfreezeSpec():
+            return _join("unfreeze", *map(format_arg, statement.args))
         case spec.OutputSpec():
             return f"output {_tensors(statement.entries)}"
         case spec.InputsSpec():

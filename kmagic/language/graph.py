@@ -126,6 +126,8 @@ class Graph:
         inputs: Order or structure of the inputs if the text gives it, else None.
         frozen_nodes: How many nodes a ``freeze`` line without names freezes: those above it.
         frozen: Layers and models that are frozen by their names.
+        unfrozen: Layers and models that are trained in spite of a ``freeze`` line; of a model only
+            the last layers, if a number is given.
         compile: Arguments of ``compile``, evaluated, or None.
     """
 
@@ -138,6 +140,7 @@ class Graph:
     inputs: tuple[Arg, ...] | None = None
     frozen_nodes: int = 0
     frozen: list[LayerRef | ModelRef] = field(default_factory=list)
+    unfrozen: list[tuple[LayerRef | ModelRef, int | None]] = field(default_factory=list)
     compile: spec.CompileSpec | None = None
     span: Span = spec.NO_SPAN
 
@@ -145,6 +148,11 @@ class Graph:
     def all_frozen(self) -> list[LayerRef | ModelRef]:
         """The layers and models that any ``freeze`` line freezes."""
         return [*map(LayerRef, range(self.frozen_nodes)), *self.frozen]
+
+    @property
+    def named_layers(self) -> list[LayerRef | ModelRef]:
+        """The layers and models that ``freeze`` and ``unfreeze`` lines name."""
+        return [*self.frozen, *(reference for reference, _ in self.unfrozen)]
 
     @property
     def is_stack(self) -> bool:

@@ -58,6 +58,9 @@ class GraphStatements:
         if graph.frozen:
             names = (Arg(Word(self._name_of(ref))) for ref in graph.frozen)
             ends.append(spec.FreezeSpec(tuple(names)))
+        for ref, count in graph.unfrozen:
+            given = () if count is None else (Arg(spec.LiteralValue(count)),)
+            ends.append(spec.UnfreezeSpec((Arg(Word(self._name_of(ref))), *given)))
         if graph.inputs:
             ends.append(spec.InputsSpec(self._args(graph.inputs), span=graph.span))
         if graph.outputs != (Arg(NodeOutput(len(graph.nodes) - 1)),):
@@ -76,7 +79,7 @@ class GraphStatements:
             is_last = output == NodeOutput(len(nodes) - 1) and len(self._graph.outputs) == 1
             users[output.node].add(output.node + 1 if is_last else -1)
         references = [(node.callee, node.args) for node in nodes]
-        named = (*references, *self._graph.frozen)
+        named = (*references, *self._graph.named_layers)
         kept = {ref.node for ref in spec.find_parts(named, LayerRef)}
         has_several_inputs = sum(node.is_input for node in nodes) > 1
         targets: list[str] = []

@@ -35,8 +35,13 @@ from kmagic.support.errors import DSLError, Problem
 
 COMPOUND = ("model", "block", "repeat", "for", "residual", "merge", "branch")
 """Keywords of statements with a body."""
-SIMPLE = ("compile", "freeze", "output", "inputs")
+SIMPLE = ("compile", "freeze", "unfreeze", "output", "inputs")
 """Keywords of statements without one."""
+_WITH_ARGUMENTS: dict[str, Callable[..., Statement]] = {
+    "compile": spec.CompileSpec,
+    "freeze": spec.FreezeSpec,
+    "unfreeze": spec.UnfreezeSpec,
+}
 RESERVED = frozenset({*COMPOUND, *SIMPLE, "reuse", "input", "_", "_in"})
 CONSTANTS: dict[str, object] = {
     "true": True,
@@ -241,12 +246,10 @@ class _Parser:
             and cursor.next_is("=", offset=2)
         ):
             return self._vary(cursor)
-        if token.text in ("compile", "freeze"):
+        if token.text in _WITH_ARGUMENTS:
             cursor.take()
             args = cursor.args(commas_make_lists=True)
-            return (spec.CompileSpec if token.text == "compile" else spec.FreezeSpec)(
-                args, span=token.span
-            )
+            return _WITH_ARGUMENTS[token.text](args, span=token.span)
         if token.text in ("output", "inputs"):
             cursor.take()
             if token.text == "inputs" and cursor.peek.kind in ("number", "shape"):

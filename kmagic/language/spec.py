@@ -204,6 +204,12 @@ class FreezeSpec(Statement):
     args: tuple[Arg, ...] = ()
 
 
+class UnfreezeSpec(Statement):
+    """``unfreeze backbone 20``: layers and models by name, each perhaps with a number of layers."""
+
+    args: tuple[Arg, ...] = ()
+
+
 class OutputSpec(Statement):
     """``output a, b`` or ``output cls=a, box=b``."""
 

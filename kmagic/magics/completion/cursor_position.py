@@ -157,7 +157,7 @@ def _in_step(text: str) -> CursorPosition:
         return CursorPosition("layer", rest[-1]) if len(rest) == 1 else CursorPosition("nothing")
     if first in _TENSOR_LINES:
         return _tensors("", text.partition(first)[2])
-    if first == "freeze":
+    if first in ("freeze", "unfreeze"):
         return CursorPosition("layer", rest[-1])
     if first in _NEW_NAMES or (first == "vary" and len(rest) > 1):
         return CursorPosition("nothing")

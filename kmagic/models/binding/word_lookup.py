@@ -17,7 +17,10 @@ from kmagic.support.caller_names import if_missing
 from kmagic.support.keras_import import keras
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
-_STATEMENTS = ("input", "compile", "output", "freeze", "residual", "repeat", "block", "merge")
+_STATEMENTS = (
+    *("input", "compile", "output", "freeze", "unfreeze"),
+    *("residual", "repeat", "block", "merge"),
+)
 _NAMED_ROLES = (*WEIGHT_ROLES, "activation", "loss", "metric", "optimizer", "dtype")
 """Roles in which a string is a name of Keras's."""
 _MAX_SEED = 2**32

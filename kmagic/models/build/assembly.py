@@ -32,6 +32,7 @@ from kmagic.models.binding.memory_limit import StepError, check_array
 from kmagic.models.build import keras_errors
 from kmagic.models.build.adaptation import adapt, check_adapted_shape
 from kmagic.models.build.constant_inputs import check_constant, is_constant, repeat_for_batch
+from kmagic.models.build.unfreezing import unfreeze, unfreezing_problem
 from kmagic.models.catalogue import Role, accepts_string, is_of_keras
 from kmagic.models.keras_history import is_connected, keras_tensors, with_items
 from kmagic.models.trust import objects_in, unsafe_part
@@ -336,6 +337,8 @@ class Assembly:
             layer = self._referenced(reference)
             if isinstance(layer, catalogue.layer_class()):
                 layer.trainable = False
+        for reference, count in self.graph.unfrozen:
+            self._unfreeze(self._referenced(reference), count, reference.span)
         self.model, shapes = self._stack() if self._is_stack() else self._connect()
         for node, layer, data in self.adapted:
             self.context.enter(node)
@@ -343,6 +346,14 @@ class Assembly:
         self.context.leave()
         self.context.raise_problems()
         self.steps = list(map(BuiltStep, self.graph.nodes, self.layers, shapes))
+
+    def _unfreeze(self, layer: Any, count: int | None, span: spec.Span) -> None:
+        if layer is UNRESOLVED:
+            return
+        if problem := unfreezing_problem(layer, count):
+            self.context.report(problem[0], span, problem[1])
+        elif not self.context.is_trial:  # which must not change the notebook's layers
+            unfreeze(layer, count)
 
     def create_layers(self) -> None:
         """Create the layers, and report mistakes in words and arguments."""

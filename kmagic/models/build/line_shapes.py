@@ -299,7 +299,8 @@ class _Sketch(Assembly):
         """Create the layers and compute the outputs as far as possible; mistakes are reported."""
         nodes = self.graph.nodes
         parts = [(node.callee, node.args, node.inputs) for node in nodes]
-        references = find_parts((*parts, *self.graph.all_frozen), LayerRef)
+        named = (*self.graph.all_frozen, *self.graph.named_layers)
+        references = find_parts((*parts, *named), LayerRef)
         self.used_again = {id(nodes[ref.node]) for ref in references}
         if not self.has_user_code:
             compile_arguments(self.graph.compile, self.context)

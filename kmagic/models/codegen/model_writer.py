@@ -84,6 +84,13 @@ def _model_arguments(state: ProgramState, graph: Graph) -> list[str]:
     return [f"{key}={code}" for key, code in bound.kwargs.items()]
 
 
+def _is_model(step: StepCode) -> bool:
+    """Whether a step applies a model; a notebook variable without a value may be one."""
+    owner = getattr(step.signature, "__self__", None)
+    is_nested = step.signature in (None, keras.Sequential.call)
+    return is_nested or isinstance(owner, keras.Model)
+
+
 class ModelWriter:
     """Writes a model's statements as functional code.
 
@@ -148,9 +155,9 @@ class ModelWriter:
                 self._freeze_all()
             case spec.FreezeSpec():
                 for arg in statement.args:
-                    value = arg.value
-                    name = value.name if isinstance(value, spec.Ref) else getattr(value, "text", "")
-                    self._add(f"{self.scope.layer(name).code}.trainable = False")
+                    self._add(f"{self._named_layer(arg.value).code}.trainable = False")
+            case spec.UnfreezeSpec():
+                self._unfreeze(statement)
             case spec.OutputSpec():
                 self.scope.outputs = statement.entries
             case spec.InputsSpec():
@@ -368,6 +375,29 @@ class ModelWriter:
         if not step.is_function:
             scope.layers |= dict.fromkeys(reused, step)
         return step
+
+    def _named_layer(self, value: spec.Value) -> StepCode:
+        name = value.name if isinstance(value, spec.Ref) else getattr(value, "text", "")
+        return self.scope.layer(name)
+
+    def _unfreeze(self, line: spec.UnfreezeSpec) -> None:
+        """Let a layer be trained, or the last layers of a model, as ``models.build`` does."""
+        frozen = "layer.trainable = False"
+        following = (*(arg.value for arg in line.args[1:]), None)
+        for arg, after in zip(line.args, following, strict=True):
+            if not isinstance(arg.value, Word | spec.Ref):
+                continue  # the number of the layers of the model before it
+            step = self._named_layer(arg.value)
+            self._add(f"{step.code}.trainable = True")
+            if not _is_model(step):
+                continue
+            if after is not None and not isinstance(after, Word | spec.Ref):
+                count = self.state.count(after).code
+                count = count if count.isalnum() else f"({count})"
+                self._add(Compound(f"for layer in {step.code}.layers[:-{count}]:", (frozen,)))
+            check = "if isinstance(layer, layers.BatchNormalization):"
+            loop = f"for layer in {step.code}._flatten_layers():"
+            self._add(Compound(loop, (Compound(check, (frozen,)),)))
 
     def _freeze_all(self) -> None:
         """Freeze all layers between the inputs and the tensors so far."""

@@ -48,12 +48,12 @@ def output_names(statements: Iterable[Statement]) -> frozenset[str]:
 
 
 def reused_layers(statements: Iterable[Statement]) -> frozenset[str]:
-    """The names whose layer, not its output, is used again: by ``reuse``, ``&`` or ``freeze``."""
+    """The names whose layer, not its output, is used again: by ``reuse``, ``&``, ``freeze`` ..."""
     names: set[str] = set()
     for statement in spec.statements_in(statements):
         if isinstance(statement, spec.LayerSpec) and statement.reuse:
             names.add(getattr(statement.callee, "text", ""))
-        if isinstance(statement, spec.FreezeSpec):
+        if isinstance(statement, spec.FreezeSpec | spec.UnfreezeSpec):
             names |= {arg.value.text for arg in statement.args if isinstance(arg.value, spec.Word)}
         if not isinstance(statement, BlockSpec | NestedSpec):
             names |= {ref.name for ref in spec.find_parts(statement, spec.Ref)}
