@@ -446,7 +446,9 @@ class _Expander(NameResolver):
             else:
                 count = spec.plain_value(self.value(arg.value))
                 if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                    message = f"expected a number of layers, at least 1; got {format_value(arg.value)}"
+                    message = (
+                        f"expected a number of layers, at least 1; got {format_value(arg.value)}"
+                    )
                     self.fail(message, arg.span)
                 unfrozen[-1] = (unfrozen[-1][0], int(count))
         self.graph.unfrozen += unfrozen

@@ -12,7 +12,7 @@ from IPython.display import display
 from IPython.utils.capture import capture_output
 
 from kmagic.magics.line_parser import LineParser, ParsedLine
-from kmagic.magics.session import Session, display_model, magic
+from kmagic.magics.session import Session, display_model, is_model, magic
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import DSLError
 from kmagic.support.keras_import import keras
@@ -32,6 +32,7 @@ MODEL.argument(
     "name", "the model's variable (default: model)", name="name", nargs="?", default="model"
 )
 MODEL.option("--seed N", "random seed, for the same initial weights each time", minimum=0)
+MODEL.option("--weights M", "start with the weights of model M, which has the same layers")
 MODEL.option("--from-r", "the cell is R code: kerasR or R keras")
 MODEL.option("--no-checks", "give no advice on the model")
 MODEL.option("-q --quiet", "show nothing")
@@ -86,6 +87,7 @@ def keras_model(session: Session, line: ParsedLine, cell: str) -> Any:
 
     name = line.name
     check_variable(session, line, name)
+    source = _weights_source(session, line)
     if line.seed is not None:
         keras.utils.set_random_seed(line.seed)
     where = f"%%keras_model {name}"
@@ -94,12 +96,16 @@ def keras_model(session: Session, line: ParsedLine, cell: str) -> Any:
     else:
         with translate_pasted_r():
             model = build_model(cell, session.names, where=where, first_line=2, name=name)
+    advice: tuple[str, ...] = ()
+    if source is not None:
+        from kmagic.training.starting_weights import take_weights  # noqa: PLC0415 - as above
+
+        advice = (take_weights(model, source, line.weights),)
     session.notebook[name] = model
     session.set_current_model(name)
-    advice: tuple[str, ...] = ()
     if not (line.quiet or line.no_checks):
         # The advice on R code counts the lines of its translation, not those of the cell.
-        advice = _advice(model, first_line=1 if line.from_r else 2)
+        advice += _advice(model, first_line=1 if line.from_r else 2)
     return _show(session, name, model, quiet=line.quiet, advice=advice)
 
 
@@ -195,6 +201,16 @@ def _only_model(session: Session, line: ParsedLine) -> tuple[str, Any]:
             line.fail("is not a model", line.arguments[0], session.list_models())
         line.fail_unexpected(line.arguments[0])
     return name, model
+
+
+def _weights_source(session: Session, line: ParsedLine) -> Any:
+    """The model whose weights the new one gets; None without that option."""
+    if line.weights is None:
+        return None
+    value, _ = line.try_value(line.weights)
+    if not is_model(value):
+        line.fail("is not a model of this notebook", line.weights, session.list_models())
+    return value
 
 
 def _from_r(session: Session, cell: str, name: str, where: str, *, quiet: bool) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import keras
@@ -105,6 +106,52 @@ def trained_note(model: keras.Model) -> str:
         end = " With fresh, training starts with the weights from before the first run."
     count = pluralize(epochs, "epoch") if epochs else pluralize(steps, "step")
     return f"Continues from weights that were trained for {count}.{end}"
+
+
+def take_weights(model: keras.Model, source: keras.Model, name: str) -> str:
+    """Give a new model the weights of another one that has the same layers; returns a message.
+
+    Which layers are frozen may differ. Nothing is changed if the weights do not fit.
+
+    Args:
+        model: The new model.
+        source: The model whose weights it gets.
+        name: The name of that model, for messages.
+
+    Raises:
+        TrainingError: The weights do not fit; with the first one that does not.
+    """
+    if not model.built or not source.built:
+        unbuilt = model.name if not model.built else name
+        remedy = "Begin it with an input, for example `input 28x28x1`."
+        raise TrainingError(f"{unbuilt} has no weights yet: its input shape is unknown.", remedy)
+    pairs = list(zip_longest(model.weights, source.weights))
+    for weight, other in pairs:
+        shown = [
+            "no weight" if each is None else f"{each.path} ({'x'.join(map(str, each.shape)) or 1})"
+            for each in (weight, other)
+        ]
+        is_same = weight is not None and other is not None and weight.name == other.name
+        if not is_same or weight.shape != other.shape:
+            raise TrainingError(
+                f"The weights of {name} do not fit: the new model has {shown[0]} where {name} has "
+                f"{shown[1]}.",
+                "Keep the layers and change only the lines `freeze`, `unfreeze` and `compile`, or "
+                "build the model with new weights.",
+            )
+    values = [(weight, other.numpy()) for weight, other in pairs if weight is not other]
+    for weight, value in values:
+        weight.assign(value)
+    record, earlier = model_registry.record_for(model), model_registry.record_for(source)
+    record.dataset, record.spreads = earlier.dataset, dict(earlier.spreads)
+    if model_registry.is_untrained(source):
+        model_registry.mark_untrained(model)
+        return f"Starts with the weights of {name}, which is untrained."
+    record.initial_weights = None
+    epochs = earlier.loaded_epochs + (earlier.start.epochs if earlier.start is not None else 0)
+    record.loaded_epochs = epochs
+    trained = f", trained for {pluralize(epochs, 'epoch')}" if epochs else ""
+    return f"Starts with the weights of {name}{trained}."
 
 
 def start_again(model: keras.Model) -> str:

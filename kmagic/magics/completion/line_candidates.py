@@ -78,6 +78,8 @@ def _option_values(
 ) -> Iterator[Completion]:
     flag = words[-1]
     yield from completions("keyword", option.choices or _FIXED_VALUES.get(flag) or ())
+    if flag == "--weights":
+        yield from completions("instance", (name for name in names if is_model(names[name])))
     if flag in {"--data", "--val"}:
         datasets = [name for name, value in names.items() if hasattr(value, "x_train")]
         yield from completions("instance", (name for name in datasets if name[0] != "_"))
