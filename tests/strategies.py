@@ -42,7 +42,7 @@ from kmagic.language.spec import (
 CONSTANTS = {"true", "false", "none", "True", "False", "None", "inf", "nan"}
 STATEMENTS = {
     *("model", "block", "repeat", "for", "residual", "merge", "branch"),
-    *("compile", "freeze", "output", "inputs"),
+    *("compile", "freeze", "unfreeze", "output", "inputs"),
 }
 LANGUAGE = STATEMENTS | {"reuse", "input", "_", "_in"}
 

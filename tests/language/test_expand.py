@@ -238,6 +238,18 @@ def test_freeze():
     assert graph("input 4\ndense 2\nfreeze\ndense 2").frozen_nodes == 2
 
 
+def test_unfreeze():
+    text = "model enc:\n  input 4\n  dense 2\ninput 4\nenc\nd = dense 1\nfreeze enc d\n"
+    assert graph(f"{text}unfreeze enc {{n}} d", n=1).unfrozen == [
+        (ModelRef(0), 1),
+        (LayerRef(2), None),
+    ]
+    assert graph(f"{text}unfreeze d\nunfreeze enc").unfrozen == [
+        (LayerRef(2), None),
+        (ModelRef(0), None),
+    ]
+
+
 # --- the notebook -----------------------------------------------------------------------------
 
 

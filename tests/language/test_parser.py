@@ -37,6 +37,7 @@ from kmagic.language.spec import (
     SequenceValue,
     Shape,
     Span,
+    UnfreezeSpec,
     Word,
 )
 from kmagic.support.errors import DSLError
@@ -167,6 +168,7 @@ def test_brackets_around_arguments_are_allowed_and_more_may_follow():
         ),
         ("freeze", FreezeSpec()),
         ("freeze a &b", FreezeSpec((Arg(Word("a")), Arg(Ref("b"))))),
+        ("unfreeze a 3 b", UnfreezeSpec((Arg(Word("a")), Arg(LiteralValue(3)), Arg(Word("b"))))),
         ("output a, k=b", OutputSpec((Arg(Word("a")), Arg(Word("b"), "k")))),
         ("inputs b, a", InputsSpec((Arg(Word("b")), Arg(Word("a"))))),
         ("model net sequential", HeadSpec("net", "sequential")),

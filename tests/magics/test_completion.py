@@ -115,6 +115,10 @@ def applied(text: str) -> list[str]:
         ("h = input 3\nlstm 3 <- _, initial_state=[|", ["h"]),
         ("a = dense 3\nreuse |", ["a"]),
         ("a = dense 3\nfreeze |", ["a"]),
+        ("a = dense 3\nunfreeze |", ["a"]),
+        ("a = dense 3\nunf|", ["unfreeze"]),
+        ("compile adam(learning_rate=one|", ["one_cycle"]),
+        ("compile adam(one_cycle(0.1, st|", ["steps="]),
         ("a = dense 3\noutput |", ["a"]),
         ("model m:\n  input 3\n  dense 2\ntime_distributed(&|", ["m"]),
         # in the midst of a text
