@@ -285,6 +285,28 @@ def test_keras_does_not_repeat_our_advice(shell):
         assert not any("softmax" in str(each.message) for each in caught)
 
 
+def test_a_model_starts_with_the_weights_of_another(shell, cnn, digits):
+    run_cell(shell, "%keras_fit cnn digits -e 2 -q")
+    weights = cnn.get_weights()
+    head, compiled = NET.rsplit("\n", 2)[:2]
+    text = f"{head}\nfreeze\n{compiled}"
+    result, captured = run_cell(shell, f"%%keras_model cnn --weights cnn\n{text}")
+    assert result.success
+    assert shell.user_ns["cnn"] is not cnn
+    assert all(map(np.array_equal, shell.user_ns["cnn"].get_weights(), weights))
+    shown = captured.outputs[0].data["text/plain"]
+    assert "Starts with the weights of cnn, trained for 2 epochs." in shown
+    now = shell.user_ns["cnn"]
+    for word, text, message in (
+        ("digits", NET, "is not a model of this notebook"),
+        ("nothing", NET, "is not a model of this notebook"),
+        ("cnn", NET.replace("16", "8"), "The weights of cnn do not fit"),
+    ):
+        result, _ = run_cell(shell, f"%%keras_model cnn --weights {word}\n{text}")
+        assert message in str(result.error_in_exec)
+        assert shell.user_ns["cnn"] is now
+
+
 def test_a_seed_gives_the_same_weights(shell):
     def weights(line):
         shell.run_cell_magic("keras_model", line, "input 4 / dense 3")

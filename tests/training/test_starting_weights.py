@@ -6,6 +6,8 @@ import pytest
 
 import kmagic
 from kmagic.support.errors import TrainingError
+from kmagic.support.model_registry import is_untrained
+from kmagic.training.starting_weights import take_weights
 
 from .fitting import fit
 
@@ -181,3 +183,67 @@ def test_fresh_of_a_model_that_its_first_run_builds(case):
     with pytest.raises(TrainingError, match=cause):
         fit(net, X, Y, fresh=True)
     assert same(net.get_weights(), before)
+
+
+# --- the weights of another model -----------------------------------------------------------------
+
+TRANSFER = "input 4\nb = {base}\nbn / dense 1\nfreeze b\n"
+
+
+@pytest.fixture
+def base():
+    net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4), keras.layers.Dense(3)])
+    net.set_weights([RNG.random(weight.shape) for weight in net.get_weights()])
+    return net
+
+
+def test_a_new_text_with_the_weights_of_a_trained_model_continues_it(base):
+    first = kmagic.build(f"{TRANSFER}compile adam loss=mse", base=base)
+    fit(first, X, Y, epochs=3)
+    weights = first.get_weights()
+    second = kmagic.build(f"{TRANSFER}unfreeze b 1\ncompile sgd loss=mse", base=base)
+    assert not same(second.get_weights(), weights)
+    message = take_weights(second, first, "first")
+    assert message == "Starts with the weights of first, trained for 3 epochs."
+    assert same(second.get_weights(), weights)
+    np.testing.assert_array_equal(second.predict(X, verbose=0), first.predict(X, verbose=0))
+    assert note(second) == "Continues from weights that were trained for 3 epochs."
+    assert "for 4 epochs. With fresh, training starts with the weights from before" in note(second)
+    after = second.get_weights()
+    assert same(after[:2], weights[:2])  # still frozen
+    assert not any(map(np.array_equal, after[2:4], weights[2:4]))  # the last layer of the base
+    assert "from before the first run" in note(second, fresh=True, epochs=0)
+    assert same(second.get_weights(), weights)
+
+
+def test_the_weights_of_an_untrained_model_are_still_untrained(base):
+    first, second = (kmagic.build("input 4 / dense 3 / dense 1") for _ in range(2))
+    assert take_weights(second, first, "a").endswith("of a, which is untrained.")
+    assert same(first.get_weights(), second.get_weights())
+    assert is_untrained(second)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("input 4 / dense 3 / dense 2", "kernel (3x2) where old has"),
+        ("input 4 / dense 3", "no weight where old has"),
+        ("input 4 / dense 3 / dense 1 / dense 1", "kernel (1x1) where old has no weight"),
+        ("input 4 / dense 3 / bn !center", "gamma (3) where old has"),
+        ("input 4 / dense 3 !use_bias / dense 1", "kernel (3x1) where old has"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_and_change_nothing(text, message):
+    old, new = kmagic.build("input 4 / dense 3 / dense 1"), kmagic.build(text)
+    before = new.get_weights()
+    with pytest.raises(TrainingError) as error:
+        take_weights(new, old, "old")
+    assert message in str(error.value)
+    assert same(new.get_weights(), before)
+
+
+def test_a_model_without_weights_is_refused():
+    lazy = keras.Sequential([keras.layers.Dense(1)], name="lazy")
+    for pair in ((lazy, plain()), (plain(), lazy)):
+        with pytest.raises(TrainingError, match="lazy has no weights yet"):
+            take_weights(*pair, "lazy")
