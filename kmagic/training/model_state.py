@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kmagic.models.model_variables import variables_kept
+from kmagic.models.one_cycle import schedule_of
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import describe_error
 
@@ -30,7 +31,7 @@ def model_kept(model: keras.Model, rate: float | None = None) -> Iterator[None]:
     """
     optimizer = model.optimizer
     attributes = {name: getattr(model, name) for name in SET_BY_FIT if hasattr(model, name)}
-    model.optimizer = _optimizer_like(optimizer, rate)
+    model.optimizer = _optimizer_like(optimizer, schedule_of(model) if rate is None else rate)
     for name in FUNCTIONS:  # they are traced for an optimizer and for its variables
         setattr(model, name, None)
     try:
@@ -42,13 +43,13 @@ def model_kept(model: keras.Model, rate: float | None = None) -> Iterator[None]:
             setattr(model, name, value)
 
 
-def _optimizer_like(optimizer: Any, rate: float | None) -> Any:
+def _optimizer_like(optimizer: Any, rate: Any) -> Any:
     """An optimizer with the same arguments and without a state."""
     try:
         config = optimizer.get_config()
         inner = config["inner_optimizer"]["config"] if "inner_optimizer" in config else config
         if rate is not None:
-            inner["learning_rate"] = rate  # in place of a schedule
+            inner["learning_rate"] = rate  # in place of a schedule, or the schedule itself
         return type(optimizer).from_config(config)
     except (TypeError, ValueError, NotImplementedError) as error:
         name = type(optimizer).__name__

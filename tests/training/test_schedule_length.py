@@ -82,6 +82,17 @@ def test_fresh_starts_a_cycle_too():
     assert "new cycle" not in notes(run)
 
 
+@pytest.mark.parametrize("trained", [False, True])
+def test_each_fold_of_a_cross_validation_is_a_cycle(trained):
+    model = make()
+    if trained:
+        fit(model, X, Y, epochs=5)
+    schedule, steps = schedule_of(model), int(model.optimizer.iterations)
+    result = kmagic.cross_validate(model, X, Y, folds=4, epochs=3, batch_size=8, displays=[])
+    assert {score.run.optimizer for score in result.results} == {"adam(one_cycle(0.01, steps=18))"}
+    assert (schedule_of(model), int(model.optimizer.iterations)) == (schedule, steps)
+
+
 def test_a_resumed_run_continues_its_cycle():
     model, whole = make(), make()
     whole.set_weights(model.get_weights())
