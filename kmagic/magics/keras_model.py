@@ -32,7 +32,7 @@ MODEL.argument(
     "name", "the model's variable (default: model)", name="name", nargs="?", default="model"
 )
 MODEL.option("--seed N", "random seed, for the same initial weights each time", minimum=0)
-MODEL.option("--weights M", "start with the weights of model M, which has the same layers")
+MODEL.option("--weights-from M", "start with the weights of model M, which has the same layers")
 MODEL.option("--from-r", "the cell is R code: kerasR or R keras")
 MODEL.option("--no-checks", "give no advice on the model")
 MODEL.option("-q --quiet", "show nothing")
@@ -100,7 +100,7 @@ def keras_model(session: Session, line: ParsedLine, cell: str) -> Any:
     if source is not None:
         from kmagic.training.starting_weights import take_weights  # noqa: PLC0415 - as above
 
-        advice = (take_weights(model, source, line.weights),)
+        advice = (take_weights(model, source, line.weights_from),)
     session.notebook[name] = model
     session.set_current_model(name)
     if not (line.quiet or line.no_checks):
@@ -205,11 +205,11 @@ def _only_model(session: Session, line: ParsedLine) -> tuple[str, Any]:
 
 def _weights_source(session: Session, line: ParsedLine) -> Any:
     """The model whose weights the new one gets; None without that option."""
-    if line.weights is None:
+    if line.weights_from is None:
         return None
-    value, _ = line.try_value(line.weights)
+    value, _ = line.try_value(line.weights_from)
     if not is_model(value):
-        line.fail("is not a model of this notebook", line.weights, session.list_models())
+        line.fail("is not a model of this notebook", line.weights_from, session.list_models())
     return value
 
 

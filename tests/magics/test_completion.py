@@ -427,6 +427,7 @@ def test_magic_lines(session: Session) -> None:
     assert "mse" in complete_cell(session, "%keras_compile net adam --loss ms|")
     assert complete_cell(session, "%keras_compile net adam(lea|") == ["adam(learning_rate="]
     assert complete_cell(session, "%%keras_model n|") == ["net"]
+    assert complete_cell(session, "%%keras_model cnn --weights-from n|") == ["net"]
     assert complete_cell(session, "%keras_classify net photo|") == []  # files are IPython's own
     assert complete_line("no_magic_of_ours", "a", session) == []
 

@@ -290,7 +290,7 @@ def test_a_model_starts_with_the_weights_of_another(shell, cnn, digits):
     weights = cnn.get_weights()
     head, compiled = NET.rsplit("\n", 2)[:2]
     text = f"{head}\nfreeze\n{compiled}"
-    result, captured = run_cell(shell, f"%%keras_model cnn --weights cnn\n{text}")
+    result, captured = run_cell(shell, f"%%keras_model cnn --weights-from cnn\n{text}")
     assert result.success
     assert shell.user_ns["cnn"] is not cnn
     assert all(map(np.array_equal, shell.user_ns["cnn"].get_weights(), weights))
@@ -302,7 +302,7 @@ def test_a_model_starts_with_the_weights_of_another(shell, cnn, digits):
         ("nothing", NET, "is not a model of this notebook"),
         ("cnn", NET.replace("16", "8"), "The weights of cnn do not fit"),
     ):
-        result, _ = run_cell(shell, f"%%keras_model cnn --weights {word}\n{text}")
+        result, _ = run_cell(shell, f"%%keras_model cnn --weights-from {word}\n{text}")
         assert message in str(result.error_in_exec)
         assert shell.user_ns["cnn"] is now
 

@@ -78,7 +78,7 @@ def _option_values(
 ) -> Iterator[Completion]:
     flag = words[-1]
     yield from completions("keyword", option.choices or _FIXED_VALUES.get(flag) or ())
-    if flag == "--weights":
+    if flag == "--weights-from":
         yield from completions("instance", (name for name in names if is_model(names[name])))
     if flag in {"--data", "--val"}:
         datasets = [name for name, value in names.items() if hasattr(value, "x_train")]
