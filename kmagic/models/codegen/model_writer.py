@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -393,8 +394,8 @@ class ModelWriter:
                 continue
             if after is not None and not isinstance(after, Word | spec.Ref):
                 count = self.state.count(after).code
-                count = count if count.isalnum() else f"({count})"
-                self._add(Compound(f"for layer in {step.code}.layers[:-{count}]:", (frozen,)))
+                end = f"-{count}" if re.fullmatch(r"\w+", count) else f" -({count})"
+                self._add(Compound(f"for layer in {step.code}.layers[:{end}]:", (frozen,)))
             check = "if isinstance(layer, layers.BatchNormalization):"
             loop = f"for layer in {step.code}._flatten_layers():"
             self._add(Compound(loop, (Compound(check, (frozen,)),)))
