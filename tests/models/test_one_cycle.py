@@ -67,7 +67,7 @@ def test_keras_fit_refuses_it_until_its_steps_are_known():
 
 def test_there_is_no_program_until_its_steps_are_known():
     model = build("one_cycle(0.01)")
-    with pytest.raises(DSLError, match="length is that of the training") as error:
+    with pytest.raises(DSLError, match="one_cycle without steps has no equivalent") as error:
         kmagic.to_python(model)
     assert "one_cycle(0.01, steps=1000)" in str(error.value)
     kmagic.fit(model, X, Y, epochs=4, batch_size=4, displays=[])

@@ -485,7 +485,7 @@ class ProgramState:
                 f"Give the number of batches, one_cycle({rate}, steps=1000), or train it first."
             )
             self.context.report_rejection(
-                "has no equivalent in Keras: its length is that of the training", span, remedy
+                "one_cycle without steps has no equivalent in Keras", span, remedy
             )
             return UNRESOLVED
         warmup = _computed(f"({steps}) * 3 // 10")
