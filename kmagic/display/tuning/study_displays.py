@@ -9,13 +9,14 @@ from shutil import get_terminal_size
 from typing import Any
 
 from kmagic.display.kit.assets import js_module
+from kmagic.display.kit.card import Bundle
 from kmagic.display.training.live_view import WIDGET_VIEW, add_view, remove_view
 from kmagic.display.tuning.study_card import study_bundle, study_line
 from kmagic.support.busy_kernel import answer_pages
 from kmagic.support.display_mode import DisplayMode, display_mode, running_kernel
 from kmagic.support.formatting import escape_control_characters
 from kmagic.support.rendering import display_bundle, display_in_cell, mark_displayed
-from kmagic.tuning.study import Study, StudyDisplay
+from kmagic.tuning.study import MIN_TRIALS_FOR_IMPORTANCE, Study, StudyDisplay
 
 
 def study_displays(mode: DisplayMode | None = None) -> list[StudyDisplay]:
@@ -33,29 +34,41 @@ def study_displays(mode: DisplayMode | None = None) -> list[StudyDisplay]:
             return []
 
 
-class UpdatedStudyCard(StudyDisplay):
-    """The card, replaced once per second."""
+class _RunningCard(StudyDisplay):
+    """Makes the card once per second, and the importance of the parameters every ten trials."""
 
     interval = 1.0
+
+    def __init__(self) -> None:
+        self._importance: dict[str, float] = {}
+        self._counted = 0
+
+    def _bundle(self, study: Study) -> Bundle:
+        complete = len(study.ranking)
+        if complete >= self._counted + MIN_TRIALS_FOR_IMPORTANCE:
+            self._importance, self._counted = study.importance(), complete
+        return study_bundle(study, self._importance)
+
+
+class UpdatedStudyCard(_RunningCard):
+    """The card, which is replaced."""
 
     def start(self, study: Study) -> None:
         """Show the card in the running cell."""
-        self._handle: Any = display_in_cell(study_bundle(study), raw=True, display_id=True)
+        self._handle: Any = display_in_cell(self._bundle(study), raw=True, display_id=True)
 
     def update(self, study: Study) -> None:
         """Replace it."""
-        self._handle.update(study_bundle(study), raw=True)
+        self._handle.update(self._bundle(study), raw=True)
 
     def end(self, study: Study) -> None:
         """Replace it for the last time."""
-        self.update(study)
+        self._handle.update(study_bundle(study), raw=True)
         mark_displayed(study)
 
 
-class LiveStudy(StudyDisplay):
+class LiveStudy(_RunningCard):
     """The card in a widget with a Stop button; at the end the card alone takes its place."""
-
-    interval = 1.0
 
     def start(self, study: Study) -> None:
         """Show the widget in the running cell."""
@@ -67,7 +80,7 @@ class LiveStudy(StudyDisplay):
             study=key,
             control_channel=not self.seen,
             running=True,
-            card=study_bundle(study)["text/html"],
+            card=self._bundle(study)["text/html"],
         )
         answer_pages(running_kernel())
         self._handle = display_in_cell(self.widget, display_id=True)
@@ -87,7 +100,7 @@ class LiveStudy(StudyDisplay):
 
     def update(self, study: Study) -> None:
         """Send the card; beside the widget too, where no page shows widgets."""
-        bundle = study_bundle(study)
+        bundle = self._bundle(study)
         self.widget.card = bundle["text/html"]
         if not self.seen:
             view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
