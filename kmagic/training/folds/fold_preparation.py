@@ -57,20 +57,19 @@ def prepare_fold(
     is_standardized = dataset.scaling.kind == "standard"
     if not is_standardized and columns is None:
         return None
-    training, other = x[train], x[held_out]
-    start = 0
+    values, start = x if columns is None else x.copy(), 0
     for index, column in enumerate(columns.columns if columns is not None else ()):
-        part = slice(start, start + len(column.names))
-        start = part.stop
+        cells = values[:, start : start + len(column.names)]
+        start += len(column.names)
+        absent = cells.min(axis=0)
         if empty is not None:
-            filled = empty[:, index]
-            if filled[train].any() or filled[held_out].any():
-                _fill(training[:, part], other[:, part], filled[train], filled[held_out],
-                      is_number=column.kind == "number")  # fmt: skip
+            known = cells[train][~empty[train, index]]
+            if len(known):  # else the values of all rows remain
+                cells[empty[:, index]] = _typical(known, is_number=column.kind == "number")
         if column.kind == "category":  # a word that the fold does not train on is unknown
-            absent = x[:, part].min(axis=0)
-            unknown = (training[:, part] == absent).all(axis=0)
-            other[:, part] = np.where(unknown, absent, other[:, part])
+            unknown = (cells[train] == absent).all(axis=0)
+            cells[:, unknown] = absent[unknown]
+    training, other = values[train], values[held_out]
     if is_standardized:
         shape = dataset.image_shape if dataset.scaling.images and x.ndim == 2 else x.shape[1:]  # noqa: PLR2004 - flattened
         own = training.reshape(-1, *(shape or ()))
@@ -79,21 +78,9 @@ def prepare_fold(
     return training, other
 
 
-def _fill(
-    training: NDArray[Any],
-    other: NDArray[Any],
-    is_empty: NDArray[np.bool_],
-    other_empty: NDArray[np.bool_],
-    *,
-    is_number: bool,
-) -> None:
-    """Fill the empty cells of a column by the mean, or the most frequent word, of the others."""
-    known = training[~is_empty]
-    if not len(known):
-        return  # the values of all rows remain
+def _typical(known: NDArray[Any], *, is_number: bool) -> Any:
+    """The mean, or the most frequent word, which fills the empty cells of a column."""
     if is_number:
-        value = known.mean(axis=0, dtype=np.float64)
-    else:
-        words, counts = np.unique(known, axis=0, return_counts=True)
-        value = words[counts.argmax()]
-    training[is_empty], other[other_empty] = value, value
+        return known.mean(axis=0, dtype=np.float64)
+    words, counts = np.unique(known, axis=0, return_counts=True)
+    return words[counts.argmax()]
