@@ -61,23 +61,10 @@ def plan_folds(
     seed: int = 0,
     dataset: Dataset | None = None,
 ) -> FoldPlan:
-    """Divide rows into folds with the splitters of scikit-learn.
+    """Divide rows into folds with the splitters of scikit-learn; refuses impossible divisions.
 
-    Args:
-        model: The model; its loss says whether the targets are classes.
-        x: Inputs.
-        y: Targets.
-        rows: Number of rows.
-        folds: Number of folds.
-        repeat: Number of repetitions, each with other folds if they are drawn at random.
-        groups: One value per row, or the name of a column; no group is in both parts of a fold.
-        chronological: Hold out later rows than those that are trained on; None decides by the data.
-        shuffle: Draw the rows of a fold at random.
-        seed: Seed of the first repetition.
-        dataset: The dataset that ``x`` is from.
-
-    Raises:
-        TrainingError: The rows cannot be divided in this way.
+    The options are those of :func:`kmagic.cross_validate`. The loss of the model says whether the
+    targets are classes. The repetitions have the seeds ``seed``, ``seed + 1`` ...
     """
     if folds > rows:
         raise _too_many("row", rows, folds)
@@ -85,56 +72,39 @@ def plan_folds(
     labels = _class_indices(model, y, dataset)
     if gap is not None:
         fixed = _chronological_folds(rows, folds, gap)
-        notes: list[str] = []
-        if chronological is None:
-            notes.append(
-                "The samples are in the order of time: each fold follows its training rows."
-            )
-        notes += _unseen_classes(fixed, labels, dataset)
+        is_known = chronological is not None
+        note = "The samples are in the order of time: each fold follows its training rows."
+        notes = [*([] if is_known else [note]), *_unseen_classes(fixed, labels, dataset)]
         return FoldPlan([fixed] * repeat, "chronological", tuple(notes))
-    random: list[dict[str, Any]] = [
-        {"shuffle": shuffle, "random_state": seed + index if shuffle else None}
-        for index in range(repeat)
-    ]
+    kind = "at random" if shuffle else "in their order"
+    values: Any = None
+    splitter: Any = KFold
     if groups is not None:
         values, kind = _group_indices(x, rows, groups, dataset)
         if (count := len(np.unique(values))) < folds:
             raise _too_many("group", count, folds)
-        splitters: list[Any] = [StratifiedGroupKFold(folds, **each) for each in random]
-        if labels is None:
-            splitters = [_GroupedFolds(folds, **each) for each in random]
+        splitter = GroupKFold if labels is None else StratifiedGroupKFold
     elif labels is not None:
         names, counts = np.unique(labels, return_counts=True)
         if counts.min() < folds:
             name = _class_name(int(names[counts.argmin()]), dataset)
             raise _too_many("row", int(counts.min()), folds, f"Class {name}")
-        values, kind = None, "stratified"
-        splitters = [StratifiedKFold(folds, **each) for each in random]
-    else:
-        values, kind = None, "at random" if shuffle else "in their order"
-        splitters = [KFold(folds, **each) for each in random]
-    blank = np.zeros(rows)
-    repeats = [list(each.split(blank, labels, values)) for each in splitters]
+        kind, splitter = "stratified", StratifiedKFold
+    repeats = []
+    for state in range(seed, seed + repeat):
+        options = {"shuffle": shuffle, "random_state": state if shuffle else None}
+        own = values
+        if splitter is GroupKFold:  # before scikit-learn 1.6 it cannot shuffle
+            options = {}
+            if shuffle:  # groups of equal size change their places
+                own = np.random.default_rng(state).permutation(values.max() + 1)[values]
+        repeats.append(list(splitter(folds, **options).split(np.zeros(rows), labels, own)))
     if any(not len(part) for fold in repeats for pair in fold for part in pair):
         raise TrainingError(
             f"The groups are too unequal for {folds} folds: a fold would be empty.",
             Text("Use fewer folds, for example ", Option("folds", max(folds // 2, 2)), "."),
         )
     return FoldPlan(repeats, kind, tuple(_unseen_classes(repeats[0], labels, dataset)))
-
-
-class _GroupedFolds:
-    """GroupKFold with groups in random order; before scikit-learn 1.6 it could not shuffle them."""
-
-    def __init__(self, folds: int, *, shuffle: bool, random_state: int | None) -> None:
-        self.splitter, self.shuffle = GroupKFold(folds), shuffle
-        self.random = np.random.default_rng(random_state)
-
-    def split(self, x: Any, y: Any, groups: Rows) -> Any:
-        """Divide the rows; groups of equal size change their places."""
-        if self.shuffle:
-            groups = self.random.permutation(groups.max() + 1)[groups]
-        return self.splitter.split(x, y, groups)
 
 
 def _too_many(noun: str, count: int, folds: int, subject: str = "The data") -> TrainingError:
@@ -165,10 +135,7 @@ def _time_gap(
             f"The rows of {dataset.name} are not in the order of time.",
             Text(
                 *("Load them in this order: ", Function("load_data"), " has the option "),
-                *(
-                    Option("chronological", True),
-                    "; with a test part of their own, add ",
-                ),
+                *(Option("chronological", True), "; with a test part of their own, add "),
                 *(Option("split", 0.2), "."),
             ),
             option="chronological",
@@ -181,11 +148,10 @@ def _time_gap(
                 option="groups",
             )
         return None
-    array = as_array(x) if not isinstance(x, dict | list | tuple) else None
-    may_overlap = array is not None and array.dtype != np.uint8
+    array = None if isinstance(x, dict | list | tuple) or known is not None else as_array(x)
     if dataset is not None and (dataset.image_shape or dataset.encoding):
-        may_overlap = False
-    overlap = find_overlap(array) if array is not None and may_overlap and known is None else None
+        array = None
+    overlap = None if array is None or array.dtype == np.uint8 else find_overlap(array)
     if overlap is None:
         return 0 if chronological and known is None else known
     if not overlap.in_order:
@@ -290,7 +256,7 @@ def _column(x: Any, name: str, dataset: Dataset | None) -> Any:
     others = dataset.other_columns
     if others is not None and name in others.columns:
         return others[name].to_numpy()
-    empty = getattr(dataset.empty_cells, "__getitem__", lambda _: None)(0)
+    empty = None if dataset.empty_cells is None else dataset.empty_cells[0]
     for index, (column, values) in enumerate(features.split(x)):
         if column.name == name:
             codes = np.unique(values, axis=0, return_inverse=True)[1].reshape(-1).astype(float)
