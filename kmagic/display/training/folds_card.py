@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from kmagic.display.kit.card import (
     Bundle,
@@ -84,11 +85,10 @@ def _charts(result: CrossValidation, names: Sequence[str]) -> list[Chart]:
 
 def _mean(curves: Sequence[Sequence[Point]]) -> list[Point]:
     """The mean of curves, where all of them have a point."""
-    values = [dict(points) for points in curves]
-    shared = [x for x, _ in min(curves, key=len, default=[])]
-    means = ((x, sum(each[x] for each in values) / len(values)) for x in shared
-             if all(x in each for each in values))  # fmt: skip
-    return [(x, y) for x, y in means if math.isfinite(y)]
+    import pandas as pd  # noqa: PLC0415 - half a second
+
+    means: Any = pd.DataFrame([dict(points) for points in curves]).dropna(axis=1).mean()
+    return [(x, float(y)) for x, y in means.items() if math.isfinite(y)]
 
 
 def _runs_html(result: CrossValidation, names: Sequence[str]) -> str:

@@ -130,21 +130,19 @@ class CrossValidation(Renderable):
     @property
     def std(self) -> dict[str, float]:
         """The standard deviation of each score over the runs; NaN for a single run."""
-        return {
-            name: float(values.std(ddof=1)) if len(values) > 1 else math.nan
-            for name, values in self.scores.items()
-        }
+        if len(self.finished) < 2:  # noqa: PLR2004 - needed for a deviation
+            return dict.fromkeys(self.scores, math.nan)
+        return {name: float(values.std(ddof=1)) for name, values in self.scores.items()}
 
     @property
     def interval(self) -> dict[str, tuple[float, float]]:
         """The 95 % confidence interval of each mean; NaN for a single run.
 
         With folds it is the corrected resampled t interval of Nadeau and Bengio, "Inference for the
-        Generalization Error", Machine Learning 52, 2003: the training rows of the folds overlap, so
-        the variance of the mean of J runs is estimated as (1/J + rows held out / rows trained on)
-        times the variance of the scores, with J - 1 degrees of freedom. Without folds it is
-        Student's t interval: the runs differ in their seeds alone, so it says nothing about other
-        data. Intervals of shares, such as accuracy, end at 0 and 1.
+        Generalization Error", Machine Learning 52, 2003: because the training rows overlap, the
+        variance of the mean of J runs is (1/J + rows held out / rows trained on) times that of the
+        scores. Without folds it is Student's t interval, which says nothing about other data.
+        Intervals of shares, such as accuracy, end at 0 and 1.
         """
         from scipy.stats import t  # noqa: PLC0415 - a second to import
 
@@ -208,9 +206,12 @@ class CrossValidation(Renderable):
     def _missing(self) -> str:
         """Which runs do not count: "3 of 5 runs finished: fold 4 interrupted, 1 not started"."""
         text = f"{len(self.finished)} of {self.planned} runs finished"
-        counted = set(map(id, self.finished))
-        others = [result for result in self.results if id(result) not in counted]
-        causes = [f"{self.label(result)} {_outcome(result.run)}" for result in others[:3]]
+        others = [result for result in self.results if not result.epoch]
+        outcomes = {"done": "without predictions"}
+        causes = [
+            f"{self.label(each)} {outcomes.get(each.run.status, each.run.status)}"
+            for each in others[:3]
+        ]
         causes += [f"{len(others) - 3} others"] if len(others) > 3 else []  # noqa: PLR2004 - named
         left = self.planned - len(self.results)
         causes += [f"{left} not started"] if left else []
@@ -239,7 +240,3 @@ class CrossValidation(Renderable):
         values = max(len(value) for value, _ in texts.values())
         lines = [f"{k:<{names}}  {v:<{values}}  {ends}".rstrip() for k, (v, ends) in texts.items()]
         return "\n".join([heading, *lines])
-
-
-def _outcome(run: TrainingRun) -> str:
-    return run.status if run.status != "done" else "without predictions"
