@@ -264,29 +264,33 @@ def cross_validate(
     """
     from kmagic.data.dataset import find_dataset  # noqa: PLC0415 - not needed before a fit
     from kmagic.display.training.folds_view import FoldsView  # noqa: PLC0415 - as above
-    from kmagic.training.fit_options import FitOptions  # noqa: PLC0415 - imports Keras
-    from kmagic.training.folds.fold_runs import SilentFolds, run_folds  # noqa: PLC0415 - as above
+    from kmagic.training.fit_inputs import dataset_parts  # noqa: PLC0415 - imports Keras
+    from kmagic.training.fit_options import FitOptions  # noqa: PLC0415 - as above
+    from kmagic.training.folds.fold_runs import run_folds  # noqa: PLC0415 - as above
 
     names = [option.name for option in fields(FitOptions) if option.name != "others"]
     given = {name: options.pop(name) for name in names if name in options}
     _check_call(model, options)
-    if hasattr(x, "x_train") and y is None:
-        x, y = x.x_train, x.y_train
-    data = given.get("validation_data")
-    if data is not None and hasattr(data, "x_test"):
-        given["validation_data"] = (data.x_test, data.y_test)
-    return run_folds(
-        model,
-        x,
-        y,
-        FitOptions(**{k: v for k, v in given.items() if v is not None}, others=options),
-        folds=folds,
-        repeat=repeat,
-        groups=groups,
-        chronological=chronological,
-        dataset=find_dataset(x),
-        view=FoldsView() if displays is None else SilentFolds(list(displays)),
-    )
+    x, y, given["validation_data"] = dataset_parts(x, y, given.get("validation_data"))
+    view = FoldsView(displays)
+    try:
+        result = run_folds(
+            model,
+            x,
+            y,
+            FitOptions(**{k: v for k, v in given.items() if v is not None}, others=options),
+            folds=folds,
+            repeat=repeat,
+            groups=groups,
+            chronological=chronological,
+            dataset=find_dataset(x),
+            displays=view.displays,
+        )
+    except BaseException:
+        view.discard()
+        raise
+    view.show(result)
+    return result
 
 
 def _check_call(model: Any, others: Mapping[str, Any]) -> None:

@@ -51,6 +51,11 @@ class LiveView(Display):
         self.seen = False
         self.widget: Any = None
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether the widget is in the output."""
+        return self.widget is not None
+
     def prepare(self, run: TrainingRun) -> None:
         """Show the widget in the running cell; a further run is shown by the same widget."""
         self.run = run
@@ -58,7 +63,7 @@ class LiveView(Display):
         self._feed = WidgetFeed(run, answers=listens)
         # Without the channel, and in VS Code, which keeps it from widgets, no page could announce.
         self.seen |= not listens or any(name.startswith("VSCODE_") for name in os.environ)
-        if self.widget is not None:
+        if self.is_shown:
             self.widget.state = self._feed.snapshot()
             return
         key = uuid.uuid4().hex

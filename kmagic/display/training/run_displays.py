@@ -6,6 +6,7 @@ import sys
 from shutil import get_terminal_size
 from typing import Any, TextIO
 
+from kmagic.display.kit.card import Bundle
 from kmagic.display.training import training_card
 from kmagic.display.training.live_view import LiveView
 from kmagic.support.display_mode import DisplayMode, display_mode
@@ -39,20 +40,32 @@ class UpdatedCard(Display):
     """The card, replaced twice a second."""
 
     interval = 0.5
+    _handle: Any = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the card is in the output."""
+        return self._handle is not None
 
     def prepare(self, run: TrainingRun) -> None:
-        """Show the card in the running cell."""
-        self._handle: Any = display_in_cell(
-            training_card.training_bundle(run), raw=True, display_id=True
-        )
+        """Show the card in the running cell; a further run is shown in its place."""
+        if self.is_shown:
+            self.update(run)
+        else:
+            card = training_card.training_bundle(run)
+            self._handle = display_in_cell(card, raw=True, display_id=True)
+
+    def replace(self, card: Bundle) -> None:
+        """Show a card in the output."""
+        self._handle.update(card, raw=True)
 
     def discard(self, run: TrainingRun) -> None:  # noqa: ARG002 - of this run
         """Remove the card from the output."""
-        self._handle.update({}, raw=True)
+        self.replace({})
 
     def update(self, run: TrainingRun) -> None:
         """Replace it."""
-        self._handle.update(training_card.training_bundle(run), raw=True)
+        self.replace(training_card.training_bundle(run))
 
     def end(self, run: TrainingRun) -> None:
         """Replace it for the last time."""
