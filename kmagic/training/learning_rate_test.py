@@ -25,7 +25,7 @@ from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.progress import Progress
 from kmagic.support.rendering import Renderable
 from kmagic.training.fit import inspect_and_check, not_compiled
-from kmagic.training.fit_inputs import convert_arguments, take_rows
+from kmagic.training.fit_inputs import convert_arguments, dataset_parts, take_rows
 from kmagic.training.fit_options import FitOptions
 from kmagic.training.model_state import model_kept
 from kmagic.training.pipeline.pipeline_choice import DEFAULT_BATCH_SIZE
@@ -153,8 +153,7 @@ def find_learning_rate(
     _check_range(steps, lowest, highest)
     options = FitOptions(batch_size=batch_size, checks=checks)
     dataset = find_dataset(x)
-    if hasattr(x, "x_train") and y is None:
-        x, y = x.x_train, x.y_train
+    x, y, _ = dataset_parts(x, y, None)
     if stream_kind(x) == "generator":
         raise TrainingError(
             "A learning rate test needs data that can be read again; got a generator.",
