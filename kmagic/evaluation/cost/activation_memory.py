@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kmagic.evaluation.cost.operation_flops import (
+    CALLS,
     ELEMENTWISE,
     LOOPS,
     function_graph,
@@ -22,9 +23,7 @@ from kmagic.evaluation.cost.traced_model import TracedModel
 _VIEWS = {"ExpandDims", "Identity", "PreventGradient", "Reshape", "Squeeze", "StopGradient"}
 _OF_SHAPES = {"OnesLike", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"}
 """They read no values."""
-_FUNCTIONS = {"PartitionedCall": "f", "StatefulPartitionedCall": "f", "While": "body"} | {
-    "StatelessWhile": "body"
-}
+_FUNCTIONS = dict.fromkeys(CALLS, "f") | dict.fromkeys(LOOPS, "body")
 """The operations that run a graph of their own."""
 
 
@@ -64,24 +63,22 @@ def peak_bytes(operations: Sequence[Any], inputs: Sequence[Any], outputs: Sequen
         UnknownSizeError: The size of an activation is unknown.
     """
     last: dict[int, int] = {}
-    for index, operation in enumerate(operations):
-        last |= dict.fromkeys((id(_buffer(tensor)) for tensor in operation.inputs), index)
-    last |= dict.fromkeys((id(_buffer(tensor)) for tensor in (*inputs, *outputs)), len(operations))
+    for index, tensors in enumerate([*(each.inputs for each in operations), [*inputs, *outputs]]):
+        last |= dict.fromkeys((id(_buffer(tensor)) for tensor in tensors), index)
     held = {id(tensor): _bytes(tensor) for tensor in inputs}
     peak = current = sum(held.values())
     alive: dict[int, int] = {}
     counted = (_activations(operations, inputs) - held.keys()) & last.keys()
     for index, operation in enumerate(operations):
-        sources = {id(_buffer(tensor)) for tensor in operation.inputs}
-        ending = [key for key in sources if key in alive and last[key] == index]
+        sources = {id(_buffer(tensor)) for tensor in operation.inputs} & alive.keys()
+        freed = [alive.pop(key) for key in sources if last[key] == index]
         new = {
             id(tensor): _bytes(tensor)
             for tensor in operation.outputs
             if id(tensor) in counted and _buffer(tensor) is tensor
         }
-        freed = [alive.pop(key) for key in ending]
-        is_written_over = operation.type in ELEMENTWISE and set(new.values()) & set(freed)
-        reused = max(is_written_over) if is_written_over else 0
+        reusable = set(new.values()) & set(freed) if operation.type in ELEMENTWISE else set()
+        reused = max(reusable, default=0)
         peak = max(peak, current + sum(new.values()) - reused + _inner_peak(operation))
         current += sum(new.values()) - sum(freed)
         alive |= new

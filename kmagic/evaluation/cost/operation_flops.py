@@ -17,47 +17,41 @@ import tensorflow as tf
 
 _ONCE = """
     Abs Acos Acosh Add AddV2 ApproximateEqual Asin Asinh Atan Atan2 Atanh BiasAdd Ceil
-    ClipByValue Complex ComplexAbs Conj Cos Cosh Digamma Div DivNoNan Elu Equal Erf Erfc
-    Erfinv Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual Inv IsFinite IsInf IsNan
-    LeakyRelu Less LessEqual Lgamma Log Log1p Maximum Minimum Mod Mul MulNoNan Neg NextAfter
-    NotEqual Pow RealDiv Reciprocal Relu Relu6 Rint Round Selu Sigmoid Sign Sin Sinh
-    Softplus Softsign Sqrt Square Sub Tan Tanh TruncateDiv TruncateMod Xdivy Xlog1py Xlogy
+    ClipByValue Complex ComplexAbs Conj Cos Cosh Digamma Div DivNoNan Elu Equal Erf Erfc Erfinv
+    Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual Inv IsFinite IsInf IsNan LeakyRelu
+    Less LessEqual Lgamma Log Log1p Maximum Minimum Mod Mul MulNoNan Neg NextAfter NotEqual Pow
+    RealDiv Reciprocal Relu Relu6 Rint Round Selu Sigmoid Sign Sin Sinh Softplus Softsign Sqrt
+    Square Sub Tan Tanh TruncateDiv TruncateMod Xdivy Xlog1py Xlogy
 """
 ELEMENTWISE = dict.fromkeys(_ONCE.split(), 1) | {"Rsqrt": 2, "SquaredDifference": 2}
 """FLOPs for each element of the output."""
-_SOFTMAX = {"LogSoftmax": 5, "Softmax": 5}
-_REDUCTIONS = {"ArgMax", "ArgMin", "EuclideanNorm", "Max", "Min", "Prod", "Sum"}
-"""One less for each result than it has elements."""
-_SCANS = {"Cumprod", "Cumsum", "CumulativeLogsumexp", "Mean", "SegmentSum", "UnsortedSegmentSum"}
-"""One for each element of the input."""
-_POOLS = {"AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D"}
-_CONVOLUTIONS = {"Conv2D", "Conv3D"}
-_TRANSPOSED = {"Conv2DBackpropInput", "Conv3DBackpropInputV2"}
-_PRODUCTS = {"BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"}
-_CONTRACTIONS = {*_CONVOLUTIONS, *_TRANSPOSED, *_PRODUCTS, "DepthwiseConv2dNative", "Einsum"}
-"""Counted for integers too, which quantized layers multiply."""
-_CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+_PER_ELEMENT = ELEMENTWISE | {
+    "FusedBatchNormV3": 2,
+    "LogSoftmax": 5,
+    "ResizeBilinear": 9,  # three times a + (b - a) * t
+    "Softmax": 5,
+}
+"""The same, but elements are not computed from one of each input."""
+CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 LOOPS = {"StatelessWhile", "While"}
-_BRANCHES = {"Case": "branches", "If": "", "StatelessCase": "branches", "StatelessIf": ""}
+_IF = ("then_branch", "else_branch")
+_CASE = ("branches",)
+_BRANCHES = {"Case": _CASE, "If": _IF, "StatelessCase": _CASE, "StatelessIf": _IF}
 _MOVING = """
     Assert AssignAddVariableOp AssignSubVariableOp AssignVariableOp BatchToSpaceND Bitcast
     BroadcastArgs BroadcastTo Cast CheckNumerics Concat ConcatV2 ConjugateTranspose Const
     CropAndResize DeepCopy DepthToSpace DynamicStitch EmptyTensorList EnsureShape ExpandDims
-    ExtractImagePatches ExtractVolumePatches Fill Gather GatherNd GatherV2 Identity
-    IdentityN Imag InvertPermutation LinSpace MatrixBandPart MatrixDiag MatrixDiagPartV3
-    MatrixDiagV3 MirrorPad NoOp OneHot OnesLike Pack Pad PadV2 Placeholder
-    PlaceholderWithDefault PreventGradient Print PrintV2 RandomStandardNormal RandomUniform
-    Range Rank ReadVariableOp Real Reshape ResizeNearestNeighbor ResourceGather
-    ReverseSequence ReverseV2 Roll ScatterNd Select SelectV2 Shape ShapeN Size Slice
-    Snapshot SpaceToBatchND SpaceToDepth Split SplitV Squeeze StatelessMultinomial
-    StatelessRandomGetKeyCounter StatelessRandomNormalV2 StatelessRandomUniformV2
-    StatelessTruncatedNormalV2 StopGradient StridedSlice TensorListConcatV2
-    TensorListElementShape TensorListFromTensor TensorListGather TensorListGetItem
-    TensorListLength TensorListPopBack TensorListPushBack TensorListReserve TensorListResize
-    TensorListSetItem TensorListStack TensorScatterAdd TensorScatterUpdate Tile TopKV2
-    Transpose TruncatedNormal Unpack VarIsInitializedOp Where ZerosLike
+    ExtractImagePatches ExtractVolumePatches Fill Gather GatherNd GatherV2 Identity IdentityN
+    Imag InvertPermutation LinSpace MatrixBandPart MatrixDiag MatrixDiagPartV3 MatrixDiagV3
+    MirrorPad NoOp OneHot OnesLike Pack Pad PadV2 Placeholder PlaceholderWithDefault
+    PreventGradient Print PrintV2 RandomStandardNormal RandomUniform Range Rank ReadVariableOp
+    Real Reshape ResizeNearestNeighbor ResourceGather ReverseSequence ReverseV2 Roll ScatterNd
+    Select SelectV2 Shape ShapeN Size Slice Snapshot SpaceToBatchND SpaceToDepth Split SplitV
+    Squeeze StatelessMultinomial StopGradient StridedSlice TensorScatterAdd TensorScatterUpdate
+    Tile TopKV2 Transpose TruncatedNormal Unpack VarIsInitializedOp Where ZerosLike
 """
 _FREE = frozenset(_MOVING.split())
+_FREE_PREFIXES = ("StatelessRandom", "StatelessTruncated", "TensorList")
 """They move, create or select values."""
 
 
@@ -83,21 +77,17 @@ class FlopCounter:
         kind = operation.type
         if kind in LOOPS:
             return self._loop(operation)
-        if kind in _CALLS:
+        if kind in CALLS:
             return self._function(operation, operation.get_attr("f"))
         if kind in _BRANCHES:
-            attribute = _BRANCHES[kind]
-            names = (
-                operation.get_attr(attribute)
-                if attribute
-                else [operation.get_attr("then_branch"), operation.get_attr("else_branch")]
-            )
-            return max(self._function(operation, name) for name in names)
+            branches = [operation.get_attr(name) for name in _BRANCHES[kind]]
+            return max(self._function(operation, name) for name in tf.nest.flatten(branches))
         tensors = (*operation.inputs, *operation.outputs)
         is_number = any(t.dtype.is_floating or t.dtype.is_complex for t in tensors)
-        if kind in _FREE or not (is_number or kind in _CONTRACTIONS):
+        is_free = kind in _FREE or kind.startswith(_FREE_PREFIXES)
+        if is_free or not (is_number or kind in _CONTRACTIONS):
             return 0
-        formula = _formula(kind)
+        formula = _FORMULAS.get(kind)
         known = all(tensor.shape.is_fully_defined() for tensor in tensors)
         if formula is None or not known:
             self.missing[kind if known else f"{kind} of unknown shape"] += 1
@@ -112,9 +102,8 @@ class FlopCounter:
         if trips is None:
             self.missing["loop of unknown length"] += 1
             return 0
-        body, condition = (
-            self._function(operation, operation.get_attr(name)) for name in ("body", "cond")
-        )
+        body = self._function(operation, operation.get_attr("body"))
+        condition = self._function(operation, operation.get_attr("cond"))
         return trips * body + (trips + 1) * condition
 
 
@@ -137,8 +126,7 @@ def trip_count(loop: Any) -> int | None:
             pending += operation.inputs
         else:
             trips.append(_trips_of_condition(loop, condition, operation))
-    known = [count for count in trips if count is not None]
-    return min(known) if known and len(known) == len(trips) else None
+    return None if None in trips else min(trips)  # type: ignore[type-var] # no None
 
 
 def _trips_of_condition(loop: Any, condition: Any, comparison: Any) -> int | None:
@@ -186,42 +174,17 @@ def _static_value(tensor: Any) -> Any:
 # --- formulas -------------------------------------------------------------------------------------
 
 
-def _formula(kind: str) -> Callable[[Any], int] | None:
-    if kind in ELEMENTWISE:
-        return lambda operation: ELEMENTWISE[kind] * _out(operation)
-    if kind in _SOFTMAX:
-        return lambda operation: _SOFTMAX[kind] * _out(operation)
-    if kind in _REDUCTIONS:
-        return lambda operation: max(0, _size(operation.inputs[0]) - _out(operation))
-    if kind in _SCANS:
-        return lambda operation: _size(operation.inputs[0])
-    if kind in _POOLS:
-        return lambda operation: math.prod(operation.get_attr("ksize")) * _out(operation)
-    if kind in _CONVOLUTIONS:
-        return lambda operation: 2 * _out(operation) * math.prod(_shape(operation.inputs[1])[:-1])
-    if kind in _TRANSPOSED:
-        return _transposed_convolution
-    if kind in _PRODUCTS:
-        return _matrix_product
-    others = {
-        "AddN": lambda operation: (len(operation.inputs) - 1) * _out(operation),
-        "DepthwiseConv2dNative": _depthwise_convolution,
-        "Einsum": _einsum,
-        "FusedBatchNormV3": lambda operation: 2 * _out(operation),
-        "L2Loss": lambda operation: 3 * _size(operation.inputs[0]) - 1,
-        "ResizeBilinear": lambda operation: 9 * _out(operation),  # three times a + (b - a) * t
-    }
-    return others.get(kind)
-
-
-def _depthwise_convolution(operation: Any) -> int:
-    return 2 * _out(operation) * math.prod(_shape(operation.inputs[1])[:2])
+def _convolution(operation: Any) -> int:
+    return 2 * _out(operation) * math.prod(_shape(operation.inputs[1])[:-1])
 
 
 def _transposed_convolution(operation: Any) -> int:
     """Each element of the smaller image is multiplied with one filter of the convolution."""
-    kernel = _shape(operation.inputs[1])
-    return 2 * _size(operation.inputs[2]) * math.prod(kernel[:-1])
+    return 2 * _size(operation.inputs[2]) * math.prod(_shape(operation.inputs[1])[:-1])
+
+
+def _depthwise_convolution(operation: Any) -> int:
+    return 2 * _out(operation) * math.prod(_shape(operation.inputs[1])[:2])
 
 
 def _matrix_product(operation: Any) -> int:
@@ -255,3 +218,30 @@ def _size(tensor: Any) -> int:
 def _shape(tensor: Any) -> list[int]:
     shape: list[int] = tensor.shape.as_list()
     return shape
+
+
+_CONTRACTIONS: dict[str, Callable[[Any], int]] = {
+    **dict.fromkeys(("Conv2D", "Conv3D"), _convolution),
+    **dict.fromkeys(("Conv2DBackpropInput", "Conv3DBackpropInputV2"), _transposed_convolution),
+    "DepthwiseConv2dNative": _depthwise_convolution,
+    **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"), _matrix_product),
+    "Einsum": _einsum,
+}
+"""Counted for integers too, which quantized layers multiply."""
+_BY_KINDS: dict[str, Callable[[Any], int]] = {
+    " ".join(_PER_ELEMENT): lambda operation: _PER_ELEMENT[operation.type] * _out(operation),
+    "ArgMax ArgMin EuclideanNorm Max Min Prod Sum": lambda operation: max(
+        0, _size(operation.inputs[0]) - _out(operation)
+    ),
+    "Cumprod Cumsum CumulativeLogsumexp Mean SegmentSum UnsortedSegmentSum": lambda operation: (
+        _size(operation.inputs[0])
+    ),
+    "AvgPool AvgPool3D MaxPool MaxPool3D": lambda operation: (
+        math.prod(operation.get_attr("ksize")) * _out(operation)
+    ),
+    "AddN": lambda operation: (len(operation.inputs) - 1) * _out(operation),
+    "L2Loss": lambda operation: 3 * _size(operation.inputs[0]) - 1,
+}
+_FORMULAS = _CONTRACTIONS | {
+    kind: formula for kinds, formula in _BY_KINDS.items() for kind in kinds.split()
+}
