@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from kmagic.display.kit.card import (
     Bundle,
@@ -27,18 +28,21 @@ from kmagic.support.formatting import (
 
 MAX_LINES, SHOWN = 40, 24
 """A model with more lines shows those with the most FLOPs and activations."""
+_HEADS = ("shape", "parameters", "FLOPs", "share", "activations")
 _ROW = "display:flex;flex-wrap:wrap;gap:6px 30px;margin:4px 0 10px"
 
 
 def cost_bundle(cost: ModelCost) -> Bundle:
     """The card of a model's cost, and its text."""
-    lines, hidden = _shown(cost.lines)
-    body = f'<div style="{_ROW}">{"".join(_figures(cost))}</div>{_table(cost, lines, hidden)}'
+    rows = _rows(cost)
+    body = f'<div style="{_ROW}">{"".join(_figures(cost))}</div>{_table(cost, rows)}'
     texts = [*_memory_texts(cost), *cost.notes]
     body += "".join(f'<div class="km-footer">{message_html(text)}</div>' for text in texts)
     facts = f"cost · {pluralize(cost.parameters, 'parameter')} · batches of {cost.batch_size:,}"
-    foot = f"{CONVENTION} {_latency_text(cost)}".strip()
-    text = "\n".join([repr(cost), *_text_lines(cost, lines, hidden), *texts, foot])
+    foot = CONVENTION
+    if cost.latency:
+        foot += f" Latency is the median time of `predict_on_batch`, measured on {cost.device}."
+    text = "\n".join([repr(cost), *_text_lines(cost, rows), *texts, foot])
     return mime_bundle(text, card_html(cost.name, facts, body, foot=foot))
 
 
@@ -75,79 +79,54 @@ def _memory_texts(cost: ModelCost) -> Iterator[str]:
         )
 
 
-def _latency_text(cost: ModelCost) -> str:
-    if not cost.latency:
-        return ""
-    return f"Latency is the median time of `predict_on_batch`, measured on {cost.device}."
-
-
 # --- lines ----------------------------------------------------------------------------------------
 
 
-def _shown(lines: Sequence[LayerCost]) -> tuple[list[LayerCost], list[LayerCost]]:
-    """The lines to show, and the cheapest ones of a long model."""
+def _rows(cost: ModelCost) -> list[tuple[LayerCost, bool]]:
+    """The lines, the sum of the cheapest ones of a long model, and the total.
 
-    def share(line: LayerCost) -> float:
-        return max(line.flops / flops, (line.activations or 0) / activations)
-
-    flops = sum(line.flops for line in lines) or 1
+    Of each, whether it is a line of the model.
+    """
+    lines = cost.lines
+    flops = cost.flops or 1
     activations = sum(line.activations or 0 for line in lines) or 1
-    ranked = sorted(range(len(lines)), key=lambda index: -share(lines[index]))
-    kept = set(ranked if len(lines) <= MAX_LINES else ranked[:SHOWN])
-    shown = [line for index, line in enumerate(lines) if index in kept]
-    return shown, [line for index, line in enumerate(lines) if index not in kept]
+    count = len(lines) if len(lines) <= MAX_LINES else SHOWN
+    ranked = sorted(lines, key=lambda x: -max(x.flops / flops, (x.activations or 0) / activations))
+    hidden = set(map(id, ranked[count:]))
+    rows = [(line, True) for line in lines if id(line) not in hidden]
+    sums = LayerCost("total", 0, "", None, 0, 0, None)
+    if hidden:
+        unit = "lines" if lines[0].line else "layers"
+        others = replace(sums, text=f"{len(hidden):,} more {unit}, see .to_frame()")
+        rows.append((others.with_sums_of(ranked[count:]), False))
+    total = replace(sums.with_sums_of(cost.layers), parameters=cost.parameters)
+    return [*rows, (total, False)]
 
 
 def _cells(line: LayerCost, total: int) -> list[str]:
     """Shape, parameters, FLOPs with their share, and activations as text."""
+    share = 100 * line.flops / (total or 1)
+    percent = "< 0.1 %" if share < 0.05 else f"{share:.1f} %"  # noqa: PLR2004 - rounded
     return [
         format_output_shape(line.shape),
         f"{line.parameters:,}" if line.parameters else "",
         format_flops(line.flops).removesuffix("FLOPs").strip() if line.flops else "",
-        _percent(line.flops, total),
+        percent if line.flops else "",
         format_bytes(line.activations) if line.activations else "",
     ]
 
 
-def _percent(flops: int, total: int) -> str:
-    share = 100 * flops / total if total else 0.0
-    return "" if not flops else "< 0.1 %" if share < 0.05 else f"{share:.1f} %"  # noqa: PLR2004 - rounded
-
-
-def _all_rows(
-    cost: ModelCost, lines: Sequence[LayerCost], hidden: Sequence[LayerCost]
-) -> Iterator[tuple[LayerCost, bool]]:
-    """The lines, and whether each is a line of the model: at the end the others and the total."""
-    yield from ((line, True) for line in lines)
-    if hidden:
-        unit = "lines" if hidden[0].line else "layers"
-        yield _sum_of(f"{len(hidden):,} more {unit}, see .to_frame()", hidden), False
-    total = _sum_of("total", cost.layers)
-    yield LayerCost("total", 0, "", None, cost.parameters, cost.flops, total.activations), False
-
-
-def _sum_of(text: str, lines: Sequence[LayerCost]) -> LayerCost:
-    activations = sum(line.activations or 0 for line in lines)
-    parameters = sum(line.parameters for line in lines)
-    return LayerCost(text, 0, "", None, parameters, sum(x.flops for x in lines), activations)
-
-
-def _text_lines(
-    cost: ModelCost, lines: Sequence[LayerCost], hidden: Sequence[LayerCost]
-) -> Iterator[str]:
-    heads = ["", "shape", "parameters", "FLOPs", "share", "activations"]
-    rows = [heads] + [
-        [line.text, *_cells(line, cost.flops)] for line, _ in _all_rows(cost, lines, hidden)
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
+def _text_lines(cost: ModelCost, rows: Sequence[tuple[LayerCost, bool]]) -> Iterator[str]:
+    table = [["", *_HEADS], *([line.text, *_cells(line, cost.flops)] for line, _ in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for first, *others in table:
         cells = (f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))
         yield f"  {first:<{widths[0]}}  {'  '.join(cells)}".rstrip()
 
 
-def _table(cost: ModelCost, lines: Sequence[LayerCost], hidden: Sequence[LayerCost]) -> str:
+def _table(cost: ModelCost, rows: Sequence[tuple[LayerCost, bool]]) -> str:
     body = ""
-    for line, is_line in _all_rows(cost, lines, hidden):
+    for line, is_line in rows:
         shape, parameters, flops, share, activations = map(escape_html, _cells(line, cost.flops))
         text = escape_html(line.text)
         if is_line:
@@ -161,10 +140,9 @@ def _table(cost: ModelCost, lines: Sequence[LayerCost], hidden: Sequence[LayerCo
             '<tr><td class="km-left" style="text-align:left;white-space:normal;min-width:64px">'
             f"{text}</td>{cells}</tr>"
         )
-    heads = ("shape", "parameters", "FLOPs", "share", "activations")
     table = (
         '<table class="km-table km-layers"><thead><tr>'
         '<th scope="col" class="km-left" style="text-align:left">layer</th>'
-        f"{''.join(map(head_cell, heads))}</tr></thead><tbody>{body}</tbody></table>"
+        f"{''.join(map(head_cell, _HEADS))}</tr></thead><tbody>{body}</tbody></table>"
     )
     return scroll_html(table, f"Cost of the lines of {cost.name}")

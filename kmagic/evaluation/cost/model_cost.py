@@ -14,7 +14,13 @@ import tensorflow as tf
 from kmagic.evaluation.cost.activation_memory import UnknownSizeError, kept_bytes, peak_bytes
 from kmagic.evaluation.cost.latency import device_name, measure_latency
 from kmagic.evaluation.cost.operation_flops import FlopCounter
-from kmagic.evaluation.cost.traced_model import OWN, ModelCallError, TracedModel, trace
+from kmagic.evaluation.cost.traced_model import (
+    OWN,
+    ModelCallError,
+    TracedModel,
+    reason_of,
+    trace,
+)
 from kmagic.evaluation.prediction.batch_prediction import model_phrase
 from kmagic.evaluation.prediction.evaluate import KERAS_BATCH
 from kmagic.language import format_statement
@@ -38,17 +44,14 @@ from kmagic.support.formatting import (
     pluralize,
 )
 from kmagic.support.memory import MAX_SHARE, available_memory
-from kmagic.support.messages import Option, Text
+from kmagic.support.messages import Option, Part, Text
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.process_patches import weights_without_values
 from kmagic.support.rendering import Renderable
-from kmagic.training.validation.fit_errors import main_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_UNUSED = -2
-"""The index of a layer that the outputs do not depend on."""
 CONVENTION = "A multiplication and an addition are two FLOPs, as in TensorFlow's profiler."
 
 
@@ -74,6 +77,15 @@ class LayerCost:
     parameters: int
     flops: int
     activations: int | None
+
+    def with_sums_of(self, layers: Sequence[LayerCost]) -> LayerCost:
+        """The same line with the costs of all these layers."""
+        return replace(
+            self,
+            parameters=sum(layer.parameters for layer in layers),
+            flops=sum(layer.flops for layer in layers),
+            activations=_sum_if_known(layer.activations for layer in layers),
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,15 +142,7 @@ class ModelCost(Renderable):
         groups: dict[Any, list[LayerCost]] = defaultdict(list)
         for index, layer in enumerate(self.layers):
             groups[(layer.line, layer.text) if layer.line else index].append(layer)
-        return [
-            replace(
-                group[-1],
-                parameters=sum(layer.parameters for layer in group),
-                flops=sum(layer.flops for layer in group),
-                activations=_sum_if_known(layer.activations for layer in group),
-            )
-            for group in groups.values()
-        ]
+        return [group[-1].with_sums_of(group) for group in groups.values()]
 
     def to_frame(self) -> pd.DataFrame:
         """One row per call of a layer, with the columns of :class:`LayerCost`."""
@@ -212,8 +216,9 @@ def cost(
         raise EvaluationError(option="batch_size", expected=expected, actual=size)
     notes: list[str] = []
     single = fixed or 1
-    specs = _input_specs(model, single, _check_size("length", length))
-    forward = _traced(model, specs)
+    _check_size("length", length)
+    specs = {samples: _input_specs(model, samples, length) for samples in (single, size)}
+    forward = _traced(model, specs[single])
     counter = FlopCounter()
     flops: Counter[int] = Counter()
     for operation, owner in forward.needed():
@@ -221,21 +226,14 @@ def cost(
     if counter.missing:
         kinds = (f"{kind} ({count:,})" for kind, count in counter.missing.most_common())
         notes.append(f"Not counted in the FLOPs: {list_names(kinds)}.")
-    kept = _kept_activations(model, _input_specs(model, size, length), notes)
-    layers = _layer_costs(
-        model,
-        forward,
-        {owner: count // single for owner, count in flops.items()},
-        kept,
-    )
+    kept = _kept_activations(model, specs[size], notes)
     prediction = _prediction_bytes(forward, notes)
     prediction = None if prediction is None else prediction // single * size
-    batches = {samples: _input_specs(model, samples, length) for samples in (single, size)}
-    latency = _latencies(model, batches, prediction, notes)
+    latency = _latencies(model, specs, prediction, notes)
     return ModelCost(
         name or model.name,
         size,
-        tuple(layers),
+        tuple(_layer_costs(model, forward, flops, kept, single)),
         model.count_params(),
         _variable_bytes(model.weights),
         _variable_bytes(model.trainable_weights),
@@ -261,18 +259,20 @@ def _check_model(model: Any) -> None:
         )
 
 
-def _check_size(option: str, value: Any) -> int | None:
+def _check_size(option: str, value: Any) -> Any:
     is_size = isinstance(value, int) and not isinstance(value, bool) and value > 0
     if value is not None and not is_size:
         raise EvaluationError(option=option, expected="a whole number of at least 1", actual=value)
-    size: int | None = value
-    return size
+    return value
 
 
 def _input_specs(model: Any, samples: int, length: int | None) -> Any:
     """A ``tf.TensorSpec`` for each input, structured as the model takes them."""
     functional = functional_of(model)
     unknown: list[str] = []
+
+    def refused(message: str, *remedy: Part) -> EvaluationError:
+        return EvaluationError(model_phrase(model) + message, Text(*remedy))
 
     def spec(shape: Sequence[int | None], dtype: str) -> Any:
         if None in shape[1:]:
@@ -282,7 +282,7 @@ def _input_specs(model: Any, samples: int, length: int | None) -> Any:
     def spec_of_tensor(tensor: Any) -> Any:
         if getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False):
             message = f" has a sparse or ragged input, {tensor.name}; only dense ones are counted."
-            raise EvaluationError(model_phrase(model) + message)
+            raise refused(message)
         return spec(tensor.shape, tensor.dtype)
 
     if functional is not None:
@@ -290,21 +290,16 @@ def _input_specs(model: Any, samples: int, length: int | None) -> Any:
     else:
         shapes = build_shapes(model)
         if len(shapes) != 1:
-            raise EvaluationError(
-                model_phrase(model) + " has inputs of unknown shapes: it is a subclass of Model.",
-                "Wrap it in a functional model: keras.Model(inputs, model(inputs)).",
-            )
+            remedy = "Wrap it in a functional model: keras.Model(inputs, model(inputs))."
+            raise refused(" has inputs of unknown shapes: it is a subclass of Model.", remedy)
         dtype = model.input_dtype
         specs = keras.tree.map_shape_structure(lambda shape: spec(shape, dtype), shapes[0])
     if length is not None and not unknown:
         message = " has inputs of known sizes, so a length cannot be given."
-        raise EvaluationError(
-            model_phrase(model) + message, Text("Leave out ", Option("length"), ".")
-        )
+        raise refused(message, "Leave out ", Option("length"), ".")
     if unknown and length is None:
         message = f" has an input with an unknown dimension: {unknown[0]}."
-        remedy = Text("Give its size, for example ", Option("length", 100), ".")
-        raise EvaluationError(model_phrase(model) + message, remedy)
+        raise refused(message, "Give its size, for example ", Option("length", 100), ".")
     return specs
 
 
@@ -316,22 +311,19 @@ def _traced(model: Any, specs: Any) -> TracedModel:
         return trace(model, specs)
     except ModelCallError as error:
         shapes = ", ".join(format_shape(spec.shape) for spec in keras.tree.flatten(specs))
-        message = f" fails for an input of {shapes}: {_reason(error.__cause__)}."
+        message = f" fails for an input of {shapes}: {error}."
         raise EvaluationError(model_phrase(model) + message) from error.__cause__
 
 
 def _kept_activations(model: Any, specs: Any, notes: list[str]) -> Counter[int] | None:
     """The activations that a training keeps, in bytes by call; None if unknown."""
-    start = "The activations of a training are unknown: "
-    if not model.trainable_weights:
-        notes.append(f"{start}no weights are trainable.")
-        return None
-    try:
-        return kept_bytes(trace(model, specs, training=True))
-    except UnknownSizeError as error:
-        notes.append(f"{start}{error}.")
-    except ModelCallError as error:
-        notes.append(f"{start}{_reason(error.__cause__)}.")
+    reason: Any = "no weights are trainable"
+    if model.trainable_weights:
+        try:
+            return kept_bytes(trace(model, specs, training=True))
+        except (UnknownSizeError, ModelCallError) as error:
+            reason = error
+    notes.append(f"The activations of a training are unknown: {reason}.")
     return None
 
 
@@ -351,7 +343,6 @@ def _latencies(
     latency: dict[int, float] = {}
     available = available_memory()
     for size, spec in specs.items():
-        reason = ""
         if any(each.dtype == tf.string for each in keras.tree.flatten(spec)):
             reason = "the model takes text"
         elif size > 1 and needed and available is not None and needed > MAX_SHARE * available:
@@ -359,11 +350,11 @@ def _latencies(
         else:
             try:
                 latency[size] = measure_latency(model, spec)
+                continue
             except Exception as error:  # noqa: BLE001 - it may depend on the values of the inputs
-                reason = _reason(error)
-        if reason:
-            samples = pluralize(size, "sample")
-            notes.append(f"The latency for {samples} was not measured: {reason}.")
+                reason = reason_of(error)
+        samples = pluralize(size, "sample")
+        notes.append(f"The latency for {samples} was not measured: {reason}.")
     return latency
 
 
@@ -384,7 +375,7 @@ def _optimizer_bytes(model: Any, notes: list[str]) -> int | None:
                 optimizer.build(model.trainable_variables)
         return _variable_bytes(optimizer.variables)
     except Exception as error:  # noqa: BLE001 - an optimizer of the user
-        notes.append(f"The memory of the optimizer is unknown: {_reason(error)}.")
+        notes.append(f"The memory of the optimizer is unknown: {reason_of(error)}.")
         return None
 
 
@@ -392,38 +383,30 @@ def _variable_bytes(variables: Iterable[Any]) -> int:
     return sum(math.prod(each.shape) * tf.as_dtype(each.dtype).size for each in variables)
 
 
-def _reason(error: BaseException | None) -> str:
-    """The class of an exception and what its message says."""
-    sentence = main_sentence(error) if isinstance(error, Exception) else ""
-    return f"{type(error).__name__}: {sentence.rstrip('.')}"
-
-
 def _sum_if_known(values: Iterable[int | None]) -> int | None:
     known = list(values)
-    return None if None in known else sum(value for value in known if value is not None)
+    return None if None in known else sum(known)  # type: ignore[arg-type] # no None
 
 
 # --- lines ----------------------------------------------------------------------------------------
 
 
 def _layer_costs(
-    model: Any, traced: TracedModel, flops: dict[int, int], kept: Counter[int] | None
+    model: Any, traced: TracedModel, flops: Counter[int], kept: Counter[int] | None, samples: int
 ) -> Iterator[LayerCost]:
     """The costs of all calls, those of a text in its order, then what has no line."""
     seen: set[int] = set()
 
-    def layer_cost(
-        index: int, layer: Any, text: str, line: int = 0, shape: Any = None
-    ) -> LayerCost:
-        """The cost of a call; with the index UNUSED of a layer without one."""
-        is_used = index in range(len(traced.calls))
+    def layer_cost(index: Any, layer: Any, text: str, step: Any = None, line: int = 0) -> LayerCost:
+        """The cost of a call; without an index that of a layer that is not used."""
+        is_call = index not in (None, OWN)
         return LayerCost(
             text,
             line,
             str(getattr(layer, "name", "")),
-            traced.shapes.get(index, shape),
-            count_parameters(layer, seen)[0] if is_used else 0,
-            flops.get(index, 0),
+            traced.shapes.get(index, getattr(step, "shape", None)),
+            count_parameters(layer, seen)[0] if is_call else 0,
+            flops[index] // samples,
             None if kept is None else kept[index],
         )
 
@@ -433,14 +416,14 @@ def _layer_costs(
     origin = origin_of(model)
     for step, text, line in _written_steps(origin.steps if origin is not None else ()):
         layer = operation_of(step.layer)
-        index = left[id(layer)].pop(0) if left[id(layer)] else _UNUSED
-        yield layer_cost(index, layer, text, line, step.shape)
-    for index in [*sorted(index for indices in left.values() for index in indices), OWN]:
-        is_layer = index != OWN and origin is None
-        if is_layer or flops.get(index) or (kept and kept[index]):
-            layer = None if index == OWN else traced.calls[index].operation
-            name = f"{getattr(layer, 'name', '')} ({type(layer).__name__})"
-            yield layer_cost(index, layer, "outside of the layers" if layer is None else name)
+        own = left[id(layer)]
+        yield layer_cost(own.pop(0) if own else None, layer, text, step, line)
+    for index in sorted(index for indices in left.values() for index in indices):
+        if origin is None or flops[index] or (kept and kept[index]):
+            layer = traced.calls[index].operation
+            yield layer_cost(index, layer, f"{getattr(layer, 'name', '')} ({type(layer).__name__})")
+    if flops[OWN] or (kept and kept[OWN]):
+        yield layer_cost(OWN, None, "outside of the layers")
 
 
 def _written_steps(steps: Sequence[Any]) -> Iterator[tuple[Any, str, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,13 +17,14 @@ from kmagic.models.keras_history import (
     losses_kept,
     running_order,
 )
+from kmagic.training.validation.fit_errors import main_sentence
 
 OWN = -1
 """The owner of what a model computes outside of its layers."""
 
 
 class ModelCallError(Exception):
-    """A model raised the exception that is the cause of this one."""
+    """A model raised the exception that is the cause of this one; the message describes it."""
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ def trace(model: keras.Model, specs: Any, *, training: bool = False) -> TracedMo
                 results = [tensor for tensor in traced.outputs if tensor.dtype.is_floating]
                 gradients.extend(tape.gradient(results, weights))
         except Exception as error:
-            raise ModelCallError from error
+            raise ModelCallError(reason_of(error)) from error
 
     with losses_kept(model):
         graph = tf.function(compute, autograph=False).get_concrete_function(specs).graph
@@ -113,6 +113,11 @@ def trace(model: keras.Model, specs: Any, *, training: bool = False) -> TracedMo
     return traced
 
 
+def reason_of(error: Exception) -> str:
+    """The class of an exception and what its message says."""
+    return f"{type(error).__name__}: {main_sentence(error).rstrip('.')}"
+
+
 @contextmanager
 def _owners_noted(traced: TracedModel, graph: Any, owners: dict[int, int]) -> Iterator[None]:
     """Note the operations that each layer creates, by their index, and its output shape."""
@@ -120,7 +125,6 @@ def _owners_noted(traced: TracedModel, graph: Any, owners: dict[int, int]) -> It
     for index, call in enumerate(traced.calls):
         indices.setdefault(id(call.operation), []).append(index)
     layers = {id(call.operation): call.operation for call in traced.calls}
-    counts: Counter[int] = Counter()
     running: list[int] = []
 
     def noted(layer: Any, call: Any) -> Any:
@@ -128,8 +132,7 @@ def _owners_noted(traced: TracedModel, graph: Any, owners: dict[int, int]) -> It
             if running:  # a layer within this one
                 return call(*args, **kwargs)
             own = indices[id(layer)]
-            index = own[min(counts[id(layer)], len(own) - 1)]
-            counts[id(layer)] += 1
+            index = own.pop(0) if len(own) > 1 else own[0]
             running.append(index)
             before = len(graph.get_operations())
             try:
