@@ -26,11 +26,8 @@ ENOUGH_SECONDS = 1.0
 def measure_latency(model: Any, specs: Any) -> float:
     """The median time of ``model.predict_on_batch`` for random inputs, in seconds.
 
-    The model is as before: its variables, the states of its layers and its compiled function.
-
-    Args:
-        model: A built model.
-        specs: A ``tf.TensorSpec`` for each input, structured as the model takes them.
+    ``specs`` has a ``tf.TensorSpec`` for each input. The model is as before: its variables, the
+    states of its layers and its compiled function.
     """
     batch = random_inputs(model, specs)
     function, seconds = getattr(model, "predict_function", None), list[float]()

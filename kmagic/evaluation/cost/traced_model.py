@@ -60,15 +60,10 @@ class TracedModel:
 
 
 def trace(model: keras.Model, specs: Any, *, training: bool = False) -> TracedModel:
-    """Trace a model, which keeps its variables and its losses as they are.
+    """Trace a model for inputs of these specs; with ``training`` also the gradients of its weights.
 
-    Args:
-        model: A built model.
-        specs: A ``tf.TensorSpec`` for each input, structured as the model takes them.
-        training: Whether to trace it as in training, with the gradients of the weights.
-
-    Raises:
-        ModelCallError: The model fails, or has no gradients.
+    The model keeps its variables and its losses. If it fails or has no gradients, this raises
+    ModelCallError.
     """
     functional = functional_of(model)
     if functional is None:

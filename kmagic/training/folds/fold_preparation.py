@@ -42,14 +42,8 @@ def prepare_fold(
     """Inputs to train on and to hold out, prepared by the former alone; None if nothing changes.
 
     Filled cells, categories and standardization are learned from the rows to train on. The inputs
-    are those of the dataset, so they have been prepared by all its rows: because standardization
-    is linear, doing it again gives what the raw values would.
-
-    Args:
-        dataset: The dataset whose training inputs these are, or a slice of them.
-        x: The inputs.
-        train: The rows to train on.
-        held_out: The rows to hold out.
+    are those of the dataset, or a slice of them, prepared by all rows: because standardization is
+    linear, doing it again gives what the raw values would.
     """
     if dataset is None or not _are_inputs_of(dataset, x):
         return None
