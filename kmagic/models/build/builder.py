@@ -80,7 +80,8 @@ def assemble_spec(spec: ModelSpec, context: BuildContext, name: str = "") -> tup
     """A model with its steps, compiled, and its graph."""
     graph = _expand(spec, context)
     context.check_layers(graph)
-    graph.name = graph.name or name
+    # TensorFlow trains no model with another name.
+    graph.name = graph.name or re.sub(r"\W", "_", name, flags=re.ASCII).lstrip("_")
     arguments = compile_arguments(graph.compile, context)
     assembly = assemble(graph, context)
     _compile(assembly.model, arguments, graph.compile, context)
