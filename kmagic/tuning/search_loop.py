@@ -281,8 +281,8 @@ class SearchLoop:
         error = outcome.error
         if best is None and logs and not error:
             error = f"{study.goal} was {values[-1]} in every epoch."
-        is_partial = answer == "stop" and len(logs) < self._epochs
         if task.repeat:
+            is_partial = answer == "stop" and len(logs) < self._epochs
             if error:
                 study.messages.append(f"Trial {task.number} failed with another seed: {error}")
             elif best is not None and not is_partial and not outcome.is_interrupted:
@@ -290,7 +290,7 @@ class SearchLoop:
             return
         if outcome.is_interrupted:
             best = None
-        state = self._finish(task.number, best, error, is_pruned=answer == "prune" or is_partial)
+        state = self._finish(task.number, best, error, is_pruned=answer == "prune")
         self._update()
         self._count(task.number, state, error)
 

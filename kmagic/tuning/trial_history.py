@@ -50,6 +50,7 @@ def _run(study: Study, trial: StudyTrial) -> TrainingRun:
         variables={name: _as_in_text(value) for name, value in values.items()},
         trial=f"{study.store.folder}, trial {trial.number}",
     )
+    run.now.epoch = trial.epochs
     seconds = (trial.seconds or 0.0) / max(trial.epochs, 1)
     for epoch in range(trial.epochs):
         logs = {name: curve[epoch] for name, curve in trial.curves.items() if epoch < len(curve)}
