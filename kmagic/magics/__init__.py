@@ -36,6 +36,7 @@ def register(shell: Any) -> None:
         bound = update_wrapper(partial(function, session), function)
         kind = "cell" if parser.name.startswith("%%") else "line"
         shell.register_magic_function(bound, kind, name)
+    shell.input_transformers_cleanup.insert(0, _with_body)
     completer.register(shell, session)
     editor_comm.register(shell, session)
     terminal_colours.register(shell)
@@ -45,10 +46,19 @@ def register(shell: Any) -> None:
         keras_import.preload(keras_fit.import_for_fit)
 
 
+def _with_body(lines: list[str]) -> list[str]:
+    """``%%keras_model -h`` with an empty body, without which IPython does not call the magic."""
+    words = lines[0].split() if len(lines) == 1 else [""]
+    is_ours = words and words[0].startswith("%%") and words[0][2:] in MAGICS
+    return [lines[0].rstrip() + "\n", "\n"] if is_ours and {"-h", "--help"} & {*words} else lines
+
+
 def unregister(shell: Any) -> None:
     """Remove the magics from a shell."""
     with suppress(ValueError):  # was not registered
         shell.events.unregister("pre_run_cell", forget_displayed)
+    with suppress(ValueError):  # as above
+        shell.input_transformers_cleanup.remove(_with_body)
     completer.unregister(shell)
     editor_comm.unregister(shell)
     terminal_colours.unregister(shell)
