@@ -62,7 +62,7 @@ import tempfile
 import threading
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -127,13 +127,26 @@ def quiet_logger(name: str) -> Iterator[None]:
 # --- Keras's global state -------------------------------------------------------------------------
 
 
-@contextmanager
-def isolated_keras() -> Iterator[None]:
-    """Restore Keras's counters of layer names and Python's random state afterwards."""
+def layer_counts() -> dict[str, int]:
+    """Keras's counters of layer names: the live object."""
     from keras.src.backend.common import global_state  # noqa: PLC0415 - Keras is loaded by now
 
-    counters = global_state.get_global_attribute("object_name_uids", defaultdict(int), True)
+    counts: dict[str, int] = global_state.get_global_attribute(
+        "object_name_uids", defaultdict(int), True
+    )
+    return counts
+
+
+@contextmanager
+def isolated_keras(counts: Mapping[str, int] | None = None) -> Iterator[None]:
+    """Restore Keras's counters of layer names and Python's random state afterwards.
+
+    Args:
+        counts: Counters to use meanwhile: the `layer_counts` of another process.
+    """
+    counters = layer_counts()
     before, random_state = dict(counters), random.getstate()
+    counters.update(counts or {})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

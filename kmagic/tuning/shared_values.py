@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import isclass, isfunction
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,8 @@ class PickledNames:
             if isinstance(value, np.ndarray | int | float | str | None):
                 self._shared[name] = folder.share(value) if folder is not None else value
             elif folder is not None or isinstance(value, _STATEFUL):
-                self._pickled[name] = pickle_for_process(name, value)
+                content = pickle_for_process(name, value)
+                self._pickled[name] = pickle_for_process(name, (_own_objects(value), content))
             else:
                 self._shared[name] = value
 
@@ -112,8 +114,32 @@ class PickledNames:
         """The variables by name, for one trial."""
         from cloudpickle import loads  # noqa: PLC0415 - an extra
 
-        loaded = {name: loads(value) for name, value in self._pickled.items()}
+        loaded = {}
+        for name, value in self._pickled.items():
+            try:
+                classes, content = loads(value)
+                with keras.saving.custom_object_scope(classes):
+                    loaded[name] = loads(content)
+            except Exception as error:
+                raise TrainingError(
+                    f"{name} cannot be copied for a trial: {describe_error(error)}.",
+                    "Write it in the text by its class, as a layer with its arguments.",
+                ) from error
         return {name: open_shared(value) for name, value in self._shared.items()} | loaded
+
+
+def _own_objects(value: Any) -> dict[str, Any]:
+    """The classes and functions in a layer that Keras, which pickles layers, does not know."""
+    if not isinstance(value, _STATEFUL):
+        return {}
+    layers = list(value._flatten_layers()) if isinstance(value, keras.Layer) else [value]  # noqa: SLF001 - all within it
+    found = [part for layer in layers for part in (type(layer), *vars(layer).values())]
+    own = [part for part in found if isclass(part) or isfunction(part)]
+    return {
+        keras.saving.get_registered_name(part): part
+        for part in own
+        if not part.__module__.startswith("keras.")
+    }
 
 
 def pickle_for_process(subject: str, value: Any) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 import keras
 
 from kmagic.models.build import build_model
-from kmagic.support.errors import KmagicError
+from kmagic.support.errors import DSLError, KmagicError
 from kmagic.support.formatting import describe_error
 from kmagic.support.process_patches import isolated_keras
 from kmagic.training.callbacks.recording_callbacks import StopTraining, scalar_logs
@@ -82,6 +82,8 @@ class TrialSetup:
         is_maximized: Whether larger values of it are better.
         weights: Folder for the weights of the trials.
         settings: Global settings of Keras that differ from the defaults.
+        layer_counts: Keras's counters of layer names, so that a layer of the text and one of the
+            notebook have different names in another process too.
     """
 
     data: Mapping[str, Any]
@@ -92,11 +94,12 @@ class TrialSetup:
     is_maximized: bool
     weights: Path
     settings: Mapping[str, str] = field(default_factory=dict)
+    layer_counts: Mapping[str, int] = field(default_factory=dict)
 
     def build(self, text: str) -> Any:
         """A model of a trial, which leaves the names of later layers as they are."""
         names = self.names.load()
-        with isolated_keras():
+        with isolated_keras(self.layer_counts):
             return build_model(text, names, name=self.name)
 
 
@@ -146,6 +149,8 @@ def run_trial(
             model.optimizer = None  # its state is that of another epoch
             model.save_weights(weights_file(setup.weights, task.number))
         return TrialOutcome(is_interrupted=run.status in ("interrupted", "stopped"))
+    except DSLError as error:
+        return TrialOutcome("; ".join(problem.message for problem in error.problems))
     except KmagicError as error:
         return TrialOutcome(str(error))
     except MemoryError as error:
