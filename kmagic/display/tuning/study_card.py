@@ -25,6 +25,7 @@ from kmagic.display.kit.highlighting import code_html
 from kmagic.display.kit.sparkline import sparkline_html
 from kmagic.display.tuning.study_chart import (
     best_ranges,
+    best_trials,
     coordinates_html,
     goal_limits,
     trials_html,
@@ -99,7 +100,8 @@ def study_text(study: Study) -> str:
 
 def study_line(study: Study) -> str:
     """The state of a running search in one line, for a terminal."""
-    return f"{_facts(study, study.trials)} · {_clock(study)}"
+    trials = study.trials
+    return f"{_facts(study, trials)} · {_clock(study)} · {_running_text(study, trials)}"
 
 
 def _facts(study: Study, trials: Sequence[StudyTrial]) -> str:
@@ -142,7 +144,8 @@ def _aside(study: Study) -> str:
 def _foot(study: Study, trials: Sequence[StudyTrial], ranking: Sequence[StudyTrial]) -> str:
     parts = []
     if ranking:
-        parts.append("orange: the best trials" if len(ranking) >= MIN_LINES else "")
+        strong = "the best trials" if len(best_trials(ranking)) > 1 else "the best trial"
+        parts.append(f"orange: {strong}" if len(ranking) >= MIN_LINES else "")
     if any(trial.status == "pruned" for trial in trials):
         parts.append("small grey points: pruned trials")
     _, worst, outliers = goal_limits(study, trials)
