@@ -296,7 +296,7 @@ def parse_range(text: str, name: str) -> Hyperparameter | None:
         if not cursor.done:
             cursor.fail("is not part of a range or choice")
     except ParseError as error:
-        raise ValueError(f"{error.problem.message} {error.problem.remedy}".strip()) from None
+        raise ValueError(f"{error.problem.message}. {error.problem.remedy}".strip()) from None
     if not isinstance(value, spec.Range | spec.Choice):
         return None
     return Place(value, ()).parameter(name)

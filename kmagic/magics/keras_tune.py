@@ -9,6 +9,7 @@ from kmagic.magics.keras_model import check_variable
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, magic
 from kmagic.support.errors import TrainingError
+from kmagic.support.rendering import mark_displayed
 
 TUNE = LineParser(
     "%%keras_tune",
@@ -57,9 +58,13 @@ def keras_tune(session: Session, line: ParsedLine, cell: str) -> Any:
     from kmagic.tuning.tune import tune  # noqa: PLC0415 - as above
 
     words = line.arguments
-    is_name = bool(words) and len(words) != 2 and words[0].isidentifier()  # noqa: PLR2004 - X Y alone
-    name = words.pop(0) if is_name else "model"
+    name = words.pop(0) if words else "model"
     check_variable(session, line, name)
+    if hasattr(session.names.get(name), "shape"):
+        remedy = f"The name of the model comes first: `%%keras_tune model {name} ...`."
+        line.fail("is data", name, remedy)
+    if line.out == name:
+        line.fail("is also the name of the model", name, "Use another name after -o.")
     x, y, _ = session.take_data(line, test=False)
     where = f"%%keras_tune {name}"
     space = read_search_space(cell, session.names, where=where, first_line=2)
@@ -84,4 +89,5 @@ def keras_tune(session: Session, line: ParsedLine, cell: str) -> Any:
         session.set_current_model(name)
     else:
         print(f"No trial is complete, so {name} was not assigned.")  # noqa: T201 - for the reader
+    mark_displayed(study)
     return study

@@ -23,7 +23,7 @@ from kmagic.language.search_space import Hyperparameter
 from kmagic.support.errors import TrainingError
 from kmagic.support.file_system import not_written
 from kmagic.support.folder_lock import FolderLock
-from kmagic.support.formatting import describe_error, join_with_and
+from kmagic.support.formatting import describe_error, list_names
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import Option, Text
 from kmagic.support.process_patches import quiet_logger
@@ -38,7 +38,7 @@ INTERRUPTED, RETRIES, ERROR, CURVES = "interrupted", "retries", "error", "curves
 metrics per epoch."""
 _LABELS = {
     "text": "text",
-    "values": "variables in its text",
+    "values": "variables of the text",
     "parameters": "ranges",
     "data": "data",
     "goal": "goal",
@@ -192,12 +192,12 @@ class StudyStore:
         ]
         if not differs:
             return True
+        if "text" in differs:  # it contains the variables
+            differs = [label for label in differs if label != _LABELS["values"]]
         if not any(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.get_trials()):
             return False
         raise TrainingError(
-            f"{where} contains another study: its {join_with_and(differs)} differ"
-            + ("s" if len(differs) == 1 and not differs[0].endswith("s") else "")
-            + ".",
+            f"{where} contains the study of another search. Different: {list_names(differs)}.",
             self._remedy("remove it"),
         )
 

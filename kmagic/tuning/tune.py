@@ -25,23 +25,24 @@ from kmagic.language.search_space import Hyperparameter, SearchSpace, parse_rang
 from kmagic.models.build import build_model
 from kmagic.models.build.search_reading import check_corners, read_search_space
 from kmagic.models.global_settings import changed_settings
+from kmagic.models.model_arrays import has_custom_step
 from kmagic.support.caller_names import caller_names
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import describe_error
 from kmagic.support.memory import available_memory
 from kmagic.support.messages import Option, Text
 from kmagic.support.object_errors import explain_special_methods
-from kmagic.support.process_patches import isolated_keras
+from kmagic.support.process_patches import isolated_keras, layer_counts
 from kmagic.support.progress import Progress
 from kmagic.support.user_path import user_path
 from kmagic.training.continuation import row_digests
-from kmagic.training.fit import inspect_and_check
+from kmagic.training.fit import inspect_and_check, with_class_weight
 from kmagic.training.fit_inputs import convert_arguments, dataset_parts, split_validation
 from kmagic.training.fit_options import FitOptions
 from kmagic.training.run.provenance import fingerprint
 from kmagic.training.run.run_list import list_run
 from kmagic.training.run.training_run import VALIDATION
-from kmagic.training.validation.fit_arguments import class_weight_by_index
+from kmagic.training.validation.fit_arguments import check_log_name, log_names
 from kmagic.tuning.search_loop import SearchLoop
 from kmagic.tuning.shared_values import ArrayFolder, PickledNames, pickle_for_process
 from kmagic.tuning.study import BATCH_SIZE, Study, StudyDisplay
@@ -166,6 +167,11 @@ def tune(
     space = text if isinstance(text, SearchSpace) else read_search_space(text, caller_names())
     names = space.names
     parameters, batch_size = _with_batch_size(space, batch_size)
+    if not parameters:
+        raise TrainingError(
+            "The text has no range and no choice.",
+            "Write one, `dense 32..256:32` or `dense 64 relu|gelu`, or use `%%keras_model`.",
+        )
     check_corners(space)
     x, y, validation_data = dataset_parts(x, y, validation_data)
     _check_streams(x, validation_data, in_process=in_process)
@@ -183,7 +189,7 @@ def tune(
         validation_split=validation_split,
         validation_data=validation_data,
         callbacks=callbacks,
-        class_weight=class_weight_by_index(class_weight, getattr(dataset, "classes", None)),
+        class_weight=class_weight,
         sample_weight=sample_weight,
         shuffle=shuffle,
         patience=patience,
@@ -198,7 +204,9 @@ def tune(
     _check_callbacks(callbacks)
     words = set(re.findall(r"[^\W\d]\w*", space.text))
     mentioned = {word: names[word] for word in sorted(words) if word in names}
-    data, messages = _checked_data(space, parameters, mentioned, (x, y), options)
+    space, options, data, messages = _check_data(
+        space, parameters, mentioned, (x, y), options, goal=goal
+    )
     identity = {
         "text": "\n".join(line.rstrip() for line in space.text.strip().splitlines()),
         "values": _portable_values(space, names),
@@ -268,6 +276,7 @@ def _run_in_processes(
             data=arrays.share(setup.data),
             names=PickledNames(names, arrays),
             settings=changed_settings(),
+            layer_counts=dict(layer_counts()),
         )
         setup_file = Path(folder) / "setup.pkl"
         setup_file.write_bytes(pickle_for_process("The data or a callback", shared))
@@ -305,7 +314,7 @@ def _with_batch_size(
         try:
             varied = parse_range(batch_size, BATCH_SIZE)
         except ValueError as error:
-            raise TrainingError(Text(Option(BATCH_SIZE), f": {error}")) from None
+            raise TrainingError(Text(Option(BATCH_SIZE), f": {error}"), option=BATCH_SIZE) from None
         if varied is None and batch_size.isdecimal():
             varied = int(batch_size)
     elif isinstance(batch_size, list | tuple):
@@ -370,32 +379,63 @@ def _is_maximized(goal: str, direction: str | None) -> bool:
 # --- data -----------------------------------------------------------------------------------------
 
 
-def _checked_data(
+def _check_data(
     space: SearchSpace,
     parameters: Sequence[Hyperparameter],
     names: Mapping[str, Any],
     data: tuple[Any, Any],
     options: FitOptions,
-) -> tuple[dict[str, Any], list[str]]:
-    """The data in the form that Keras takes, with validation data split off, and advice on it.
+    *,
+    goal: str,
+) -> tuple[SearchSpace, FitOptions, dict[str, Any], list[str]]:
+    """Check the data and the goal with the smallest model of the space.
 
-    It is checked with the smallest model of the space.
+    Returns:
+        The space, whose text has a ``compile`` line now; the options with class weights by index;
+        the data in the form that Keras takes, with validation data split off; and advice.
 
     Raises:
-        TrainingError: The model does not fit the data.
+        TrainingError: The model does not fit the data, or does not compute the goal.
     """
     name = str(options.name)
     values = {parameter.name: parameter.ends()[0] for parameter in parameters}
     size = values.pop(BATCH_SIZE, options.batch_size)
     with random_state_kept(), isolated_keras():
-        model = build_model(space.fill(values), PickledNames(names).load(), name=name)
-        check = replace(options, batch_size=size)
+        model = build_model(
+            space.fill_spec(values),
+            PickledNames(names).load(),
+            where=space.where,
+            first_line=space.first_line,
+            name=name,
+        )
+        check, dataset = replace(options, batch_size=size), find_dataset(data[0])
         given = {"x": data[0], "y": data[1], **check.keras_arguments()}
         arguments = convert_arguments(model, given)
-        _, review = inspect_and_check(model, name, arguments, check, find_dataset(data[0]))
+        check = with_class_weight(check, arguments, dataset)
+        _, review = inspect_and_check(model, name, arguments, check, dataset)
+        messages = list(map(str, review.messages))
+        if review.compile_choice is not None:
+            review.compile_choice.apply(model)
+            line = f"compile {review.compile_choice}".replace(",", "")
+            messages[0] = f"The text has no compile line, so this one was added: `{line}`."
+            space = read_search_space(
+                f"{space.text.rstrip()}\n{line}",
+                space.names,
+                where=space.where,
+                first_line=space.first_line,
+            )
     parts = split_validation(arguments)
-    kept = ("x", "y", "sample_weight", "validation_data")
-    return {key: parts.get(key) for key in kept}, list(map(str, review.messages))
+    kept = {key: parts.get(key) for key in ("x", "y", "sample_weight", "validation_data")}
+    has_validation = kept["validation_data"] is not None
+    if not options.callbacks and not has_custom_step(model):  # which may add metrics
+        known = log_names(model)
+        check_log_name(goal, "The goal is", known, has_validation=has_validation, option="goal")
+        if has_validation and goal in known:
+            messages.append(
+                f"The goal {goal} is measured on the training data; val_{goal} would be measured "
+                "on the validation data."
+            )
+    return space, replace(options, class_weight=check.class_weight), kept, messages
 
 
 def _portable_values(space: SearchSpace, names: Mapping[str, Any]) -> dict[str, str]:

@@ -41,7 +41,7 @@ def read_search_space(
         first_line: Number of its first line in the user's editor.
 
     Raises:
-        DSLError: The text has mistakes, or no range.
+        DSLError: The text has mistakes.
 
     Example:
         >>> space = read_search_space("input 4 / dense 8..64 relu|tanh / dense 1", {})
@@ -57,11 +57,7 @@ def read_search_space(
     context.problems += [*parsed.problems, *([] if parsed.problems else naming_problems(parsed))]
     context.raise_problems()
     places = list(find_places(parsed.statements))
-    if not places:
-        remedy = "Write one, `dense 32..256:32` or `dense 64 relu|gelu`, or use `%%keras_model`."
-        context.report("the text has no range and no choice", spec.Span(1, 1), remedy)
-        context.raise_problems()
-    parameters = dict(_named(parsed, places, names))
+    parameters = dict(_named(parsed, places, names)) if places else {}
     return SearchSpace(text, parsed, parameters, names, where=where, first_line=first_line)
 
 

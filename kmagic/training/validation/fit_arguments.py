@@ -289,29 +289,46 @@ def _check_callbacks(model: keras.Model, callbacks: Any, *, has_validation: bool
         for callback in given:
             if getattr(callback, "save_best_only", True):  # ModelCheckpoint may save each epoch
                 monitor, word = getattr(callback, "monitor", None), type(callback).__name__
-                _check_log_name(monitor, f"{word} monitors", known, has_validation=has_validation)
+                check_log_name(monitor, f"{word} monitors", known, has_validation=has_validation)
             if isinstance(callback, keras.callbacks.ModelCheckpoint):
                 for _, field, _, _ in Formatter().parse(str(callback.filepath)):
                     if field not in (None, "epoch", "batch"):
                         what = "The file name of ModelCheckpoint contains"
-                        _check_log_name(field, what, known, has_validation=has_validation)
+                        check_log_name(field, what, known, has_validation=has_validation)
 
 
-def _check_log_name(name: Any, what: str, known: list[str], *, has_validation: bool) -> None:
-    """Check that the value which a callback of Keras reads is among those that are computed."""
+def check_log_name(
+    name: Any, what: str, known: list[str], *, has_validation: bool, option: str = ""
+) -> None:
+    """Check that a value is among those that are computed in each epoch.
+
+    Args:
+        name: Its name in the logs of an epoch.
+        what: Who reads it, for messages: "EarlyStopping monitors".
+        known: Names of the loss and the metrics, as from :func:`log_names`.
+        has_validation: Whether they are also computed from validation data.
+        option: The option that names it.
+
+    Raises:
+        TrainingError: It is not.
+
+    Example:
+        >>> check_log_name("val_loss", "The goal is", ["loss"], has_validation=True)
+    """
     available = [*known, *(f"val_{metric}" for metric in known if has_validation), "learning_rate"]
     if not isinstance(name, str) or name in available:
         return
     if name.removeprefix("val_") in known:
         message = f"{what} {name!r}, but there is no validation data."
         remedy = Text("Pass ", Option("validation_split", 0.1), f", or use {name[4:]!r}.")
-        raise TrainingError(message, remedy)
+        raise TrainingError(message, remedy, option=option)
     prefix = "val_" * name.startswith("val_")
     same = [prefix + metric for metric in known if _metric(metric) == _metric(name[len(prefix) :])]
     suggestion = f"Did you mean {same[0]}?" if same else did_you_mean(name, available)
     raise TrainingError(
         f"{what} {name!r}, which this training does not compute.",
         " ".join(filter(None, [suggestion, f"Available: {list_names(available)}."])),
+        option=option,
     )
 
 
