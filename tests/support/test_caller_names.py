@@ -147,7 +147,7 @@ def test_every_line_magic_sees_local_variables_only(shell, tmp_path, name):
 
 
 def test_the_table_of_line_magics_is_complete():
-    others = {"keras_model", "keras_load", "keras_classify"}
+    others = {"keras_model", "keras_tune", "keras_load", "keras_classify"}
     assert OPTIONS.keys() | others == MAGICS.keys()
 
 
