@@ -22,6 +22,8 @@ Keras's dtype policy, float type  a text or program of a model must not       af
 and image data format             depend on them
 filter of warnings                kmagic has already reported a softmax over  never
                                   one value; Keras repeats it in each epoch
+memory growth of TensorFlow's     the notebook would take all memory of the   never
+GPUs                              GPUs, and none be left to its workers
 default timeout of sockets        Keras downloads without a time limit        after the download
 ``sys.stdout``                    Keras prints the progress of a download;    after the download
                                   it becomes a progress bar
@@ -63,7 +65,7 @@ import threading
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import Any, Self
@@ -215,6 +217,15 @@ def ignore_softmax_warning() -> None:
     """Ignore Keras's warning about a softmax over one value, which it repeats in each epoch."""
     message = r"You are using a softmax over axis -1 of a tensor of shape \(\w+, 1\)"
     warnings.filterwarnings("ignore", message=message, category=UserWarning)
+
+
+def let_gpu_memory_grow() -> None:
+    """Take memory of the GPUs as it is needed, unless they are in use already."""
+    import tensorflow as tf  # noqa: PLC0415 - Keras is loaded by now
+
+    for device in tf.config.list_physical_devices("GPU"):
+        with suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(device, enable=True)
 
 
 # --- downloads ------------------------------------------------------------------------------------

@@ -152,13 +152,13 @@ class SearchLoop:
         study = self._study
         ended = counted(study.optuna_study)
         if study.stopping:
-            study.note = "stopped"
-        elif self._is_over and (ended < study.target or self._repetitions_left()):
+            return True
+        if self._is_over and (ended < study.target or self._repetitions_left()):
             study.note = "time limit"
-        elif ended < study.target:
+            return True
+        if ended < study.target:
             study.note = f"all {ended:,} combinations of the values were tried"
-            return False
-        return bool(study.note)
+        return False
 
     def _left(self) -> int:
         """The number of trainings that can begin now or later."""

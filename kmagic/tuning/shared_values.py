@@ -24,6 +24,8 @@ _STATEFUL = (
     *(keras.Operation, keras.optimizers.Optimizer, keras.metrics.Metric, keras.losses.Loss),
     keras.optimizers.schedules.LearningRateSchedule,
 )
+_TRAIN_HERE = Text("Train in this process: ", Option("in_process", value=True), ".")
+_WRITE_IT = "Write it in the text by its class, as a layer with its arguments."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,10 @@ class SharedArray:
 
     def open(self) -> np.ndarray:
         """The array, read-only; its pages are those of all other processes."""
-        # As a plain array: the training pipeline leaves large memory-mapped files to Keras.
-        array: np.ndarray = np.load(self.path, mmap_mode="r").view(np.ndarray)
+        # A plain array: the training pipeline leaves large memory-mapped files to Keras. And of a
+        # file that nobody writes to: the pipeline uses it without a copy.
+        array: np.ndarray = np.load(self.path, mmap_mode="c").view(np.ndarray)
+        array.flags.writeable = False
         return array
 
 
@@ -45,7 +49,7 @@ class ArrayFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = count()
-        self._written: dict[int, tuple[Any, SharedArray]] = {}
+        self._written: dict[tuple[int, str], tuple[Any, SharedArray]] = {}
 
     def share(self, values: Any) -> Any:
         """A structure with its large arrays in files; floats have the type that Keras computes in.
@@ -53,41 +57,43 @@ class ArrayFolder:
         Raises:
             PersistenceError: The disk is full.
         """
-        return keras.tree.map_structure(self._share, values)
+        floats = keras.config.floatx()
+        # As the training would convert them, or each process had a converted copy.
+        return keras.tree.map_structure(lambda value: self.share_one(value, floats), values)
 
-    def _share(self, value: Any) -> Any:
+    def share_one(self, value: Any, floats: str = "") -> Any:
+        """An array in a file if it is large, perhaps as floats of a type; else the value itself."""
         if keras.ops.is_tensor(value):
             value = keras.ops.convert_to_numpy(value)
         is_array = isinstance(value, np.ndarray) and value.dtype.kind in _NUMBERS
         if not is_array or value.nbytes < MIN_SHARED_BYTES:
             return value
-        if id(value) not in self._written:
+        key = id(value), floats
+        if key not in self._written:
             path = self._folder / f"array-{next(self._numbers)}.npy"
-            floats = keras.config.floatx()
-            # As the training would convert it, or each process had a converted copy.
-            is_float = value.dtype.kind == "f" and floats != "bfloat16"
+            converts = floats in ("float16", "float32", "float64") and value.dtype.kind == "f"
             try:
-                np.save(path, np.asarray(value, floats) if is_float else value)
+                np.save(path, np.asarray(value, floats) if converts else value)
             except OSError as error:
                 raise not_written(error, path) or error from error
-            self._written[id(value)] = value, SharedArray(str(path))
-        return self._written[id(value)][1]
+            self._written[key] = value, SharedArray(str(path))
+        return self._written[key][1]
 
 
 def open_shared(values: Any) -> Any:
     """A structure with its shared arrays opened."""
+    return keras.tree.map_structure(_open_one, values)
 
-    def opened(value: Any) -> Any:
-        return value.open() if isinstance(value, SharedArray) else value
 
-    return keras.tree.map_structure(opened, values)
+def _open_one(value: Any) -> Any:
+    return value.open() if isinstance(value, SharedArray) else value
 
 
 class PickledNames:
     """Variables of the notebook that a text mentions, as new objects for each trial.
 
     A layer, optimizer or model in braces belongs to the model that is built from it: the next
-    trial must not continue from its weights.
+    trial must not continue from its weights. All other values are those of the process.
 
     Args:
         names: The variables.
@@ -102,13 +108,16 @@ class PickledNames:
         self._pickled: dict[str, bytes] = {}
         self._shared: dict[str, Any] = {}
         for name, value in names.items():
-            if isinstance(value, np.ndarray | int | float | str | None):
-                self._shared[name] = folder.share(value) if folder is not None else value
-            elif folder is not None or isinstance(value, _STATEFUL):
-                content = pickle_for_process(name, value)
+            if isinstance(value, _STATEFUL):
+                remedy = _WRITE_IT if folder is None else _TRAIN_HERE
+                content = pickle_for_process(name, value, remedy)
                 self._pickled[name] = pickle_for_process(name, (_own_objects(value), content))
-            else:
+            elif folder is None:
                 self._shared[name] = value
+            else:
+                self._shared[name] = shared = folder.share_one(value)
+                if shared is value and not isinstance(value, int | float | str | None):
+                    pickle_for_process(name, value)  # to name what cannot be pickled
 
     def load(self) -> dict[str, Any]:
         """The variables by name, for one trial."""
@@ -123,15 +132,13 @@ class PickledNames:
             except Exception as error:
                 raise TrainingError(
                     f"{name} cannot be copied for a trial: {describe_error(error)}.",
-                    "Write it in the text by its class, as a layer with its arguments.",
+                    _WRITE_IT,
                 ) from error
-        return {name: open_shared(value) for name, value in self._shared.items()} | loaded
+        return {name: _open_one(value) for name, value in self._shared.items()} | loaded
 
 
 def _own_objects(value: Any) -> dict[str, Any]:
     """The classes and functions in a layer that Keras, which pickles layers, does not know."""
-    if not isinstance(value, _STATEFUL):
-        return {}
     layers = list(value._flatten_layers()) if isinstance(value, keras.Layer) else [value]  # noqa: SLF001 - all within it
     found = [part for layer in layers for part in (type(layer), *vars(layer).values())]
     own = [part for part in found if isclass(part) or isfunction(part)]
@@ -142,7 +149,7 @@ def _own_objects(value: Any) -> dict[str, Any]:
     }
 
 
-def pickle_for_process(subject: str, value: Any) -> bytes:
+def pickle_for_process(subject: str, value: Any, remedy: str | Text = _TRAIN_HERE) -> bytes:
     """An object as bytes, also if its class or function is defined in the notebook.
 
     Raises:
@@ -155,5 +162,5 @@ def pickle_for_process(subject: str, value: Any) -> bytes:
     except Exception as error:
         raise TrainingError(
             f"{subject} cannot be copied for a trial: {describe_error(error)}.",
-            Text("Train in this process: ", Option("in_process", value=True), "."),
+            remedy,
         ) from error

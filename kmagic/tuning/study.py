@@ -424,7 +424,7 @@ class Study(Renderable):
             )
             value = format_metric(best.value or 0.0)
             parts.append(f"best trial {best.number}, {self.goal} {value}: {values}")
-        note = f" ({self.note})" if self.note not in ("", self.status) else ""
+        note = f" ({self.note})" if self.note else ""
         return f"{self.status}{note}; " + "; ".join(parts)
 
     def __repr__(self) -> str:

@@ -32,7 +32,7 @@ from kmagic.support.formatting import describe_error
 from kmagic.support.memory import available_memory
 from kmagic.support.messages import Option, Text
 from kmagic.support.object_errors import explain_special_methods
-from kmagic.support.process_patches import isolated_keras, layer_counts
+from kmagic.support.process_patches import isolated_keras, layer_counts, let_gpu_memory_grow
 from kmagic.support.progress import Progress
 from kmagic.support.user_path import user_path
 from kmagic.training.continuation import row_digests
@@ -129,7 +129,7 @@ def tune(
         workers: Number of processes. Default: one per GPU, or else one per CPU core as far as the
             memory suffices.
         in_process: Train in this process, one trial after another: for small models and for data or
-            objects that cannot be passed to another process.
+            objects that cannot be passed to another process. Keras keeps some megabytes per trial.
         seed: Makes the search repeatable, with one worker exactly. With several, the values depend
             also on which trial ends first.
         store: Folder for the study. The same call continues it there, also after a restart; a
@@ -204,6 +204,8 @@ def tune(
     _check_callbacks(callbacks)
     words = set(re.findall(r"[^\W\d]\w*", space.text))
     mentioned = {word: names[word] for word in sorted(words) if word in names}
+    if not in_process:
+        let_gpu_memory_grow()
     space, options, data, messages = _check_data(
         space, parameters, mentioned, (x, y), options, goal=goal
     )

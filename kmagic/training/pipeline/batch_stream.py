@@ -10,10 +10,13 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 ENDLESS = 2**62
 PREFETCHED_BATCHES = 4
+ALIGNMENT = 64
+"""Bytes; TensorFlow copies an array that begins elsewhere."""
 
 
 def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
@@ -29,7 +32,7 @@ def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
     """
     full, rest = divmod(samples, batch_size)
     with tf.device("CPU:0"):
-        tensors = tf.nest.map_structure(tf.convert_to_tensor, arrays)
+        tensors = tf.nest.map_structure(as_tensor, arrays)
 
     def order(_: tf.Tensor) -> tf.Tensor:
         return tf.random.shuffle(tf.range(samples, dtype=tf.int64))
@@ -66,10 +69,11 @@ def ordered(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
     full, rest = divmod(samples, batch_size)
 
     def head(array: Any) -> Any:
-        return array[: full * batch_size].reshape(full, batch_size, *array.shape[1:])
+        rows = array[: full * batch_size]
+        return as_tensor(rows.reshape(full, batch_size, *array.shape[1:]))
 
     def tail(array: Any) -> Any:
-        return array[full * batch_size :]
+        return as_tensor(array[full * batch_size :])
 
     parts = []
     if full:
@@ -77,6 +81,23 @@ def ordered(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
     if rest:
         parts.append(tf.data.Dataset.from_tensors(tf.nest.map_structure(tail, arrays)))
     return _untuned(reduce(tf.data.Dataset.concatenate, parts).repeat())
+
+
+def as_tensor(array: Any) -> tf.Tensor:
+    """An array as a tensor: a copy, unless it is a read-only view of a copy-on-write file.
+
+    Nobody can change such an array, and several processes read it.
+    """
+    file: Any = getattr(array, "base", None)
+    while type(file) is np.ndarray:
+        file = file.base
+    is_fixed = isinstance(file, np.memmap) and file.mode == "c" and not array.flags.writeable
+    is_usable = is_fixed and array.flags.c_contiguous and array.dtype.kind in "iuf"
+    if not is_usable or array.ctypes.data % ALIGNMENT or not array.size:
+        return tf.convert_to_tensor(array)
+    # DLPack refuses a read-only array; TensorFlow does not write to this one.
+    writable = np.ndarray(array.shape, array.dtype, file, array.ctypes.data - file.ctypes.data)
+    return tf.experimental.dlpack.from_dlpack(writable.__dlpack__())
 
 
 def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
