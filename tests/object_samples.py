@@ -89,6 +89,7 @@ VALUES: dict[str, list[Sample]] = {
     "scaling": [("spectrum", "spectrum"), (None, "none")],
     "side": [("imag", "imag")],
     "source_name": [("float32", "float32")],
+    "steps": [(100, "100")],
     "summation_method": [("minoring", "minoring")],
     "target_class_ids": [([0], "[0]"), ((0, 1), "(0, 1)")],
     "threshold": [(0.3, "0.3")],
