@@ -15,7 +15,7 @@ from kmagic.models.codegen import keras_program
 from kmagic.models.codegen.program_state import Placeholder
 from kmagic.support.errors import DSLError, TrainingError
 from kmagic.tuning.study import BATCH_SIZE, Study
-from kmagic.tuning.study_store import IDENTITY, pruner_options
+from kmagic.tuning.study_store import IDENTITY, SAMPLER_OPTIONS, pruner_options
 
 MAX_VARIANTS = 32
 """Different models that a program may contain, one for each choice between layers."""
@@ -41,6 +41,7 @@ def study_program(study: Study) -> str:
     imports = sorted({"import keras", "import optuna", *writer.imports}, key=_import_order)
     notebook = sorted(writer.notebook - set(writer.variables.values()))
     comment = [f"# From the notebook: {', '.join(['x_train', 'y_train', *notebook])}"]
+    sampler = ", ".join(f"{name}={value}" for name, value in SAMPLER_OPTIONS.items())
     direction = "maximize" if study.is_maximized else "minimize"
     best = "max" if study.is_maximized else "min"
     best_values = []
@@ -78,7 +79,7 @@ def study_program(study: Study) -> str:
             "",
             "study = optuna.create_study(",
             f'    direction="{direction}",',
-            f"    sampler=optuna.samplers.TPESampler(seed={identity['seed']}),",
+            f"    sampler=optuna.samplers.TPESampler(seed={identity['seed']}, {sampler}),",
             f"    pruner=optuna.pruners.MedianPruner({_pruner_arguments(study)}),",
             ")",
             f"study.optimize(objective, n_trials={study.target})",
