@@ -8,7 +8,6 @@ from typing import Any
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, magic
 from kmagic.support.display_mode import has_widgets
-from kmagic.support.errors import TrainingError
 from kmagic.support.rendering import mark_displayed
 
 FIT = LineParser(
@@ -92,18 +91,15 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
     folds = line.keywords("folds", "repeat", "groups") | {"chronological": line.chronological}
     count = len(session.runs)
     result: Any = None
+    is_repeated = any(value is not None and value is not False for value in folds.values())
     try:
-        if any(value is not None and value is not False for value in folds.values()):
-            folds |= {"repeat": folds["repeat"] or 1, "chronological": line.chronological or None}
-            result = cross_validate(model, x, y, **folds, **options)
-        else:
-            fit(model, x, y, earlier=session.runs, **options)
-    except TrainingError as error:
-        word = getattr(line.options, error.option, None) if error.option else None
-        if not isinstance(word, str):
-            raise
-        error.spelling = line.spelling
-        line.fail(error.message, word, error.remedy)
+        with line.marking_options():
+            if is_repeated:
+                folds["repeat"] = folds["repeat"] or 1
+                folds["chronological"] = line.chronological or None
+                result = cross_validate(model, x, y, **folds, **options)
+            else:
+                fit(model, x, y, earlier=session.runs, **options)
     finally:
         if len(session.runs) > count:  # also if it ended with an error
             for run in session.runs[count:]:

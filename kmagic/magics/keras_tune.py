@@ -8,7 +8,6 @@ from kmagic.magics.keras_fit import validation_options
 from kmagic.magics.keras_model import check_variable
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, magic
-from kmagic.support.errors import TrainingError
 from kmagic.support.rendering import mark_displayed
 
 TUNE = LineParser(
@@ -74,14 +73,8 @@ def keras_tune(session: Session, line: ParsedLine, cell: str) -> Any:
     if line.no_checks:
         options["checks"] = False
     displays = [] if line.quiet else study_displays()
-    try:
+    with line.marking_options():
         study = tune(space, x, y, name=name, displays=displays, **options)
-    except TrainingError as error:
-        word = getattr(line.options, error.option, None) if error.option else None
-        if not isinstance(word, str):
-            raise
-        error.spelling = line.spelling
-        line.fail(error.message, word, error.remedy)
     if line.out:
         session.notebook[line.out] = study
     if study.ranking:

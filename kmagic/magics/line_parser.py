@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from keyword import iskeyword
@@ -20,7 +21,7 @@ from kmagic.language.portable_text import setting_values
 from kmagic.language.tokens import has_colon, top_level
 from kmagic.magics.option_hints import option_remedy
 from kmagic.support.caller_names import why_hidden
-from kmagic.support.errors import MagicError, Problem
+from kmagic.support.errors import MagicError, Problem, TrainingError
 from kmagic.support.formatting import safe_repr
 from kmagic.support.messages import MagicSpelling
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
@@ -369,6 +370,18 @@ class ParsedLine:
         source = f"{self.magic} {self.text}".rstrip()
         width = width or max(len(text) - inset, 1)
         raise MagicError([Problem(message, 1, column, width, remedy)], source, self.magic)
+
+    @contextmanager
+    def marking_options(self) -> Iterator[None]:
+        """Show an error of a training that is about an option with a caret at its value."""
+        try:
+            yield
+        except TrainingError as error:
+            word = getattr(self.options, error.option, None) if error.option else None
+            if not isinstance(word, str):
+                raise
+            error.spelling = self.spelling
+            self.fail(error.message, word, error.remedy)
 
     def _column(self, text: str) -> int:
         """Where a word stands, or a part of one; an empty word stands at the end."""
