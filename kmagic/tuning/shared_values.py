@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from inspect import isclass, isfunction
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from kmagic.models.object_copies import (
+    load_with_classes,
+    pickle_for_process,
+    pickle_with_classes,
+)
 from kmagic.support.errors import TrainingError
 from kmagic.support.file_system import not_written
 from kmagic.support.formatting import describe_error
@@ -24,7 +28,7 @@ _STATEFUL = (
     *(keras.Operation, keras.optimizers.Optimizer, keras.metrics.Metric, keras.losses.Loss),
     keras.optimizers.schedules.LearningRateSchedule,
 )
-_TRAIN_HERE = Text("Train in this process: ", Option("in_process", value=True), ".")
+TRAIN_HERE = Text("Train in this process: ", Option("in_process", value=True), ".")
 _WRITE_IT = "Write it in the text by its class, as a layer with its arguments."
 
 
@@ -109,58 +113,24 @@ class PickledNames:
         self._shared: dict[str, Any] = {}
         for name, value in names.items():
             if isinstance(value, _STATEFUL):
-                remedy = _WRITE_IT if folder is None else _TRAIN_HERE
-                content = pickle_for_process(name, value, remedy)
-                self._pickled[name] = pickle_for_process(name, (_own_objects(value), content))
+                remedy = _WRITE_IT if folder is None else TRAIN_HERE
+                self._pickled[name] = pickle_with_classes(name, value, remedy)
             elif folder is None:
                 self._shared[name] = value
             else:
                 self._shared[name] = shared = folder.share_one(value)
                 if shared is value and not isinstance(value, int | float | str | None):
-                    pickle_for_process(name, value)  # to name what cannot be pickled
+                    pickle_for_process(name, value, TRAIN_HERE)  # to name what cannot be pickled
 
     def load(self) -> dict[str, Any]:
         """The variables by name, for one trial."""
-        from cloudpickle import loads  # noqa: PLC0415 - an extra
-
         loaded = {}
         for name, value in self._pickled.items():
             try:
-                classes, content = loads(value)
-                with keras.saving.custom_object_scope(classes):
-                    loaded[name] = loads(content)
+                loaded[name] = load_with_classes(value)
             except Exception as error:
                 raise TrainingError(
                     f"{name} cannot be copied for a trial: {describe_error(error)}.",
                     _WRITE_IT,
                 ) from error
         return {name: _open_one(value) for name, value in self._shared.items()} | loaded
-
-
-def _own_objects(value: Any) -> dict[str, Any]:
-    """The classes and functions in a layer that Keras, which pickles layers, does not know."""
-    layers = list(value._flatten_layers()) if isinstance(value, keras.Layer) else [value]  # noqa: SLF001 - all within it
-    found = [part for layer in layers for part in (type(layer), *vars(layer).values())]
-    own = [part for part in found if isclass(part) or isfunction(part)]
-    return {
-        keras.saving.get_registered_name(part): part
-        for part in own
-        if not part.__module__.startswith("keras.")
-    }
-
-
-def pickle_for_process(subject: str, value: Any, remedy: str | Text = _TRAIN_HERE) -> bytes:
-    """An object as bytes, also if its class or function is defined in the notebook.
-
-    Raises:
-        TrainingError: It cannot be pickled.
-    """
-    from cloudpickle import dumps  # noqa: PLC0415 - an extra
-
-    try:
-        return dumps(value)  # type: ignore[no-any-return]
-    except Exception as error:
-        raise TrainingError(
-            f"{subject} cannot be copied for a trial: {describe_error(error)}.",
-            remedy,
-        ) from error

@@ -26,6 +26,7 @@ from kmagic.models.build import build_model
 from kmagic.models.build.search_reading import check_corners, read_search_space
 from kmagic.models.global_settings import changed_settings
 from kmagic.models.model_arrays import has_custom_step
+from kmagic.models.object_copies import pickle_for_process
 from kmagic.support.caller_names import caller_names
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import describe_error
@@ -44,7 +45,7 @@ from kmagic.training.run.run_list import list_run
 from kmagic.training.run.training_run import VALIDATION
 from kmagic.training.validation.fit_arguments import check_log_name, log_names
 from kmagic.tuning.search_loop import SearchLoop
-from kmagic.tuning.shared_values import ArrayFolder, PickledNames, pickle_for_process
+from kmagic.tuning.shared_values import TRAIN_HERE, ArrayFolder, PickledNames
 from kmagic.tuning.study import BATCH_SIZE, Study, StudyDisplay
 from kmagic.tuning.study_store import StudyStore, counted, import_optuna
 from kmagic.tuning.trial_history import trial_runs
@@ -281,7 +282,8 @@ def _run_in_processes(
             layer_counts=dict(layer_counts()),
         )
         setup_file = Path(folder) / "setup.pkl"
-        setup_file.write_bytes(pickle_for_process("The data or a callback", shared))
+        content = pickle_for_process("The data or a callback", shared, TRAIN_HERE)
+        setup_file.write_bytes(content)
         threads = max(1, cpu_count() // study.workers)
         with WorkerPool(setup_file, study.workers, threads, gpus) as pool:
             loop.run(pool)

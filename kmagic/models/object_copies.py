@@ -1,0 +1,66 @@
+"""Copies of layers, models and other objects for another process, with the notebook's classes."""
+
+from __future__ import annotations
+
+from inspect import isclass, isfunction
+from typing import Any
+
+import keras
+
+from kmagic.support.errors import TrainingError
+from kmagic.support.formatting import describe_error
+from kmagic.support.messages import Text
+
+_INSTALLED = ("builtins", "keras", "numpy", "tensorflow")
+"""Packages whose classes need not be copied."""
+
+
+def pickle_for_process(subject: str, value: Any, remedy: str | Text) -> bytes:
+    """An object as bytes, also if its class or function is defined in the notebook.
+
+    Raises:
+        TrainingError: It cannot be pickled.
+    """
+    from cloudpickle import dumps  # noqa: PLC0415 - an extra
+
+    try:
+        return dumps(value)  # type: ignore[no-any-return]
+    except Exception as error:
+        raise TrainingError(
+            f"{subject} cannot be copied to another process: {describe_error(error)}.", remedy
+        ) from error
+
+
+def pickle_with_classes(subject: str, value: Any, remedy: str | Text) -> bytes:
+    """A layer, model, optimizer, loss or metric as bytes, with the classes that Keras needs for it.
+
+    Raises:
+        TrainingError: It cannot be pickled.
+    """
+    content = pickle_for_process(subject, value, remedy)
+    return pickle_for_process(subject, (_own_objects(value), content), remedy)
+
+
+def load_with_classes(pickled: bytes) -> Any:
+    """What :func:`pickle_with_classes` pickled, as a new object."""
+    from cloudpickle import loads  # noqa: PLC0415 - an extra
+
+    classes, content = loads(pickled)
+    with keras.saving.custom_object_scope(classes):
+        return loads(content)
+
+
+def _own_objects(value: Any) -> dict[str, Any]:
+    """The classes and functions in a layer or model that Keras, which pickles it, does not know."""
+    layers = list(value._flatten_layers()) if isinstance(value, keras.Layer) else [value]  # noqa: SLF001 - all within it
+    found = [part for layer in layers for part in (type(layer), *vars(layer).values())]
+    if getattr(value, "compiled", False):
+        compiled = keras.tree.flatten(value._compile_config.config)  # noqa: SLF001 - loss, metrics
+        rate = getattr(value.optimizer, "_learning_rate", None)
+        found += [part for each in (*compiled, rate) for part in (each, type(each))]
+    own = [part for part in found if isclass(part) or isfunction(part)]
+    return {
+        keras.saving.get_registered_name(part): part
+        for part in own
+        if (part.__module__ or "").partition(".")[0] not in _INSTALLED
+    }
