@@ -7,11 +7,14 @@ all epochs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from kmagic.data.preparation.sliding_rows import SlidingRows
 
 ENDLESS = 2**62
 PREFETCHED_BATCHES = 4
@@ -31,8 +34,7 @@ def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
         [2, 2, 1, 2]
     """
     full, rest = divmod(samples, batch_size)
-    with tf.device("CPU:0"):
-        tensors = tf.nest.map_structure(as_tensor, arrays)
+    gather = sample_reader(arrays)
 
     def order(_: tf.Tensor) -> tf.Tensor:
         return tf.random.shuffle(tf.range(samples, dtype=tf.int64))
@@ -45,12 +47,9 @@ def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
         tail = tf.data.Dataset.from_tensors(indices[full * batch_size :])
         return batches.concatenate(tail) if full else tail
 
-    def gather(indices: tf.Tensor) -> Any:
-        return tf.nest.map_structure(lambda tensor: tf.gather(tensor, indices), tensors)
-
     # AutoGraph would find nothing to convert in these, and searching them takes time. The next
     # order is made while an epoch runs, because shuffling many samples takes time as well.
-    order, cut, gather = map(tf.autograph.experimental.do_not_convert, (order, cut, gather))
+    order, cut = map(tf.autograph.experimental.do_not_convert, (order, cut))
     orders = tf.data.Dataset.range(ENDLESS).map(order).prefetch(1)
     return _untuned(orders.flat_map(cut).map(gather).prefetch(PREFETCHED_BATCHES))
 
@@ -58,7 +57,8 @@ def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
 def ordered(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
     """Endless batches in the order of the samples.
 
-    It contains no functions, so making its iterator takes no time: each validation needs one.
+    It contains no functions, so making its iterator takes no time: each validation needs one. Only
+    windows that share their rows are gathered by a function.
 
     Example:
         >>> import numpy as np
@@ -66,6 +66,9 @@ def ordered(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
         >>> [next(stream).tolist() for _ in range(3)]
         [[0, 1], [2], [0, 1]]
     """
+    if any(SlidingRows.of(array) for array in tf.nest.flatten(arrays)):
+        indices = ordered(np.arange(samples), samples, batch_size)
+        return _untuned(indices.map(sample_reader(arrays)).prefetch(PREFETCHED_BATCHES))
     full, rest = divmod(samples, batch_size)
 
     def head(array: Any) -> Any:
@@ -81,6 +84,31 @@ def ordered(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
     if rest:
         parts.append(tf.data.Dataset.from_tensors(tf.nest.map_structure(tail, arrays)))
     return _untuned(reduce(tf.data.Dataset.concatenate, parts).repeat())
+
+
+def sample_reader(arrays: Any) -> Callable[[tf.Tensor], Any]:
+    """A function that reads samples by their indices.
+
+    Rows that windows share are stored once; a window exists only in its batch.
+    """
+    shared = tf.nest.map_structure(SlidingRows.of, arrays)
+    with tf.device("CPU:0"):
+        tensors = tf.nest.map_structure(
+            lambda array, sliding: as_tensor(array if sliding is None else sliding.rows),
+            *(arrays, shared),
+        )
+
+    def gather(indices: tf.Tensor) -> Any:
+        def read(tensor: tf.Tensor, sliding: SlidingRows | None) -> tf.Tensor:
+            if sliding is None:
+                return tf.gather(tensor, indices)
+            steps = tf.range(sliding.window, dtype=tf.int64) * sliding.every
+            return tf.gather(tensor, indices[:, tf.newaxis] * sliding.step + steps)
+
+        return tf.nest.map_structure(read, tensors, shared)
+
+    # AutoGraph would find nothing to convert in it, and searching takes time.
+    return tf.autograph.experimental.do_not_convert(gather)  # type: ignore[no-any-return]
 
 
 def as_tensor(array: Any) -> tf.Tensor:

@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kmagic.data.preparation.sliding_rows import stored_bytes
+
 NUMBERS = "biuf"
 """NumPy's kinds of numbers that an array may hold: bool, integers, floats."""
 MAX_MEMORY_SHARE = 1 / 4
@@ -73,7 +75,7 @@ def dense_arrays(x: Any, y: Any = None, sample_weight: Any = None) -> DenseArray
         raise UnsuitedError("x and y differ in length")
     if not arrays.samples:
         raise UnsuitedError("there are no samples")
-    size = sum(leaf.nbytes for leaf in leaves)
+    size = sum(map(stored_bytes, leaves))
     if size > machine_memory() * MAX_MEMORY_SHARE:
         raise UnsuitedError(f"the data is large, {size / 2**30:.1f} GB")
     return arrays

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kmagic.data.preparation.sliding_rows import SlidingRows
 from kmagic.training.pipeline.batch_stream import ordered, shuffled
 
 SIZES = [(12, 4), (13, 4), (3, 4), (4, 4), (1, 1), (7, 1)]
@@ -92,3 +93,19 @@ def test_nothing_is_tuned() -> None:
     for stream in (shuffled, ordered):
         options = stream(np.arange(4), 4, 2).options()
         assert options.autotune.enabled is False
+
+
+@pytest.mark.parametrize("stream", [shuffled, ordered])
+@pytest.mark.parametrize("samples", [12, 13])
+@pytest.mark.parametrize(("step", "every"), [(1, 1), (2, 1), (1, 3)])
+def test_windows_that_share_rows_are_read_from_them(
+    stream: Any, samples: int, step: int, every: int
+) -> None:
+    rows = np.random.default_rng(0).random((60, 2)).astype("float32")
+    x = SlidingRows(rows, 5, samples, step, every).windows()
+    data = stream((x, np.arange(samples)), samples, 4)
+    assert data.element_spec[0].shape.as_list() == [4 if samples == 12 else None, 5, 2]
+    for epoch in epochs(data, samples, 4, 2):
+        numbers = np.concatenate([y for _, y in epoch])
+        assert sorted(numbers) == list(range(samples))
+        np.testing.assert_array_equal(np.concatenate([x for x, _ in epoch]), x[numbers])
