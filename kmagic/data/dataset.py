@@ -15,6 +15,7 @@ from kmagic.data.preparation.columns import Columns
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
+from kmagic.data.preparation.windowing import SeriesRows
 from kmagic.support.formatting import format_shape, format_value, pluralize
 from kmagic.support.messages import PYTHON, Spelling, Text, render
 from kmagic.support.rendering import Renderable
@@ -51,6 +52,7 @@ class Dataset(Renderable):
             time; None where they are not.
         other_columns: The training part of a table's columns that are neither features nor the
             target, as a data frame; for groups of a cross-validation.
+        series: The rows of a table that was cut into windows, with those of the test part.
         spelling: How options are written in ``note``; a magic sets its own.
     """
 
@@ -77,6 +79,7 @@ class Dataset(Renderable):
     empty_cells: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
     time_gap: int | None = None
     other_columns: Any = None
+    series: SeriesRows | None = None
     spelling: Spelling = PYTHON
 
     def __post_init__(self) -> None:
@@ -120,6 +123,7 @@ class Dataset(Renderable):
             sample_shape=None if is_ragged or is_single_number else shape,
             encoding_problem=self.encoding_problem,
             interpolation=self.interpolation,
+            windowing=None if self.series is None else self.series.windowing,
         )
 
     def prepare(self, raw: Any) -> NDArray[Any]:

@@ -27,10 +27,12 @@ Task: TypeAlias = Literal["classification", "regression"]
 DEFAULT_SPLIT = 0.2  # share of the test part, of data without parts of its own
 READING_OPTIONS = ("delimiter", "decimal", "thousands", "na_values", "header", "encoding")
 """Options that say how the cells of a table are written."""
+WINDOW_OPTIONS = ("window", "horizon", "stride", "by")
+"""Options that cut a table into windows of its rows."""
 OPTIONS_OF_KIND: dict[DataKind, tuple[str, ...]] = {
     "images": ("flatten", "channel", "size", "gray"),
     "text": ("num_words", "maxlen", "padding", "truncating", "standardize", "words"),
-    "table": ("target", "features", "drop", "missing", *READING_OPTIONS),
+    "table": ("target", "features", "drop", "missing", *WINDOW_OPTIONS, *READING_OPTIONS),
 }
 """Options that apply to one kind of data only."""
 _CHOICES = {
@@ -61,6 +63,7 @@ ONLY_FOR_OWN_DATA = (
     "gray",
     "target",
     "missing",
+    *WINDOW_OPTIONS,
     *READING_OPTIONS,
     "chronological",
     "task",
@@ -99,6 +102,10 @@ class LoadOptions:
     header: bool | None = None
     encoding: str | None = None
     chronological: bool = False
+    window: int | None = None
+    horizon: int | None = None
+    stride: int | None = None
+    by: Any = None
     task: Task | None = None
     class_names: tuple[str, ...] | None = None
     allow_pickle: bool = False
@@ -141,6 +148,14 @@ def validate_options(**values: Any) -> LoadOptions:
     for option, choices in _CHOICES.items():
         if values[option] is not None:
             check_choice(option, values[option], choices, " or ".join(choices))
+    for option in ("window", "horizon", "stride"):
+        check_count(option, values[option])
+    for option in ("horizon", "stride", "by"):
+        if values[option] is not None and values["window"] is None:
+            raise DataError(
+                Text(Option(option), " only applies to windows of a table."),
+                Text("Add their number of rows: ", Option("window", 30), "."),
+            )
     if values["flatten"] and values["channel"]:
         raise _contradiction(
             "flatten", "channel", "for dense layers", "for convolutions on grey images"

@@ -61,6 +61,10 @@ def load_data(
     header: bool | None = None,
     encoding: str | None = None,
     chronological: bool = False,
+    window: int | None = None,
+    horizon: int | None = None,
+    stride: int | None = None,
+    by: str | None = None,
     task: str | None = None,
     class_names: str | Sequence[str] | None = None,
     allow_pickle: bool = False,
@@ -123,6 +127,15 @@ def load_data(
         chronological: Test on the last samples instead of random ones; a table is sorted by its
             column of dates. Windows of a time series that overlap are always split in this way,
             without those that overlap with the test part.
+        window: For tables: cut a time series into windows of this number of rows, sorted by the
+            column of dates: x is (windows, rows, columns), with the past of the target as the last
+            column. They share their rows in memory. The test part contains the last windows; those
+            that share rows with it are left out.
+        horizon: For windows: the number of rows after each one whose target is predicted, 1 by
+            default; y is (windows,), or (windows, horizon) for several.
+        stride: For windows: the number of rows from one to the next one, 1 by default.
+        by: For windows: the column that tells several series apart. No window contains rows of two
+            series, and all are split at the same time.
         task: "classification" or "regression", where the values of the target could be both.
         class_names: Names of the classes, in the order of the labels.
         allow_pickle: Read pickled objects in an ``.npz`` file, which can run any code.

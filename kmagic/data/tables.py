@@ -29,13 +29,22 @@ from kmagic.data.column_types import (
 )
 from kmagic.data.dataset import Dataset
 from kmagic.data.images.image_folder import load_image_list
-from kmagic.data.load_options import OPTIONS_OF_KIND, LoadOptions, check_applies, reject_options
+from kmagic.data.load_options import (
+    DEFAULT_SPLIT,
+    OPTIONS_OF_KIND,
+    LoadOptions,
+    check_applies,
+    inapplicable,
+    reject_options,
+)
 from kmagic.data.paths import looks_like_files
 from kmagic.data.preparation import cell_format
 from kmagic.data.preparation.columns import UnknownCategoryWarning, learn_columns
+from kmagic.data.preparation.windowing import Windowing
 from kmagic.data.table_file import TableFile, check_unique, read_table
 from kmagic.data.target_kind import decide_target
-from kmagic.data.time_order import find_lag, time_order
+from kmagic.data.time_order import find_lag, row_times, time_order
+from kmagic.data.time_series import windows_of_table
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.keras_cache import show_path
@@ -169,6 +178,8 @@ def _load(
             f"The target {target} contains dates.",
             f"Choose another target, or convert it, e.g. frame[{target!r}].dt.year.",
         )
+    if options.window is not None:
+        return _load_windows(table, target, options, name, source=source, file=file)
     features, selection_note = _select_features(table, target, options, name)
     dropped = [cell_format.clean_name(column) for column in options.drop or ()]
     dates = [column for column in table.dates if column not in (target, *dropped)]
@@ -210,13 +221,12 @@ def _load(
     )
     other_columns = split.x_train[others]
     split = split.convert(lambda part: part[features])
-    columns, unknown_notes, empty_cells = None, [], None
+    columns, unknown_notes = None, []
+    fill = options.missing == "mean" and not is_text
+    empty_cells = tuple(part.isna().to_numpy() for part in split[::2]) if fill else None
     if is_text:
         split = split.convert(lambda part: to_text_array(part[features[0]]))
     else:
-        fill = options.missing == "mean"
-        if fill:
-            empty_cells = tuple(part.isna().to_numpy() for part in (split.x_train, split.x_test))
         columns = learn_columns(split.x_train, fill=fill, formats=table.formats)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UnknownCategoryWarning)
@@ -248,6 +258,66 @@ def _load(
         other_columns=other_columns if others else None,
     )
     return apply_options(data, options)
+
+
+def _load_windows(
+    table: ColumnTypes,
+    target: str,
+    options: LoadOptions,
+    name: str,
+    *,
+    source: str,
+    file: TableFile,
+) -> Dataset:
+    """Cut the rows of a table into windows."""
+    if table.frame.index[-1] and options.split is None:
+        raise DataError(
+            Text(Option("window"), " cuts one table, which is then split in time; got two parts."),
+            Text("Join them: ", Option("split", DEFAULT_SPLIT), "."),
+        )
+    check_applies(options, "table", f"{name} is a table")
+    numbers = "classes, but windows predict numbers"
+    reject_options(options, ("onehot", "class_names"), numbers)
+    if options.task == "classification":
+        raise inapplicable("task", numbers, value="classification")
+    if target in table.problems:
+        reason, remedy = table.problems[target]
+        raise DataError(f"The target {target} {reason}.", remedy)
+    by = []
+    if options.by is not None:
+        by = [_find_column(options.by, list(table.frame.columns), name)]
+        options = replace(options, by=by[0])
+    if by == [target]:
+        raise DataError(Text(Option("by", target), " is the target, which tells no series apart."))
+    features, selection_note = _select_features(table, target, options, name)
+    others = [column for column in features if column != target]
+    dropped = [cell_format.clean_name(column) for column in options.drop or ()]
+    dates = [column for column in table.dates if column not in (*by, *dropped)]
+    if len(dates) > 1:
+        row_times(table.frame, dates)  # refuses them
+    kept = list(dict.fromkeys([*others, *dates, *by, target]))
+    frame, missing_note = _handle_missing(table.frame[kept], table, options, name)
+    _check_columns(frame[others], table, name)
+    positions = np.arange(len(table.frame))
+    if options.missing == "drop":
+        positions = positions[table.frame[kept].notna().all(axis=1).to_numpy()]
+    windowing = Windowing(
+        *(options.window or 1, options.horizon or 1, options.stride or 1, target),
+        *("".join(by), "".join(dates)),
+    )
+    attributes, notes = windows_of_table(
+        frame, features, windowing, options, name, positions=positions, formats=table.formats
+    )
+    cells_read = table.describe(kept, always=file is not IN_MEMORY)
+    note = (file.note, selection_note, *table.notes_on(kept), missing_note, *notes)
+    return Dataset(
+        name,
+        **attributes,
+        source=source,
+        target=target,
+        note_text=join_notes(*note),
+        reading="; ".join(filter(None, [file.layout, cells_read])),
+    )
 
 
 def _load_files(frame: Any, options: LoadOptions, name: str, source: str) -> Dataset:
@@ -314,16 +384,21 @@ def _select_features(
     """The columns to learn from, and which ones were left out without being asked."""
     frame, parts = table.frame, split_parts_of(table.frame)
     columns = [column for column in frame.columns if column != target]
-    listed = []
-    for column in options.features or options.drop or ():
+    given: Sequence[Any] = options.features or options.drop or ()
+    listed, past = [], []
+    if options.window is not None:
+        names = [cell_format.clean_name(column) for column in given]
+        past = [target] if (target in names) == (options.features is not None) else []
+        given = [column for column, name in zip(given, names, strict=True) if name != target]
+    for column in given:
         if cell_format.clean_name(column) == target:
             raise DataError(
                 f"{target} is the target, so it is never a feature.", "Leave it out of the list."
             )
         listed.append(_find_column(column, columns, name))
     if options.features:
-        return listed, ""
-    selected = [column for column in columns if column not in listed]
+        return [*listed, *past], ""
+    selected = [column for column in columns if column not in (*listed, options.by)]
     reasons = {
         column: "has no name and no values"
         for column in selected
@@ -333,17 +408,19 @@ def _select_features(
     others = [column for column in selected if column not in reasons]
     reasons.update(find_identifiers(parts, [c for c in others if c not in table.problems]))
     learned = [column for column in selected if column not in reasons]
-    if not selected:
+    if not selected and not past:
         raise DataError(f"{name} has no feature column left.")
-    if not learned and not table.dates:  # then it is what there is to learn from
+    if not learned and not past and not table.dates:  # then it is what there is to learn from
         return selected, ""
-    if not learned:
+    if not learned and not past:
         shown = list_names(f"{column} {reason}" for column, reason in reasons.items())
         raise DataError(
             f"{name} has no column to learn from: {shown}.",
             "Convert dates to numbers first, e.g. frame[column].dt.dayofyear.",
         )
     notes: list[Part] = []
+    if options.window is not None:  # which uses the dates
+        reasons = {column: why for column, why in reasons.items() if column not in table.dates}
     if reasons:
         left_out = [f"{column} {reason}" for column, reason in reasons.items()]
         text = f"Left out: {list_names(left_out)}; "
@@ -357,7 +434,7 @@ def _select_features(
         Text(f"{column} {like}; ", Option("drop", column), " leaves it out.")
         for column, like in resembling.items()
     ]
-    return learned, join_notes(*notes)
+    return [*learned, *past], join_notes(*notes)
 
 
 def _row_order(

@@ -30,6 +30,7 @@ MAX_DISTANCE = 32  # rows between two windows of which one continues the other
 MAX_VALUES = 2**23  # that are searched
 MAX_LAG, MAX_LAG_ROWS, MAX_PAIRS = 14, 1000, 1000  # that show whether columns are lags
 _MOST = 0.9  # share of the windows, where several series follow one another
+NO_DATES = "there is no column of dates"
 _CHANCE = 0.01  # probability that equal steps are a coincidence
 
 
@@ -235,7 +236,13 @@ def chronological_indices(
 def time_order(frame: Any, dates: Sequence[str]) -> tuple[NDArray[np.intp], str]:
     """The order of the rows by their date, and what it is taken from, as the end of a sentence."""
     if not dates:
-        return np.arange(len(frame)), "in the order of the rows; there is no column of dates"
+        return np.arange(len(frame)), f"in the order of the rows; {NO_DATES}"
+    order = np.argsort(row_times(frame, dates), kind="stable").astype(np.intp)
+    return order, f"by the dates in {dates[0]}"
+
+
+def row_times(frame: Any, dates: Sequence[str]) -> NDArray[np.datetime64]:
+    """The date of each row, from the only column of dates."""
     if len(dates) > 1:
         raise DataError(
             f"More than one column contains dates: {', '.join(dates)}.",
@@ -249,5 +256,5 @@ def time_order(frame: Any, dates: Sequence[str]) -> tuple[NDArray[np.intp], str]
             "(counted from 0).",
             Text("Leave these rows out: ", Option("missing", "drop"), "."),
         )
-    order = np.argsort(values.to_numpy(), kind="stable").astype(np.intp)
-    return order, f"by the dates in {dates[0]}"
+    naive = values.dt.tz_localize(None) if values.dt.tz is not None else values
+    return np.asarray(naive.to_numpy().astype("datetime64[us]"))

@@ -19,6 +19,7 @@ DATA = LineParser(
     "%keras_data reviews/ --num-words 5000 --maxlen 200\n"
     "%keras_data houses.csv --target price --scale standard\n"
     "%keras_data frame --target price --missing mean\n"
+    "%keras_data power.csv --target load --window 30 --horizon 7\n"
     "%keras_data x y --split 0.25",
 )
 DATA.argument(
@@ -65,6 +66,10 @@ DATA.option("--na-values A,B", "tables: words or numbers for missing values", re
 DATA.option("--header", "tables: the first line names the columns")
 DATA.option("--no-header", "tables: no line does; the columns are numbered from 0")
 DATA.option("--encoding NAME", "tables: such as utf-16 or cp1252", read="text")
+DATA.option("--window N", "tables: windows of N rows in the order of time", minimum=1)
+DATA.option("--horizon N", "windows: predict the target of the next N rows (default: 1)", minimum=1)
+DATA.option("--stride N", "windows: rows from one to the next one (default: 1)", minimum=1)
+DATA.option("--by COLUMN", "windows: the column that tells several series apart", read="text")
 DATA.option("--chronological", "test on the last samples, not on random ones")
 DATA.option("--allow-pickle", ".npz: load pickled objects (runs code)")
 DATA.result_options()

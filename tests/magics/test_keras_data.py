@@ -188,6 +188,20 @@ def test_every_option_of_load_data_has_a_flag() -> None:
         assert f"--{each.replace('_', '-')}" in flags
 
 
+def test_windows_of_a_table(shell, names) -> None:
+    dates = pd.date_range("2024-01-01", periods=60)
+    table = pd.DataFrame({"date": dates, "load": np.arange(60.0)})
+    names["shops"] = pd.concat([table.assign(shop="Ulm"), table.assign(shop="Bonn")])
+    options = "shops --target load --window 5 --horizon 2 --stride 2"
+    data = load(shell, f"{options} --by shop -o sales")
+    assert names["sales"].x_train.shape[1:] == (5, 1)
+    assert data.title == "windows of 5 rows, horizon 2, stride 2, 2 series"
+    with pytest.raises(DataError, match="apart: --by shop"):
+        load(shell, options)
+    with pytest.raises(DataError, match="--by only applies to windows of a table"):
+        load(shell, "shops --target load --by shop")
+
+
 def test_paths_of_the_home_folder(shell, names, frame, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     frame.to_csv(Path(tmp_path, "here.csv"), index=False)

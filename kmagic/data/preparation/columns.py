@@ -156,11 +156,8 @@ class Columns:
             >>> few.apply([[30, "Bonn"], ["50", "Ulm"]]).tolist()
             [[30.0, 1.0, 0.0], [50.0, 0.0, 1.0]]
         """
-        frame = self._to_frame(frame_or_rows)
-        names = [str(name) for name in frame.columns]
-        if not set(self.wanted) <= set(names):  # with line breaks or outer spaces
-            names = [clean_name(name) for name in names]
-        frame = frame.set_axis(names, axis=1)
+        frame = self.to_frame(frame_or_rows)
+        names = list(frame.columns)
         repeated = [name for name in self.wanted if names.count(name) > 1]
         if repeated:
             raise DataError(
@@ -218,8 +215,15 @@ class Columns:
             columns.append(TableColumn(**values))
         return cls(tuple(columns))
 
+    def to_frame(self, raw: Any) -> Any:
+        """Anything that holds rows, as a data frame whose column names are texts."""
+        frame = self._to_frame(raw)
+        names = [str(name) for name in frame.columns]
+        if not set(self.wanted) <= set(names):  # with line breaks or outer spaces
+            names = [clean_name(name) for name in names]
+        return frame.set_axis(names, axis=1)
+
     def _to_frame(self, raw: Any) -> Any:
-        """Anything that holds rows, as a data frame with column names."""
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
         if isinstance(raw, pd.DataFrame):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kmagic.data.preparation.cell_format import CellFormat
 from kmagic.data.preparation.columns import Columns
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
+from kmagic.data.preparation.windowing import SeriesRows, Windowing
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_shape
 from kmagic.support.messages import Text, render
@@ -39,6 +41,7 @@ class Preparation:
             ``load_img`` uses; "" where none was.
         encoding_problem: Why sentences cannot be encoded, and what to do, where the data are word
             indices without a known vocabulary.
+        windowing: How the rows of a table became windows; None where each row is a sample.
     """
 
     name: str = ""
@@ -51,6 +54,7 @@ class Preparation:
     sample_shape: tuple[int, ...] | None = None
     encoding_problem: str | Text = ""
     interpolation: str = ""
+    windowing: Windowing | None = None
 
     @property
     def preparation(self) -> Self:
@@ -77,6 +81,8 @@ class Preparation:
             >>> digits.apply([[0, 51], [102, 255]])
             array([[0. , 0.2, 0.4, 1. ]], dtype=float32)
         """
+        if self.windowing is not None:
+            return self.cut(raw)[0]
         if self.columns is not None:
             return self.reshape(self.scaling.apply(self.columns.apply(raw)))
         sentences = as_sentences(raw)
@@ -98,6 +104,30 @@ class Preparation:
 
     prepare = apply  # the name of this method in a dataset
 
+    def cut(self, raw: Any) -> tuple[NDArray[Any], SeriesRows]:
+        """All windows of raw rows of a table, in the order of time, and the rows.
+
+        Raises:
+            DataError: They are fewer than a window, or cannot be prepared.
+        """
+        import pandas as pd  # noqa: PLC0415 - half a second to import
+
+        columns, windowing = self.columns, self.windowing
+        assert columns is not None and windowing is not None  # noqa: S101, PT018 - of a table
+        frame = columns.to_frame(raw)
+        if windowing.time not in ("", *frame.columns) and isinstance(
+            frame.index, pd.DatetimeIndex | pd.PeriodIndex
+        ):
+            frame = frame.reset_index(names=windowing.time)
+        encoded = self.scaling.apply(columns.apply(frame))
+        target = np.full(len(frame), np.nan)
+        if windowing.target in frame.columns:
+            known = [column for column in columns.columns if column.name == windowing.target]
+            form = known[0].format if known else CellFormat()
+            target = form.read_numbers(frame[windowing.target])[0]
+        series = windowing.arrange(frame, target, ahead=0)
+        return series.windows(encoded[series.order]), series
+
     def labels_of(self, x: Any) -> None:  # noqa: ARG002 - a dataset looks them up
         """None: the data themselves are not available."""
         return
@@ -117,7 +147,8 @@ class Preparation:
     def expects(self) -> str:
         """Describe the raw data that is expected."""
         if self.columns is not None:
-            return "a data frame or rows with the table's columns"
+            rows = f"at least {self.windowing.window:,} " if self.windowing is not None else ""
+            return f"a data frame or {rows}rows with the table's columns"
         if self.encoding is not None or self.sample_shape == ():
             return "sentences"
         if self.image_shape is not None:
@@ -135,6 +166,8 @@ class Preparation:
         for name in ("scaling", "encoding", "columns"):
             if config[name] is not None:
                 config[name] = config[name].get_config()
+        if self.windowing is not None:
+            config["windowing"] = asdict(self.windowing)
         return {**config, "encoding_problem": render(self.encoding_problem)}
 
     @classmethod
@@ -149,6 +182,8 @@ class Preparation:
             values["encoding"] = TextEncoding.from_config(values["encoding"])
         if values.get("columns") is not None:
             values["columns"] = Columns.from_config(values["columns"])
+        if values.get("windowing") is not None:
+            values["windowing"] = Windowing(**values["windowing"])
         return cls(**values)
 
     def _pad_rows(self, raw: Any, encoding: TextEncoding) -> NDArray[Any]:

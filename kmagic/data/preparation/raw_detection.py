@@ -67,7 +67,8 @@ def prepare_if_raw(data: Any, x: Any) -> Any:
         return x
     preparation = data.preparation
     columns = preparation.columns
-    if columns is not None and len(columns.names) != len(columns.wanted):  # already encoded
+    is_encoded = columns is not None and len(columns.names) != len(columns.wanted)
+    if is_encoded or preparation.windowing is not None:
         return preparation.reshape(preparation.scaling.apply(x))
     return preparation.prepare(x)
 
@@ -79,7 +80,8 @@ def prepare_frame(data: Any, frame: Any) -> NDArray[Any]:
         ScaleWarning: The columns are already scaled.
     """
     preparation = data.preparation
-    if preparation.columns is not None and preparation.scaling.kind != "none":
+    is_scaled = preparation.columns is not None and preparation.scaling.kind != "none"
+    if is_scaled and preparation.windowing is None:
         numbers = preparation.columns.apply(frame)
         if detect_raw(data, numbers) == "prepared":
             warn_caller(SCALED_FRAME, ScaleWarning)
@@ -99,7 +101,7 @@ def detect_raw(data: Any, array: Any) -> Verdict:
     if not is_array or not isinstance(preparation, Preparation):
         return "prepared"
     scaling, shape = preparation.scaling, preparation.image_shape or preparation.sample_shape
-    if preparation.columns is not None:
+    if preparation.columns is not None and preparation.windowing is None:
         shape = (len(preparation.columns.names),)
     size = math.prod(array.shape[1:])
     if scaling.kind == "none" or not (shape is None or size == math.prod(shape)):

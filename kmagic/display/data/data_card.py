@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kmagic.data.dataset import Dataset
 from kmagic.data.preparation.columns import Columns, TableColumn
+from kmagic.data.preparation.sliding_rows import SlidingRows
 from kmagic.display.kit.card import (
     BLUE,
     Bundle,
@@ -67,6 +68,8 @@ def dataset_bundle(data: Dataset) -> Bundle:
 
 
 def _is_table(data: Dataset) -> bool:
+    if data.series is not None:
+        return True
     is_numeric = data.x_train.dtype.kind in "biuf" and data.x_train.ndim == 2  # noqa: PLR2004 - rows, columns
     return is_numeric and data.image_shape is None and data.encoding is None
 
@@ -180,9 +183,9 @@ def _save(image: Any, form: str) -> tuple[bytes, str]:
 
 def _column_table(data: Dataset) -> str:
     """One row per column with the distribution of its raw values; the target first."""
-    raw = data.scaling.inverse(data.x_train)
+    raw = data.scaling.inverse(_training_rows(data))
     rows = [_row(["column", "distribution", "min", "median", "max"], "th")]
-    if data.classes is None:
+    if data.classes is None and data.target not in _columns_of(data).wanted:
         rows += _target_rows(data)
     columns = _columns_of(data).split(raw)
     limit = MAX_UNNAMED_COLUMNS if data.columns is None else MAX_COLUMNS
@@ -201,8 +204,18 @@ def _column_table(data: Dataset) -> str:
     return table + _caption(f"{DISTRIBUTION}.{scaled}{more}")
 
 
+def _training_rows(data: Dataset) -> NDArray[Any]:
+    """The rows of the training part, also where windows share them."""
+    if data.series is None:
+        return data.x_train
+    sliding = SlidingRows.of(data.x_train)
+    return data.x_train.reshape(-1, data.x_train.shape[2]) if sliding is None else sliding.rows
+
+
 def _first_rows(data: Dataset) -> str:
     """The first training rows as they were, and the first one as the model sees it."""
+    if data.series is not None:
+        return ""
     raw = data.scaling.inverse(data.x_train[:PREVIEW_ROWS])
     columns = _columns_of(data)
     shown = columns.split(raw)[:MAX_PREVIEW_COLUMNS]
@@ -238,7 +251,7 @@ def _value_table(data: Dataset) -> str:
 
 
 def _columns_of(data: Dataset) -> Columns:
-    width = data.x_train.shape[1]
+    width = data.x_train.shape[-1]
     if data.features is not None and len(data.features.names) == width:
         return data.features
     names = data.columns or (f"column {index}" for index in range(width))
@@ -277,7 +290,7 @@ def _category_row(column: TableColumn, onehot: NDArray[Any]) -> str:
 
 def _target_rows(data: Dataset) -> list[str]:
     y = data.y_train.reshape(len(data.y_train), -1)
-    if y.shape[1] == 1:
+    if y.shape[1] == 1 or data.series is not None:
         return [_number_row(_target_name(data), y[:, 0])]
     return [_number_row(f"y {index}", y[:, index]) for index in range(min(y.shape[1], MAX_COLUMNS))]
 

@@ -26,7 +26,7 @@ from kmagic.support.errors import KmagicError
 TABLE_FILES = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".npz")
 MODEL_FILES = (".keras", ".h5", ".hdf5", ".json", ".kmagic")
 MAX_FILES = 200  # files of a folder that are listed
-_COLUMN_OPTIONS = frozenset({"--target", "--features", "--drop"})
+_COLUMN_OPTIONS = frozenset({"--target", "--features", "--drop", "--by"})
 _FIXED_VALUES = {"--scale": ("standard", "255", "none")}
 _VARIABLE_OPTIONS = frozenset({"--val", "--class-names"})
 """Options that can be a variable, besides those that are declared as a value."""
