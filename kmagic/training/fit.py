@@ -19,6 +19,7 @@ from kmagic.models.build import origin_of
 from kmagic.models.decompile import optimizer_text, to_dsl
 from kmagic.models.model_variables import precisions
 from kmagic.support.errors import KmagicError, TrainingError
+from kmagic.support.formatting import pluralize
 from kmagic.support.model_registry import record_for, set_last_call
 from kmagic.training.callbacks.callback_set import CallbackSet
 from kmagic.training.callbacks.nan_guard import NotFiniteError
@@ -30,7 +31,7 @@ from kmagic.training.callbacks.recording_callbacks import (
 from kmagic.training.callbacks.resuming import open_checkpoint
 from kmagic.training.compiled_state import remember_state, stale_notes, traceable_state
 from kmagic.training.continuation import Continuation, FitCall, RowSample
-from kmagic.training.fit_inputs import convert_arguments, split_validation
+from kmagic.training.fit_inputs import convert_arguments, split_validation, time_gap
 from kmagic.training.fit_options import FitOptions, check_learning_rate
 from kmagic.training.pipeline.pipeline_choice import (
     DEFAULT_BATCH_SIZE,
@@ -114,7 +115,8 @@ def train(
         check_learning_rate(model, options)
         _complete_record(run, model, arguments, parts, options)
         steps = check_cycle(model, run, options.steps_per_epoch or training.batches)
-        notes = [*review.messages, *_length_notes(arguments, parts)]
+        gap = time_gap(arguments["x"]) if parts["x"] is not arguments["x"] else 0
+        notes = [*review.messages, *_length_notes(arguments, parts, gap)]
         run.messages += [Message(0, text) for text in notes]
         if continuation is not None:
             continuation.check_split(run, parts)
@@ -135,7 +137,9 @@ def train(
             recorder.prepare()  # a pipeline copies the data
             run.optimizer = ", ".join([optimizer_text(model.optimizer), *precisions(model)])
             pipeline = choose_pipeline(
-                model, arguments, parts, plain=options.plain, repeatable=options.seed is not None
+                *(model, parts if gap else arguments, parts),
+                plain=options.plain,
+                repeatable=options.seed is not None,
             )
             check = BuiltModelCheck(name, training)
             before: list[Any] = [check] if options.checks and not model.built else []
@@ -307,14 +311,17 @@ def _run_fit(
         raise
 
 
-def _length_notes(arguments: Mapping[str, Any], parts: Mapping[str, Any]) -> list[str]:
-    """Notes on training and validation data of unknown length, unless steps are given."""
+def _length_notes(arguments: Mapping[str, Any], parts: Mapping[str, Any], gap: int) -> list[str]:
+    """Notes on data of unknown length, unless steps are given, and on windows that are left out."""
     streams = (("x", "steps_per_epoch"), ("validation_data", "validation_steps"))
     notes = [
         unknown_length_note(parts.get(name), name, option)
         for name, option in streams
         if arguments.get(option) is None
     ]
+    if gap:
+        left_out = f"{pluralize(gap, 'window')} left out before the validation part"
+        notes.append(f"{left_out}, because they share rows with it.")
     return [note for note in notes if note]
 
 

@@ -16,6 +16,9 @@ from kmagic.data.inspection import stream_kind
 from kmagic.data.preparation.raw_detection import prepare_if_raw
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.models.model_arrays import as_array, dense_rows, model_tensors, sparse_rows
+from kmagic.support.errors import TrainingError
+from kmagic.support.formatting import pluralize
+from kmagic.support.messages import Option, Text
 from kmagic.support.sentences import as_sentences
 from kmagic.training.retracing import with_axes_of
 
@@ -37,8 +40,18 @@ def split_index(samples: int, fraction: float) -> int:
     return math.floor(samples * (1.0 - fraction))
 
 
+def time_gap(x: Any) -> int:
+    """The samples of a dataset that are left out before its validation part, because they overlap.
+
+    They are windows of a time series; of anything else none are left out.
+    """
+    return getattr(find_dataset(x), "time_gap", None) or 0
+
+
 def split_validation(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with the samples of ``validation_split`` as ``validation_data``, as in Keras.
+
+    Of windows of a time series, those that overlap with the validation part are left out.
 
     Example:
         >>> x = np.arange(5)
@@ -51,8 +64,15 @@ def split_validation(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if not fraction or len(lengths) != 1 or () in lengths or "validation_data" in arguments:
         return dict(arguments)
     ((samples,),) = lengths
-    index = split_index(samples, fraction)
-    parts = (slice(index), slice(index, None))
+    index, gap = split_index(samples, fraction), time_gap(given.get("x"))
+    if index <= gap:
+        raise TrainingError(
+            f"{pluralize(index, 'sample')} before the validation part are too few: {gap:,} of them "
+            "share rows with it and are left out.",
+            Text("Use a smaller ", Option("validation_split"), ", or more data."),
+            option="validation_split",
+        )
+    parts = (slice(index - gap), slice(index, None))
     training, validation = (take_rows(given, part) for part in parts)
     held_out = tuple(validation[name] for name in names if name in validation)
     return {**arguments, **training, "validation_data": held_out, "validation_split": 0}

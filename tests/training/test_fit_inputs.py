@@ -8,11 +8,10 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 
-from kmagic.support.errors import DataError
+import kmagic
+from kmagic.support.errors import DataError, TrainingError
 from kmagic.training.fit_inputs import convert_arguments, convert_list, split_validation
-from kmagic.training.pipeline.dense_arrays import (
-    dense_arrays,
-)
+from kmagic.training.pipeline.dense_arrays import UnsuitedError, dense_arrays
 
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 2, 0, 1, 2])
 
@@ -100,3 +99,40 @@ def test_a_split_is_cut_off_the_end():
     )
     for other in ({"x": iter([1])}, {"x": x, "y": np.arange(5)}, {"x": [1, 2]}):
         assert split_validation({**other, "validation_split": 0.3})["validation_split"] == 0.3
+
+
+def series(rows: int = 90) -> Any:
+    """Windows of 6 rows, each with a target: 7 rows in all."""
+    frame = pd.DataFrame({"load": np.random.default_rng(0).random(rows).astype("float32")})
+    return kmagic.load_data(frame, target="load", window=6)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_windows_that_share_rows_with_the_validation_part_are_not_trained_on(plain: bool) -> None:
+    data = series()
+    parts = split_validation({"x": data.x_train, "y": data.y_train, "validation_split": 0.25})
+    x, y, (x_val, y_val) = parts["x"], parts["y"], parts["validation_data"]
+    assert len(x) + 6 + len(x_val) == len(data.x_train)
+    assert not {*x.ravel(), *y} & {*x_val.ravel(), *y_val}
+    net = kmagic.build("input 6x1 / flatten / dense 1 / compile sgd loss=mse")
+    run = kmagic.fit(net, data, validation_split=0.25, epochs=1, plain=plain, displays=[])
+    assert (run.samples, run.validation_samples) == (len(x), len(x_val))
+    note = "6 windows left out before the validation part, because they share rows with it."
+    assert note in [message.text for message in run.messages]
+    copy = {"x": data.x_train.copy(), "y": data.y_train, "validation_split": 0.25}
+    assert len(split_validation(copy)["x"]) == len(x) + 6  # it is unknown what these are
+
+
+def test_a_validation_part_that_leaves_no_window_is_refused() -> None:
+    data = series(40)
+    with pytest.raises(TrainingError, match="5 samples before the validation part are too few"):
+        split_validation({"x": data.x_train, "y": data.y_train, "validation_split": 0.75})
+
+
+def test_the_size_of_windows_is_that_of_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = series(1000)
+    memory = 4 * (data.x_train.nbytes - 1)  # of which a quarter may be used
+    monkeypatch.setattr("kmagic.training.pipeline.dense_arrays.machine_memory", lambda: memory)
+    assert dense_arrays(data.x_train, data.y_train).samples == len(data.x_train)
+    with pytest.raises(UnsuitedError, match="the data is large"):
+        dense_arrays(data.x_train.copy(), data.y_train)

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.dataset import Dataset
+from kmagic.data.preparation.columns import Columns
 from kmagic.data.preparation.scaling import learn_scaling
+from kmagic.data.preparation.sliding_rows import SlidingRows
 from kmagic.training.folds.fold_splits import Rows
 
 
@@ -25,6 +27,9 @@ def preparation_notes(dataset: Dataset | None, x: Any) -> list[str]:
         notes.append(f"Learned in each fold from its training rows: {' and '.join(names)}.")
     elif names:
         notes.append(f"Learned from all rows, not from those of each fold: {' and '.join(names)}.")
+    columns = dataset.features.columns if dataset.features and dataset.series else ()
+    if any(column.fill is not None for column in columns):
+        notes.append("The values of empty cells are those of all rows, not of each fold's.")
     if dataset.encoding is not None:
         notes.append("The vocabulary is that of all rows, not of each fold's.")
     return notes
@@ -47,10 +52,44 @@ def prepare_fold(
     """
     if dataset is None or not _are_inputs_of(dataset, x):
         return None
+    if dataset.series is not None:
+        return _prepare_windows(dataset, x, train, held_out)
     columns, empty = dataset.features, dataset.empty_cells_of(x)
     is_standardized = dataset.scaling.kind == "standard"
     if not is_standardized and columns is None:
         return None
+    values = _learn_columns(columns, x, empty, train)
+    training, other = values[train], values[held_out]
+    if is_standardized:
+        shape = dataset.image_shape if dataset.scaling.images and x.ndim == 2 else x.shape[1:]  # noqa: PLR2004 - flattened
+        own = training.reshape(-1, *(shape or ()))
+        scaling = learn_scaling("standard", own, images=dataset.scaling.images)
+        training, other = scaling.apply(training), scaling.apply(other)
+    return training, other
+
+
+def _prepare_windows(
+    dataset: Dataset, x: NDArray[Any], train: Rows, held_out: Rows
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The same for windows, whose rows are prepared once; both parts follow one another in time."""
+    sliding, steps = SlidingRows.of(x), x.shape[1]
+    if sliding is None:
+        rows, known = x.reshape(-1, x.shape[2]), (train[:, np.newaxis] * steps + np.arange(steps))
+        known = known.reshape(-1)
+    else:
+        last = int(train[-1]) * sliding.step + (steps - 1) * sliding.every
+        rows, known = sliding.rows, np.arange(int(train[0]) * sliding.step, last + 1)
+    values = _learn_columns(dataset.features, rows, None, known)
+    if dataset.scaling.kind == "standard":
+        values = learn_scaling("standard", values[known]).apply(values)
+    windows = values.reshape(x.shape) if sliding is None else sliding.with_rows(values)
+    return windows[train[0] : train[-1] + 1], windows[held_out[0] : held_out[-1] + 1]
+
+
+def _learn_columns(
+    columns: Columns | None, x: NDArray[Any], empty: NDArray[np.bool_] | None, train: Rows
+) -> NDArray[Any]:
+    """Rows with the empty cells and the categories as the rows to train on determine them."""
     values, start = x if columns is None else x.copy(), 0
     for index, column in enumerate(columns.columns if columns is not None else ()):
         cells = values[:, start : start + len(column.names)]
@@ -63,13 +102,7 @@ def prepare_fold(
         if column.kind == "category":  # a word that the fold does not train on is unknown
             unknown = (cells[train] == absent).all(axis=0)
             cells[:, unknown] = absent[unknown]
-    training, other = values[train], values[held_out]
-    if is_standardized:
-        shape = dataset.image_shape if dataset.scaling.images and x.ndim == 2 else x.shape[1:]  # noqa: PLR2004 - flattened
-        own = training.reshape(-1, *(shape or ()))
-        scaling = learn_scaling("standard", own, images=dataset.scaling.images)
-        training, other = scaling.apply(training), scaling.apply(other)
-    return training, other
+    return values
 
 
 def _typical(known: NDArray[Any], *, is_number: bool) -> Any:

@@ -106,3 +106,28 @@ def test_inputs_that_were_changed_are_reported():
         ]
     texts = kmagic.load_data((["good film", "bad film"] * 10, [1, 0] * 10), num_words=10, maxlen=4)
     assert "vocabulary" in preparation_notes(texts, texts.x_train)[0]
+
+
+@pytest.mark.parametrize("by", [None, "shop"])
+def test_windows_are_standardized_by_the_rows_of_the_training_windows(by):
+    dates = pd.date_range("2024-01-01", periods=90)
+    frame = pd.DataFrame({"date": dates, "load": RNG.normal(5, 2, 90).cumsum()})
+    frame["sky"] = np.where(np.arange(90) < 60, "sun", np.where(np.arange(90) % 2, "sun", "rain"))
+    names = ["Bonn", "Ulm"] if by else [""]
+    both = pd.concat([frame.assign(shop=shop, load=frame["load"] + 3) for shop in names])
+    options = {"target": "load", "window": 6, "scale": "standard", "by": by}
+    data = kmagic.load_data(both, features="sky,load", **options)
+    count = len(names)
+    train, held_out = np.arange(20 * count), np.arange(28 * count, 34 * count)
+    training, other = prepare_fold(data, data.x_train, train, held_out)
+    own = both.groupby("shop").head(25)  # rows of 20 windows of 6
+    raw = own["load"].to_numpy() + 0.0
+    np.testing.assert_allclose(data.scaling.inverse(data.x_train)[0, :, -1], raw[:6], rtol=1e-4)
+    loads = (own["load"] - own["load"].mean()) / own["load"].std(ddof=0)
+    np.testing.assert_allclose(training[0, :, -1], loads[:6], atol=1e-4)
+    np.testing.assert_allclose(training[-1, :, -1], loads[-6:], atol=1e-4)
+    later = both.groupby("shop").head(39).tail(6)["load"]  # window 33
+    expected = (later - own["load"].mean()) / own["load"].std(ddof=0)
+    np.testing.assert_allclose(other[-1, :, -1], expected, atol=1e-4)
+    assert np.ptp(training[..., 0]) == 0  # no training row has rain
+    assert np.shares_memory(training[0], training[count])
