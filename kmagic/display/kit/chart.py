@@ -375,9 +375,13 @@ class _Plot:
 
     def clipped(self) -> str:
         """The extreme values above and below the axis, at their epochs."""
+
+        def where(epoch: float) -> str:
+            return "" if self.chart.x_ticks else f" at epoch {epoch:g}"
+
         return "".join(
             f'<text x="{x:.1f}" y="{y}">{text}'
-            f"<title>outside the axis: {format_metric(value)} at epoch {epoch:g}</title></text>"
+            f"<title>outside the axis: {format_metric(value)}{where(epoch)}</title></text>"
             for x, y, text, (epoch, value) in self.cut_off
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from kmagic.display.kit.card import (
     tooltip_text,
 )
 from kmagic.display.kit.samples import are_images, encode_image, pixel_range, sample_to_text
+from kmagic.display.prediction.forecast_chart import forecast_charts_html
 from kmagic.evaluation.prediction.evaluate import Evaluation
 from kmagic.evaluation.prediction.predictions import (
     MultiOutputPredictions,
@@ -49,14 +50,23 @@ _SAMPLE = "min-width:150px;white-space:normal;overflow-wrap:anywhere"
 
 def evaluation_bundle(evaluation: Evaluation) -> Bundle:
     """The card of an evaluation, and its text."""
-    metrics = "".join(
+    title, forecasts = evaluation.name or "evaluation", evaluation.forecasts
+    if forecasts is None:
+        body, foot = figures_html(evaluation), ""
+    else:
+        body = figures_html({**evaluation, **forecasts.figures()})
+        body, foot = body + forecast_charts_html(forecasts), forecasts.describe()
+    return mime_bundle(evaluation.describe(), card_html(title, evaluation.facts(), body, foot=foot))
+
+
+def figures_html(values: Mapping[str, float]) -> str:
+    """Figures with their names, in a row."""
+    figures = "".join(
         '<div style="flex:0 1 auto;min-width:0">'
         f"{figure_html(name_html(name, 40), format_metric(value))}</div>"
-        for name, value in evaluation.items()
+        for name, value in values.items()
     )
-    body = f'<div style="display:flex;flex-wrap:wrap;gap:8px 30px">{metrics}</div>'
-    title = evaluation.name or "evaluation"
-    return mime_bundle(evaluation.describe(), card_html(title, evaluation.facts(), body))
+    return f'<div style="display:flex;flex-wrap:wrap;gap:8px 30px">{figures}</div>'
 
 
 def predictions_bundle(predictions: Predictions, note: str = "") -> Bundle:
@@ -64,13 +74,19 @@ def predictions_bundle(predictions: Predictions, note: str = "") -> Bundle:
     info = predictions.info
     rows = list(_rows(predictions))
     facts = f"{pluralize(len(predictions), 'prediction')} · {_content(predictions)}"
-    foot = " ".join(filter(None, [info.note, _array_sentence(predictions), note]))
+    compared, charts = "", ""
+    if info.forecasts is not None:
+        compared, charts = info.forecasts.describe(), figures_html(info.forecasts.figures())
+        charts += forecast_charts_html(info.forecasts)
+    foot = " ".join(filter(None, [info.note, compared, _array_sentence(predictions), note]))
     title = to_single_line(info.name) or "predictions"
     lines = [f"{isolate_direction(title)}: {facts}", *(row.to_text() for row in rows), foot]
     thumbnails, named = _thumbnails(info.samples, len(rows)), len(info.sample_names) > 0
     body = "".join(_row_html(row, thumbnails, named=named) for row in rows)
     table = f'<table class="km-table"><tbody>{body}</tbody></table>'
-    markup = card_html(title, facts, scroll_html(table, f"Predictions of {title}"), foot=foot)
+    markup = card_html(
+        title, facts, charts + scroll_html(table, f"Predictions of {title}"), foot=foot
+    )
     return mime_bundle("\n".join(lines), markup)
 
 
@@ -150,7 +166,8 @@ def _rows(predictions: Predictions) -> Iterator[_Row]:
     info, kind = predictions.info, predictions.info.output_kind
     samples = None if info.samples is None or _are_images(info.samples) else info.samples
     probabilities = predictions.probabilities
-    for index, prediction in enumerate(predictions.array[:ROWS]):
+    first = 0 if info.forecasts is None else max(len(predictions) - ROWS, 0)
+    for index, prediction in enumerate(predictions.array[first : first + ROWS], first):
         scores = prediction if probabilities is None else probabilities[index]
         flat = np.reshape(scores, -1)
         true, right = _true(info, index), None
@@ -166,6 +183,7 @@ def _rows(predictions: Predictions) -> Iterator[_Row]:
         shown = ", ".join(_format(value) for value in values[:MAX_VALUES].tolist())
         shown += " ..." if values.size > MAX_VALUES else ""
         name = str(info.sample_names[index] if index < len(info.sample_names) else index)
+        name = name if info.forecasts is None else f"after {name}"
         yield _Row(index, name, best, labels, shown, true, right, samples)
 
 
@@ -175,6 +193,8 @@ def _true(info: PredictionInfo, index: int) -> str | None:
     if info.y_true is None or kind.kind == "labels":
         return None
     true = np.asarray(info.y_true[index])
+    if kind.kind == "values" and true.dtype.kind == "f" and np.isnan(true).any():
+        return None  # a forecast of what has not come yet
     if kind.kind == "values":
         return _format(true.item()) if true.size == 1 else None
     value = true.item() if true.size == 1 else int(true.argmax())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar
 from warnings import catch_warnings, filterwarnings
@@ -26,10 +27,16 @@ from kmagic.evaluation.prediction.batch_prediction import (
     iter_batches,
     model_phrase,
     option_error,
+    predict_in_batches,
     reject_beside_stream,
     to_arrays,
 )
-from kmagic.evaluation.prediction.model_inputs import model_inputs_for, table_targets_remedy
+from kmagic.evaluation.prediction.forecasts import Forecasts, forecasts_of
+from kmagic.evaluation.prediction.model_inputs import (
+    ModelInputs,
+    model_inputs_for,
+    table_targets_remedy,
+)
 from kmagic.evaluation.prediction.predict import read_images
 from kmagic.models.fixed_batches import batch_size_error, fixed_batch_size
 from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
@@ -55,6 +62,7 @@ class Evaluation(Renderable, dict[str, float]):
         name: Name of the model.
         samples: Number of samples; None if unknown, for a stream.
         unit: What a sample is, in the plural.
+        forecasts: Those of the windows of a table.
     """
 
     renderer: ClassVar[str] = "kmagic.display.prediction.predictions_card:evaluation_bundle"
@@ -66,11 +74,13 @@ class Evaluation(Renderable, dict[str, float]):
         name: str = "",
         samples: int | None = None,
         unit: str = "samples",
+        forecasts: Forecasts | None = None,
     ) -> None:
         super().__init__(metrics)
         self.name = name
         self.samples = samples
         self.unit = unit
+        self.forecasts = forecasts
 
     def facts(self) -> str:
         """Number of samples: "10,000 test digits"."""
@@ -80,7 +90,9 @@ class Evaluation(Renderable, dict[str, float]):
         """The metrics as text: "cnn: 10,000 test digits, accuracy 0.9807, loss 0.0612"."""
         metrics = [f"{isolate_direction(name)} {format_metric(v)}" for name, v in self.items()]
         title = f"{isolate_direction(self.name)}: " if self.name else ""
-        return title + ", ".join(filter(None, [self.facts(), *metrics]))
+        text = title + ", ".join(filter(None, [self.facts(), *metrics]))
+        compared = "" if self.forecasts is None else self.forecasts.describe()
+        return f"{text}\n{compared}" if compared else text
 
 
 @explain_special_methods
@@ -134,8 +146,7 @@ def evaluate(
             "Use model.compile(loss=..., metrics=[...]), or add a line `compile` to its text.",
         )
     inputs = model_inputs_for(model, x)
-    if y is None and inputs.y_true is not None:
-        y, unit = inputs.y_true, "test samples" if unit == "samples" else unit
+    inputs, y, unit = _with_targets(inputs, y, unit)
     names = getattr(inputs.data, "classes", None)
     if class_names is not None:
         names = parse_class_names(class_names)[1]
@@ -188,7 +199,30 @@ def evaluate(
     if "loss" in metrics:
         metrics["loss"] = metrics.pop("loss")
     name = name or getattr(model, "name", "")
-    return Evaluation(metrics, name=name, samples=samples, unit=unit)
+    forecasts = _forecasts(model, arrays, inputs, batch_size)
+    return Evaluation(metrics, name=name, samples=samples, unit=unit, forecasts=forecasts)
+
+
+def _with_targets(inputs: ModelInputs, y: Any, unit: str) -> tuple[ModelInputs, Any, str]:
+    """The inputs with the targets that they bring, and what they are."""
+    known_unit = unit if unit != "samples" else ""
+    if y is not None:
+        return inputs, y, unit
+    if inputs.y_true is not None:
+        return inputs, inputs.y_true, known_unit or "test samples"
+    if inputs.series is not None:  # rows of a table: the windows that known targets follow
+        targets = inputs.series.future(inputs.series.windowing.horizon)[1]
+        known = np.isfinite(targets).all(axis=1)
+        if known.any():
+            inputs = replace(inputs, x=inputs.x[known], series=inputs.series.part(known))
+            return inputs, targets[known], known_unit or "windows"
+    return inputs, None, unit
+
+
+def _forecasts(model: Any, x: Any, inputs: ModelInputs, batch_size: int | None) -> Forecasts | None:
+    if inputs.series is None or len(getattr(model, "outputs", None) or ()) != 1:
+        return None
+    return forecasts_of(inputs.series, predict_in_batches(model, x, batch_size=batch_size))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from kmagic.data.preparation.raw_detection import prepare_frame, prepare_if_raw,
 from kmagic.data.preparation.scale_drift import warn_of_scale_drift
 from kmagic.data.preparation.table_rows import FrameRows, restore_rows
 from kmagic.data.preparation.text_encoding import DecodedTexts
+from kmagic.data.preparation.windowing import SeriesRows
 from kmagic.data.table_file import read_rows
 from kmagic.evaluation.prediction.batch_prediction import model_phrase, to_arrays
 from kmagic.models.model_arrays import dense_rows, sample_shape, sparse_rows
@@ -41,6 +42,7 @@ class ModelInputs:
     sample_names: Sequence[str] = ()  # files, or the index of a data frame
     y_true: Any = None  # if a dataset brings them
     data: Any = None  # the dataset of the samples, or that the model was trained on
+    series: SeriesRows | None = None  # the rows of windows of a table
 
 
 def model_inputs_for(model: Any, x: Any) -> ModelInputs:
@@ -56,6 +58,10 @@ def model_inputs_for(model: Any, x: Any) -> ModelInputs:
     if hasattr(x, "x_test"):
         samples = _prepared_like_training(model, x)
         warn_of_scale_drift(model, samples)
+        if getattr(x, "series", None) is not None:
+            return ModelInputs(
+                samples, None, None, x.series.window_names(), x.y_test, data=x, series=x.series
+            )
         shown = decode_samples(x, x.x_test)
         return ModelInputs(samples, samples=shown, y_true=x.y_test, data=x)
     data, x = dataset_for(model), sparse_rows(x)
@@ -66,10 +72,16 @@ def model_inputs_for(model: Any, x: Any) -> ModelInputs:
 
 
 def _convert(model: Any, data: Any, x: Any) -> ModelInputs:
+    columns = _table_columns(data)
+    if columns is not None and data.preparation.windowing is not None:
+        raw = x if (file := _table_file(x)) is None else read_rows(file, columns.wanted)
+        if hasattr(raw, "columns") or _are_table_rows(model, data, x):
+            windows, series = data.preparation.cut(raw)
+            return ModelInputs(windows, sample_names=series.window_names(), series=series)
     rows = data.prepare(x) if _are_table_rows(model, data, x) else prepare_table_rows(data, x)
     if rows is not x:
         return ModelInputs(rows, samples=restore_rows(data, rows))
-    if (columns := _table_columns(data)) is not None and (file := _table_file(x)) is not None:
+    if columns is not None and (file := _table_file(x)) is not None:
         return _convert_frame(model, data, read_rows(file, columns.wanted))
     if isinstance(x, dict) or _has_several_inputs(model):
         return ModelInputs(x)

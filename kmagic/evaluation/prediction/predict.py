@@ -21,6 +21,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
     predict_stream_outputs,
     to_arrays,
 )
+from kmagic.evaluation.prediction.forecasts import forecasts_of
 from kmagic.evaluation.prediction.model_inputs import ModelInputs, model_inputs_for
 from kmagic.evaluation.prediction.predictions import (
     TABLE,
@@ -100,6 +101,9 @@ def predict(
     if names is None and inputs.data is None and rows.ndim == TABLE:
         application = recognize_application(model)
         names = application.classes() if application is not None else None
+    forecasts = forecasts_of(inputs.series, rows)
+    if forecasts is not None and forecasts.values.shape[1] == 1:
+        inputs = replace(inputs, y_true=forecasts.actual[:, 0])
     info = PredictionInfo(
         name,
         output_kind_of(model, rows[:INSPECTED], inputs.data, names),
@@ -108,6 +112,7 @@ def predict(
         inputs.y_true,
         str(getattr(inputs.data, "target", "")),
         note=_note(model),
+        forecasts=forecasts,
     )
     return Predictions(rows, info)
 

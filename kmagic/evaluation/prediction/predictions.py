@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from kmagic.evaluation.confusion.label_arrays import to_probabilities
+from kmagic.evaluation.prediction.forecasts import Forecasts
 from kmagic.models.keras_history import nested_layers
 from kmagic.support.rendering import Renderable
 
@@ -120,6 +121,7 @@ class PredictionInfo:
     form: Form = "output"  # what the array contains
     probabilities: Any = None  # from which class indices were derived
     note: str = ""  # a sentence for the card
+    forecasts: Forecasts | None = None  # of windows of a table
 
 
 class Predictions(Renderable, np.ndarray):
@@ -237,6 +239,8 @@ class Predictions(Renderable, np.ndarray):
             return {info.target or "prediction": flat[:, 0]}
         is_labels = info.output_kind.kind == "labels"
         name = info.output_kind.class_name if is_labels else str
+        if info.forecasts is not None:
+            return {f"{info.target} +{1 + index}": row for index, row in enumerate(flat.T)}
         return {name(index): flat[:, index] for index in range(flat.shape[1])}
 
 
