@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
+from kmagic.data.preparation.sliding_rows import SlidingRows
 from kmagic.models.object_copies import (
     load_with_classes,
     pickle_for_process,
@@ -21,6 +22,7 @@ from kmagic.support.file_system import not_written
 from kmagic.support.formatting import describe_error
 from kmagic.support.messages import Option, Text
 
+Cut: TypeAlias = tuple[int, int, int, int] | tuple[()]
 MIN_SHARED_BYTES = 2**16
 """Smaller arrays are pickled."""
 _NUMBERS = "biufc"
@@ -37,6 +39,8 @@ class SharedArray:
     """An array in a file, which processes map into their memory instead of reading it."""
 
     path: str
+    cut: Cut = ()
+    """How its rows become windows that share them; see SlidingRows."""
 
     def open(self) -> np.ndarray:
         """The array, read-only; its pages are those of all other processes."""
@@ -44,7 +48,7 @@ class SharedArray:
         # file that nobody writes to: the pipeline uses it without a copy.
         array: np.ndarray = np.load(self.path, mmap_mode="c").view(np.ndarray)
         array.flags.writeable = False
-        return array
+        return SlidingRows(array, *self.cut).windows() if self.cut else array
 
 
 class ArrayFolder:
@@ -75,12 +79,18 @@ class ArrayFolder:
         key = id(value), floats
         if key not in self._written:
             path = self._folder / f"array-{next(self._numbers)}.npy"
+            sliding = SlidingRows.of(value)
+            cut: Cut = ()
+            stored = value
+            if sliding is not None:
+                stored = sliding.rows
+                cut = (sliding.window, sliding.count, sliding.step, sliding.every)
             converts = floats in ("float16", "float32", "float64") and value.dtype.kind == "f"
             try:
-                np.save(path, np.asarray(value, floats) if converts else value)
+                np.save(path, np.asarray(stored, floats) if converts else stored)
             except OSError as error:
                 raise not_written(error, path) or error from error
-            self._written[key] = value, SharedArray(str(path))
+            self._written[key] = value, SharedArray(str(path), cut)
         return self._written[key][1]
 
 

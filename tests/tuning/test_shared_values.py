@@ -1,9 +1,12 @@
 """Large arrays are read from a file that all processes map; layers are new for each trial."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
+from kmagic.data.preparation.sliding_rows import SlidingRows
 from kmagic.support.errors import PersistenceError
 from kmagic.training.pipeline.batch_stream import as_tensor
 from kmagic.tuning.shared_values import ArrayFolder, PickledNames, SharedArray, open_shared
@@ -43,6 +46,17 @@ def test_an_array_is_written_once_and_opened_read_only(tmp_path):
 def test_tensors_become_arrays(tmp_path):
     shared = ArrayFolder(tmp_path).share(keras.ops.convert_to_tensor(LARGE))
     np.testing.assert_array_equal(open_shared(shared), LARGE)
+
+
+def test_windows_that_share_rows_are_written_as_rows(tmp_path):
+    rows = np.arange(60_000.0).reshape(-1, 2)
+    windows = SlidingRows(rows, 30, 9000, 3, 2).windows()
+    (shared,) = ArrayFolder(tmp_path).share([windows])
+    opened = open_shared(shared)
+    np.testing.assert_array_equal(opened, windows)
+    assert opened.dtype == "float32"
+    assert SlidingRows.of(opened).rows.nbytes < rows.nbytes
+    assert Path(shared.path).stat().st_size < 1.01 * rows.nbytes / 2 < windows.nbytes / 8
 
 
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
