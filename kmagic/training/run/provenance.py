@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kmagic.data.preparation.sliding_rows import SlidingRows
+
 DIGEST_PIECES = 16
 PIECE_BYTES = 2**16
 """The digest reads this many evenly spread pieces of each array."""
@@ -47,6 +49,8 @@ def fingerprint(*data: Any) -> str:
         if array.dtype.kind not in "biuf" or not array.size:
             return ""
         shapes.append(f"{'x'.join(map(str, array.shape))} {array.dtype}")
+        sliding = SlidingRows.of(array)
+        array = array if sliding is None else sliding.rows
         digest.update(shapes[-1].encode())
         flat = array.reshape(-1) if array.flags.c_contiguous else array[:DIGEST_PIECES].ravel()
         size = max(1, PIECE_BYTES // array.itemsize)
