@@ -17,8 +17,10 @@ from kmagic.data.preparation.windowing import SeriesRows, Windowing, time_names
 from kmagic.data.target_kind import decide_target
 from kmagic.data.time_order import NO_DATES, chronological_indices
 from kmagic.support.errors import DataError
-from kmagic.support.formatting import list_names, pluralize
+from kmagic.support.formatting import format_bytes, list_names, pluralize
 from kmagic.support.messages import Part
+
+MAX_SILENT_BYTES = 10_000_000  # of windows that do not share their rows
 
 
 def windows_of_table(
@@ -87,6 +89,11 @@ def windows_of_table(
         "series": series.part(test),
     }
     notes = [*_notes(series, features, train, test), *(str(each.message) for each in caught)]
+    if x.base is None and x.nbytes > MAX_SILENT_BYTES:
+        notes.append(
+            f"The windows take {format_bytes(x.nbytes)}: they do not follow one another evenly, so "
+            "they cannot share their rows."
+        )
     known = series.target[is_known].astype(np.float64)
     if options.scale == "standard" and known.std() > 0:
         scale, offset = (float(f"{value:.4g}") for value in (known.std(), known.mean()))
