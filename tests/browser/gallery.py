@@ -90,10 +90,16 @@ CARDS = {
     'choice = kmagic.build("input 5 / dense 8 relu / dense 1 sigmoid\\n'
     'compile adam loss=binary_crossentropy")\n'
     "kmagic.fit(choice, buyers, epochs=1, displays=[])\nkmagic.predict(choice, table.head(6))",
+    "forecasts": "days = pd.date_range('2024-01-01', periods=90)\n"
+    "sales = pd.DataFrame({'day': days, 'sold': 40 + 9 * np.sin(np.arange(90) / 3)})\n"
+    "steps = kmagic.load_data(sales, target='sold', window=6, horizon=4)\n"
+    "ahead = kmagic.build('input 6x1 / flatten / dense 4 kernel_initializer=ones\\n"
+    "rescaling {1 / 6} / compile sgd loss=mae')\nkmagic.fit(ahead, steps, epochs=1, displays=[])\n"
+    "kmagic.predict(ahead, sales)",
     "animals": "matrix(5, x=squares, class_names=['cat', 'dog', 'frog', 'horse', 'ship'])",
 }
 """Name -> code of the cell whose last output is the card."""
-VARYING = ("fit", "classification", "many_images", "predictions", "table_predictions")
+VARYING = ("fit", "classification", "many_images", "predictions", "table_predictions", "forecasts")
 """Cards whose figures depend on the machine."""
 ERRORS = ("mistake",)
 

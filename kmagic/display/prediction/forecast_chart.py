@@ -67,8 +67,9 @@ def _chart(forecasts: Forecasts, windows: NDArray[np.intp], name: str) -> Chart:
     known = np.arange(max(first - 1, 0), min(last + 1, len(series.target)))
     known = known[series.codes[known] == series.codes[series.starts[chosen[0]]]]
     naive = np.broadcast_to(forecasts.naive, forecasts.values.shape)
+    is_future, now = last > known[-1], time_names(series.times[known[-1:]])[0]
     lines = [
-        Curve("other-val", _points(known, series.target[known]), "actual"),
+        Curve("other-val", _points(known, series.target[known]), "" if is_future else "actual"),
         Curve("train", _points(rows[chosen], naive[chosen]), "naive"),
         Curve("val", _points(rows[chosen], forecasts.values[chosen]), "forecast"),
     ]
@@ -79,7 +80,8 @@ def _chart(forecasts: Forecasts, windows: NDArray[np.intp], name: str) -> Chart:
         ", ".join(filter(None, (target, name))),
         [line for line in lines if line.visible],
         float(known[0]),
-        float(max(last, known[-1])),
+        float(last),
+        (float(known[-1]), f"actual until {now}") if is_future else None,
         x_ticks=list(dict.fromkeys(labels)),
     )
 
