@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kmagic.support.memory import available_memory
+from kmagic.support.errors import DataError
+from kmagic.support.memory import available_memory, fits_memory
 
 resource = pytest.importorskip("resource")  # not on Windows
 
@@ -21,3 +22,14 @@ def test_a_limit_of_the_process_counts(limit) -> None:
     finally:
         resource.setrlimit(number, (soft, hard))
     assert within == 0 < before
+
+
+def test_a_limit_for_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KMAGIC_MEMORY_LIMIT", "0.1 kB")
+    assert available_memory() == 0
+    assert not fits_memory(1)
+    monkeypatch.setenv("KMAGIC_MEMORY_LIMIT", "900T")
+    assert fits_memory(1000)
+    monkeypatch.setenv("KMAGIC_MEMORY_LIMIT", "much")
+    with pytest.raises(DataError, match="must be a size such as 4GB; got 'much'"):
+        available_memory()
