@@ -24,6 +24,7 @@ from kmagic.models.model_arrays import (
     sparse_rows,
     structure_errors,
 )
+from kmagic.support.disk_arrays import release
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import safe_repr
 from kmagic.support.keras_import import keras
@@ -93,6 +94,8 @@ def predict_outputs(
                 if key not in results:
                     results[key] = np.empty((samples, *rows.shape[1:]), dtype=rows.dtype)
                 results[key][start:stop] = rows
+            for part in parts:
+                release(part)
             progress.advance(stop - start)
     return results
 

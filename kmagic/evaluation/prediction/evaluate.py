@@ -47,6 +47,7 @@ from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.progress import Progress
 from kmagic.support.rendering import Renderable
 from kmagic.training import retracing
+from kmagic.training.pipeline.pipeline_choice import disk_streams
 from kmagic.training.validation.data_checks import data_errors, join_errors
 from kmagic.training.validation.fit_arguments import TARGETS_REMEDY
 from kmagic.training.validation.fit_errors import explain_error, is_data_error
@@ -168,19 +169,19 @@ def evaluate(
             y = np.asarray(y)
         _check_targets(_count(arrays), y)
         check_data(model, inspect_data(arrays, y, sample_weight))
-    samples: int | None
-    if arrays is not None:
-        data, samples, first = arrays, _count(arrays), [arrays, y, sample_weight]
-    else:
+    if arrays is None:
         data, samples, first = _stream(model, x, y, sample_weight, steps)
+    else:
+        data, samples, first = arrays, _count(arrays), [arrays, y, sample_weight]
     retracing.retrace_for(model, "test", first)
+    data, y, sample_weight, size = _stream_from_disk(data, y, sample_weight, batch_size)
     try:
         with _progress_callback(model, arrays, batch_size) as callbacks, catch_warnings():
             filterwarnings("ignore", "Your input ran out of data")  # at the end of a generator
             logs = model.evaluate(
                 data,
                 y,
-                batch_size=batch_size,
+                batch_size=size,
                 steps=steps if arrays is None else None,
                 sample_weight=sample_weight,
                 verbose=0,
@@ -239,6 +240,13 @@ def _progress_callback(model: Any, arrays: Any, batch_size: int | None) -> Itera
             progress.advance(min((batch + 1) * step, progress.total) - progress.done)
 
         yield {"callbacks": [keras.callbacks.LambdaCallback(on_test_batch_end=advance)]}
+
+
+def _stream_from_disk(x: Any, y: Any, sample_weight: Any, batch_size: int | None) -> list[Any]:
+    """These arguments of ``model.evaluate``, with large files as a stream of their batches."""
+    given = {"x": x, "y": y, "sample_weight": sample_weight, "batch_size": batch_size}
+    streams = disk_streams({**given, "shuffle": False})
+    return [streams.get(name, value) for name, value in given.items()]
 
 
 def _encode_targets(y: Any, names: Any) -> Any:

@@ -7,19 +7,25 @@ all epochs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from kmagic.data.preparation.sliding_rows import SlidingRows
+from kmagic.support.disk_arrays import CHUNK_BYTES, release
 
 ENDLESS = 2**62
 PREFETCHED_BATCHES = 4
 ALIGNMENT = 64
 """Bytes; TensorFlow copies an array that begins elsewhere."""
+BLOCK_BYTES = 2**18
+"""Neighbouring rows of a file that are read together."""
 
 
 def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
@@ -109,6 +115,79 @@ def sample_reader(arrays: Any) -> Callable[[tf.Tensor], Any]:
 
     # AutoGraph would find nothing to convert in it, and searching takes time.
     return tf.autograph.experimental.do_not_convert(gather)  # type: ignore[no-any-return]
+
+
+def from_disk(arrays: Any, samples: int, batch_size: int, *, shuffle: bool) -> tf.data.Dataset:
+    """The batches of one epoch, of arrays in files of which a few megabytes are read at a time.
+
+    Shuffled are blocks of neighbouring rows, anew in each epoch, and the rows of the blocks that
+    are in memory together. A row of 256 kB or more is a block of its own.
+
+    Example:
+        >>> import numpy as np
+        >>> batches = from_disk(np.arange(5), 5, 2, shuffle=False)
+        >>> len(batches), [batch.tolist() for batch in batches.as_numpy_iterator()]
+        (3, [[0, 1], [2, 3], [4]])
+    """
+    leaves = tf.nest.flatten(arrays)
+    row_bytes = max(1, sum(leaf[:1].nbytes for leaf in leaves))
+    together = batch_size * max(1, CHUNK_BYTES // (batch_size * row_bytes))
+    # Of TensorFlow's seed, as the other streams.
+    seed = int(tf.random.uniform((), maxval=2**31 - 1, dtype=tf.int32)) if shuffle else 0
+    rng = np.random.default_rng(seed)
+    blocks = rng if shuffle else None
+
+    def read(leaf: NDArray[Any], rows: Any, order: NDArray[np.intp] | None) -> NDArray[Any]:
+        values = np.asarray(leaf[rows])
+        release(leaf)
+        if values.dtype.kind == "f":
+            values = values.astype(keras.config.floatx(), copy=False)
+        return values if order is None else values[order]
+
+    def groups() -> Iterator[Any]:
+        rows: Any
+        for rows in _row_groups(samples, together, BLOCK_BYTES // row_bytes, blocks):
+            count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+            order = rng.permutation(count) if shuffle else None
+            parts = [read(leaf, rows, order) for leaf in leaves]
+            full = count - count % batch_size
+            for cut, size in ((slice(full), batch_size), (slice(full, count), count - full)):
+                if len(parts[0][cut]):
+                    batches = [part[cut].reshape(-1, size, *part.shape[1:]) for part in parts]
+                    yield tf.nest.pack_sequence_as(arrays, batches)
+
+    def signature(leaf: NDArray[Any]) -> tf.TensorSpec:
+        dtype = keras.config.floatx() if leaf.dtype.kind == "f" else leaf.dtype
+        return tf.TensorSpec((None, None, *leaf.shape[1:]), dtype)
+
+    specs = tf.nest.map_structure(signature, arrays)
+    stream = tf.data.Dataset.from_generator(groups, output_signature=specs).prefetch(1).unbatch()
+    ahead = max(1, min(PREFETCHED_BATCHES, CHUNK_BYTES // (batch_size * row_bytes)))
+    batches = tf.data.experimental.assert_cardinality(math.ceil(samples / batch_size))
+    return _untuned(stream.prefetch(ahead).apply(batches))
+
+
+def _row_groups(
+    samples: int, together: int, block: int, rng: np.random.Generator | None
+) -> Iterator[slice | NDArray[np.intp]]:
+    """The rows that are in memory together: in order, or blocks of them at random."""
+    if rng is None:
+        yield from (slice(at, min(at + together, samples)) for at in range(0, samples, together))
+        return
+    block = max(1, block)
+    first = int(rng.integers(block))  # so that other rows are neighbours in each epoch
+    edges = np.unique(np.concatenate([[0], np.arange(first, samples, block), [samples]]))
+    rows: list[NDArray[np.intp]] = []
+    count = 0
+    for index in rng.permutation(len(edges) - 1).tolist():
+        rows.append(np.arange(edges[index], edges[index + 1]))
+        count += len(rows[-1])
+        while count >= together:
+            joined = np.concatenate(rows)
+            yield joined[:together]
+            rows, count = [joined[together:]], count - together
+    if count:
+        yield np.concatenate(rows)
 
 
 def as_tensor(array: Any) -> tf.Tensor:

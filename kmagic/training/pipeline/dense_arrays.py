@@ -12,13 +12,15 @@ import keras
 import numpy as np
 
 from kmagic.data.preparation.sliding_rows import stored_bytes
+from kmagic.support.disk_arrays import mapped_file
+from kmagic.support.memory import available_memory
 
 NUMBERS = "biuf"
 """NumPy's kinds of numbers that an array may hold: bool, integers, floats."""
 MAX_MEMORY_SHARE = 1 / 4
 """Larger data is left to Keras."""
 MAX_MAPPED_BYTES = 256 * 2**20
-"""Larger memory-mapped files are left to Keras."""
+"""Larger memory-mapped files are read in batches."""
 
 
 class UnsuitedError(Exception):
@@ -75,10 +77,25 @@ def dense_arrays(x: Any, y: Any = None, sample_weight: Any = None) -> DenseArray
         raise UnsuitedError("x and y differ in length")
     if not arrays.samples:
         raise UnsuitedError("there are no samples")
-    size = sum(map(stored_bytes, leaves))
+    size = sum(stored_bytes(leaf) for leaf in leaves if not is_large_file(leaf))
     if size > machine_memory() * MAX_MEMORY_SHARE:
         raise UnsuitedError(f"the data is large, {size / 2**30:.1f} GB")
     return arrays
+
+
+def is_large_file(array: Any) -> bool:
+    """Whether an array is in a file that is too large to be copied into memory.
+
+    One that several processes read is not copied (``batch_stream.as_tensor``).
+    """
+    file = mapped_file(array)
+    if file is None:
+        return False
+    if file.mode == "c" and not array.flags.writeable:
+        return bool(array.nbytes > machine_memory() * MAX_MEMORY_SHARE)
+    available = available_memory()
+    share = MAX_MAPPED_BYTES if available is None else available * MAX_MEMORY_SHARE
+    return bool(array.nbytes > min(MAX_MAPPED_BYTES, share))
 
 
 def dense_validation(validation_data: Any) -> DenseArrays | None:
@@ -125,8 +142,6 @@ def _convert_structure(value: Any, label: str) -> Any:
 def _convert_leaf(value: Any, label: str) -> np.ndarray:
     if not hasattr(value, "__array__"):
         raise UnsuitedError(f"{label} is a {_type_name(value)}")
-    if isinstance(value, np.memmap) and value.nbytes > MAX_MAPPED_BYTES:
-        raise UnsuitedError(f"{label} is a memory-mapped file of {value.nbytes / 2**30:.1f} GB")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError):
@@ -138,7 +153,8 @@ def _convert_leaf(value: Any, label: str) -> np.ndarray:
         raise UnsuitedError(f"{label} holds values of type {array.dtype}, not numbers")
     if not array.ndim:
         raise UnsuitedError(f"{label} is a single number")
-    if array.dtype.kind == "f" and array.dtype != keras.config.floatx():
+    is_other = array.dtype.kind == "f" and array.dtype != keras.config.floatx()
+    if is_other and not is_large_file(array):  # its batches are converted
         array = array.astype(keras.config.floatx())
     is_column = array.ndim == 1 and _type_name(value) == "Series"
     return array[:, None] if is_column else array

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Self
@@ -11,11 +12,17 @@ from typing import Any, Self
 import keras
 import tensorflow as tf
 
+from kmagic.data.inspection import count_batches
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.support.errors import TrainingError
 from kmagic.training.pipeline import executions
-from kmagic.training.pipeline.batch_stream import ordered, shuffled
-from kmagic.training.pipeline.dense_arrays import UnsuitedError, dense_arrays, dense_validation
+from kmagic.training.pipeline.batch_stream import from_disk, ordered, shuffled
+from kmagic.training.pipeline.dense_arrays import (
+    UnsuitedError,
+    dense_arrays,
+    dense_validation,
+    is_large_file,
+)
 from kmagic.training.pipeline.step_graph import gains_by_batch_size
 
 DEFAULT_BATCH_SIZE = 32
@@ -60,9 +67,10 @@ class KerasPipeline:
 
 
 class FastPipeline(KerasPipeline):
-    """Arrays as one endless stream, with several batches per call of the model's step functions.
+    """Several batches per call of the model's step functions.
 
-    Within its context the model's train and test function are replaced.
+    Arrays become one endless stream; streams of known length are unchanged. Within its context the
+    model's train and test function are replaced.
 
     Raises:
         UnsuitedError: It cannot be used for this data.
@@ -75,40 +83,52 @@ class FastPipeline(KerasPipeline):
         for name in ("steps_per_epoch", "validation_steps"):
             if given.get(name) is not None:
                 raise UnsuitedError(f"{name} is given")
+        self._model = model
+        self._functions: list[executions.StepFunction] = []
+        self.description = "fast"
+        self.stops_at_nan = True
+        self._repeatable = repeatable
+        self._batch_size = given.get("batch_size") or DEFAULT_BATCH_SIZE
+        validation_size = given.get("validation_batch_size") or self._batch_size
+        held_out = given.get("validation_data")
+        validation = None if held_out is None else dense_validation(held_out)
+        self._validation_steps = known_length(held_out)
+        self._steps = known_length(given["x"])
+        self._has_short_batch = False  # unknown
+        if self._steps:
+            self.arguments = given
+        else:
+            self._set_arrays(given)
+        if validation is not None:
+            self._validation_steps = math.ceil(validation.samples / validation_size)
+            self.arguments |= {
+                "validation_data": ordered(validation.packed, validation.samples, validation_size),
+                "validation_steps": self._validation_steps,
+                "validation_batch_size": None,
+            }
+        elif held_out is not None and not self._validation_steps:
+            self.arguments["validation_batch_size"] = validation_size
+
+    def _set_arrays(self, given: dict[str, Any]) -> None:
+        """Set the arguments for a stream of arrays."""
         shuffle = given.pop("shuffle", True)
         if given.pop("validation_split", 0):
             raise UnsuitedError("x and y differ in length")
         if not isinstance(shuffle, bool):
             raise UnsuitedError(f"shuffle is {shuffle!r}")
         training = dense_arrays(*(given.pop(name, None) for name in ("x", "y", "sample_weight")))
-        validation = None
-        if given.get("validation_data") is not None:
-            validation = dense_validation(given["validation_data"])
         training = training.weighted(given.pop("class_weight", None))
-        self._model = model
-        self._functions: list[executions.StepFunction] = []
-        self.description = "fast"
-        self.stops_at_nan = True
-        self._batch_size = given.pop("batch_size", None) or DEFAULT_BATCH_SIZE
-        validation_size = given.pop("validation_batch_size", None) or self._batch_size
+        for name in ("batch_size", "validation_batch_size"):
+            given.pop(name, None)
         stream = shuffled if shuffle else ordered
         self._steps = math.ceil(training.samples / self._batch_size)
         self._has_short_batch = bool(training.samples % self._batch_size)
-        self._repeatable = repeatable or not shuffle
-        self._validation_steps = 0
+        self._repeatable = self._repeatable or not shuffle
         self.arguments = given | {
             "x": stream(training.packed, training.samples, self._batch_size),
             "steps_per_epoch": self._steps,
             "shuffle": False,
         }
-        if validation is not None:
-            self._validation_steps = math.ceil(validation.samples / validation_size)
-            self.arguments |= {
-                "validation_data": ordered(validation.packed, validation.samples, validation_size),
-                "validation_steps": self._validation_steps,
-            }
-        elif given.get("validation_data") is not None:
-            self.arguments["validation_batch_size"] = validation_size
 
     def callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> Any:
         """The callbacks as an argument of ``model.fit``, to be called once per execution.
@@ -169,6 +189,8 @@ def choose_pipeline(
     without ``shuffle`` they never do. The result is a context manager. Within it train by
     ``model.fit(**pipeline.arguments, callbacks=pipeline.callbacks(...))``.
     """
+    if streams := disk_streams(parts):
+        arguments = parts = {**parts, **streams}
     try:
         if plain:
             raise UnsuitedError("requested")  # noqa: TRY301 - the only way out
@@ -176,6 +198,42 @@ def choose_pipeline(
         return FastPipeline(model, parts, repeatable=repeatable)
     except UnsuitedError as reason:
         return KerasPipeline(str(reason), own_arguments(model, arguments))
+
+
+def disk_streams(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The data arguments as streams where arrays are in large files; others are left out.
+
+    Keras would copy such arrays into memory.
+    """
+    size = arguments.get("batch_size") or DEFAULT_BATCH_SIZE
+    changed: dict[str, Any] = {}
+    parts = {name: arguments.get(name) for name in ("x", "y", "sample_weight")}
+    held_out = arguments.get("validation_data")
+    with suppress(UnsuitedError):
+        if is_large(parts):
+            training = dense_arrays(**parts).weighted(arguments.get("class_weight"))
+            shuffle = bool(arguments.get("shuffle", True))
+            changed = dict.fromkeys(("y", "sample_weight", "class_weight", "batch_size"))
+            changed["x"] = from_disk(training.packed, training.samples, size, shuffle=shuffle)
+            changed["shuffle"] = False
+        if isinstance(held_out, tuple | list) and is_large(held_out):
+            size = arguments.get("validation_batch_size") or size
+            validation = dense_arrays(*held_out)
+            stream = from_disk(validation.packed, validation.samples, size, shuffle=False)
+            changed |= {"validation_data": stream, "validation_batch_size": None}
+    return changed
+
+
+def is_large(arrays: Any) -> bool:
+    """Whether one of the arrays is in a large file."""
+    return any(map(is_large_file, keras.tree.flatten(arrays)))
+
+
+def known_length(stream: Any) -> int:
+    """Number of batches of a ``tf.data.Dataset`` or PyDataset that ends; 0 for anything else."""
+    if not isinstance(stream, tf.data.Dataset | keras.utils.PyDataset):
+        return 0
+    return max(0, count_batches(stream) or 0)
 
 
 def check_model(model: keras.Model) -> None:

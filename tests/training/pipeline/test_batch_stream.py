@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from kmagic.data.preparation.sliding_rows import SlidingRows
-from kmagic.training.pipeline.batch_stream import ordered, shuffled
+from kmagic.training.pipeline import batch_stream
+from kmagic.training.pipeline.batch_stream import from_disk, ordered, shuffled
 
 SIZES = [(12, 4), (13, 4), (3, 4), (4, 4), (1, 1), (7, 1)]
 
@@ -27,6 +28,44 @@ def test_every_sample_once_an_epoch(stream: Any, samples: int, batch: int) -> No
     for epoch in epochs(stream(np.arange(samples), samples, batch), samples, batch, 3):
         assert [len(each) for each in epoch] == [batch] * (len(epoch) - 1) + [short]
         assert sorted(np.concatenate(epoch)) == list(range(samples))
+
+
+def blocks(arrays: Any, samples: int, batch: int) -> tf.data.Dataset:
+    return from_disk(arrays, samples, batch, shuffle=True).repeat()
+
+
+def in_order(arrays: Any, samples: int, batch: int) -> tf.data.Dataset:
+    return from_disk(arrays, samples, batch, shuffle=False).repeat()
+
+
+@pytest.fixture(params=[None, 64])
+def group(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows in memory together, or eight of them, which are blocks of three."""
+    if request.param:
+        monkeypatch.setattr(batch_stream, "CHUNK_BYTES", request.param)
+        monkeypatch.setattr(batch_stream, "BLOCK_BYTES", 24)
+
+
+@pytest.mark.usefixtures("group")
+@pytest.mark.parametrize(("samples", "batch"), SIZES)
+@pytest.mark.parametrize("stream", [blocks, in_order])
+def test_every_row_of_a_file_once_an_epoch(stream: Any, samples: int, batch: int) -> None:
+    rows, short = np.arange(samples), samples % batch or batch
+    for epoch in epochs(stream({"a": rows, "b": -rows}, samples, batch), samples, batch, 3):
+        assert [len(each["a"]) for each in epoch] == [batch] * (len(epoch) - 1) + [short]
+        read = np.concatenate([each["a"] for each in epoch])
+        assert sorted(read) == list(rows)
+        assert all((each["a"] == -each["b"]).all() for each in epoch)
+        if stream is in_order:
+            assert read.tolist() == rows.tolist()
+
+
+@pytest.mark.usefixtures("group")
+def test_each_epoch_of_a_file_has_a_new_order() -> None:
+    rounds = epochs(blocks(np.arange(50), 50, 8), 50, 8, 4)
+    assert len({tuple(np.concatenate(each)) for each in rounds}) == 4
+    members = {frozenset(each.tolist()) for epoch in rounds for each in epoch[:-1]}
+    assert len(members) == 4 * 6  # no batch is repeated
 
 
 def test_each_epoch_has_a_new_order() -> None:

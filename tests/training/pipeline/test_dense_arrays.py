@@ -92,10 +92,16 @@ def test_what_is_left_to_keras(given: Any, why: str) -> None:
 
 def test_large_data_is_left_to_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mapped = np.memmap(tmp_path / "x", dtype="float32", mode="w+", shape=(6, 2))
-    assert dense_arrays(mapped).samples == 6
-    monkeypatch.setattr(dense, "MAX_MAPPED_BYTES", 40)
-    with pytest.raises(UnsuitedError, match=r"x is a memory-mapped file of 0\.0 GB"):
-        dense_arrays(mapped)
+    assert not dense.is_large_file(mapped)
+    monkeypatch.setattr(dense, "MAX_MAPPED_BYTES", 20)
+    monkeypatch.setattr(dense, "machine_memory", lambda: 80)
+    assert dense.is_large_file(mapped[1:].view(np.ndarray))
+    assert dense_arrays(mapped).samples == 6  # its pages need not be in memory
+    shared = np.memmap(tmp_path / "x", dtype="float32", mode="c", shape=(6, 2))
+    shared.flags.writeable = False
+    assert dense.is_large_file(shared)
+    assert not dense.is_large_file(shared[:1])
+    monkeypatch.undo()
     # An array of zeros that nobody has written to takes no memory.
     memory = dense.machine_memory()
     with pytest.raises(UnsuitedError, match="the data is large"):

@@ -6,6 +6,7 @@ import functools
 import gc
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kmagic.evaluation.prediction.evaluate import evaluate
 from kmagic.support.errors import TrainingError
-from kmagic.training.pipeline import executions, pipeline_choice
+from kmagic.training.pipeline import batch_stream, dense_arrays, executions, pipeline_choice
 from kmagic.training.pipeline.dense_arrays import UnsuitedError
 from kmagic.training.pipeline.executions import BatchesPerCall, StepFunction
 
@@ -385,12 +387,98 @@ def endless() -> Iterator[Any]:
         yield X[:BATCH], Y[:BATCH]
 
 
+def drawn(stream: tf.data.Dataset) -> tf.data.Dataset:
+    return stream.shuffle(ROWS, seed=3).map(lambda x, y: (x + tf.random.normal((), seed=4), y))
+
+
+@pytest.mark.usefixtures("by_four")
+@pytest.mark.parametrize(
+    "make",
+    [dataset, lambda: dataset().prefetch(1), lambda: drawn(dataset()), Batches],
+    ids=["tf.data", "prefetched", "random", "PyDataset"],
+)
+@pytest.mark.parametrize("class_weight", [None, {0: 3.0, 1: 1.0, 2: 1.0}])
+def test_a_stream_of_known_length_trains_as_in_keras(make: Any, class_weight: Any) -> None:
+    how: dict[str, Any] = {"epochs": 3, "shuffle": False, "class_weight": class_weight}
+    model = stack()
+    tf.random.set_seed(5)
+    # Both inspect the stream, which advances the order of its shuffle.
+    theirs = fit(model, make(), validation_data=make(), plain=True, **how)
+    ours, watch = stack(), Moments()
+    tf.random.set_seed(5)
+    run = fit(ours, make(), validation_data=make(), callbacks=[watch], **how)
+    assert run.pipeline == "fast"
+    assert [each[1] for each in watch.told if each[0] == "batch end"] == [3, 5] * 3
+    assert run.history == theirs.history
+    for mine, other in zip(ours.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+@pytest.fixture
+def mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.memmap[Any, Any]:
+    """The inputs in a file that counts as large."""
+    monkeypatch.setattr(dense_arrays, "MAX_MAPPED_BYTES", 100)
+    file = np.memmap(tmp_path / "x", dtype="float64", mode="w+", shape=X.shape)
+    file[:] = X
+    return file
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_large_file_is_read_in_batches(mapped: np.memmap[Any, Any], plain: bool) -> None:
+    how: dict[str, Any] = {"epochs": 2, "batch_size": 10, "shuffle": False}
+    weights = np.linspace(0.5, 2, ROWS).astype("float32")
+    model = stack()
+    theirs = model.fit(
+        X[:60],
+        Y[:60],
+        sample_weight=weights[:60],
+        validation_data=(X[60:], Y[60:]),
+        verbose=0,
+        **how,
+    )
+    run = fit(
+        stack(),
+        mapped[:60],
+        Y[:60],
+        sample_weight=weights[:60],
+        validation_data=(mapped[60:], Y[60:]),
+        plain=plain,
+        **how,
+    )
+    assert run.pipeline == ("plain: requested" if plain else "fast")
+    assert (run.samples, run.validation_samples, run.batch_size) == (60, 36, 10)
+    assert run.history == theirs.history
+
+
+def test_an_evaluation_reads_a_large_file_in_batches(mapped: np.memmap[Any, Any]) -> None:
+    model, weights = stack(), np.linspace(0.5, 2, ROWS)
+    theirs = model.evaluate(X, Y, sample_weight=weights, batch_size=10, verbose=0, return_dict=True)
+    read: list[int] = []
+    release = batch_stream.release
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch_stream, "release", lambda part: read.append(len(part)) or release(part))
+        ours = evaluate(model, mapped, Y, sample_weight=weights, batch_size=10)
+    assert ours == theirs
+    assert read
+
+
+def test_a_large_file_is_shuffled_as_the_seed_says(mapped: np.memmap[Any, Any]) -> None:
+    losses = [
+        fit(stack(), mapped, Y, seed=seed, epochs=2, batch_size=10, validation_split=0.5).history
+        for seed in (1, 1, 2)
+    ]
+    assert losses[0] == losses[1] != losses[2]
+
+
 @pytest.mark.parametrize(
     ("model", "how", "why"),
     [
         (stack, {"plain": True}, "requested"),
-        (stack, {"x": dataset, "shuffle": False}, "x is a tf.data.Dataset"),
-        (stack, {"x": Batches}, "x is a PyDataset"),
+        (
+            stack,
+            {"x": lambda: dataset().filter(lambda *_: True), "shuffle": False},
+            "x is a tf.data.Dataset",
+        ),
         (stack, {"x": endless, "steps_per_epoch": 3, "shuffle": False}, "steps_per_epoch is given"),
         (stack, {"x": X, "y": Y, "steps_per_epoch": 6}, "steps_per_epoch is given"),
         (stack, {"x": X, "y": Y, "shuffle": "batch"}, "shuffle is 'batch'"),

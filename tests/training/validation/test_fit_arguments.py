@@ -240,7 +240,7 @@ def test_streams_with_validation_and_several_outputs():
     data = stream({"a": X, "b": X}, {"kind": Y, "price": PRICE.astype("float32")}).batch(8)
     run = fit(two(list), data, validation_data=data)
     assert {"val_kind_loss", "val_price_loss"} <= set(run.history)
-    assert run.pipeline == "plain: x is a tf.data.Dataset"
+    assert run.pipeline == "fast"
 
 
 def test_sentences_reach_a_model_that_reads_them():
