@@ -67,6 +67,7 @@ def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, sour
     kind = "text" if options.words is not None and first.dtype.kind in "iu" else _kind_of(first)
     subject = f"{name} {DESCRIPTIONS[kind]}"
     load_options.check_applies(options, kind, subject)
+    load_options.reject_options(options, ["stream"], load_options.STREAMED)
     frames = " Or pass a data frame: pandas.DataFrame(x, columns=[...])."
     named = f"tables with named columns; {subject}"
     load_options.reject_options(options, load_options.OPTIONS_OF_KIND["table"], named, frames)

@@ -16,13 +16,38 @@ from kmagic.data.preparation.scaling import learn_scaling
 from kmagic.data.preparation.text_encoding import TextEncoding, learn_text
 from kmagic.data.target_kind import Target
 from kmagic.data.time_order import chronological_indices
+from kmagic.support.disk_arrays import convert_rows, disk_folder, is_on_disk, require_disk
 from kmagic.support.errors import DataError
-from kmagic.support.formatting import format_shape, list_names, pluralize
-from kmagic.support.memory import require_memory
+from kmagic.support.formatting import format_bytes, format_shape, list_names, pluralize
+from kmagic.support.memory import fits_memory, require_memory
 from kmagic.support.messages import Option, Part, Text
 from kmagic.support.sentences import as_sentences
 
 GREY_AXES = 3  # of grey images: samples, height, width
+
+
+# --- memory or disk ------------------------------------------------------------------------------
+
+
+def choose_place(
+    options: LoadOptions, size: int, subject: str, remedy: Text
+) -> tuple[LoadOptions, str]:
+    """Decide whether data of a size in bytes are kept in memory or on disk.
+
+    Returns:
+        The options with this decision as ``stream``, and a note on it.
+
+    Raises:
+        DataError: They do not fit there.
+    """
+    fits = fits_memory(size)
+    if options.stream is False or (options.stream is None and fits):
+        require_memory(size, subject, Text("Leave out ", Option("stream", False), ". ", remedy))
+        return replace(options, stream=False), ""
+    require_disk(size, subject, remedy)
+    reason = "" if fits else f", because {format_bytes(size)} do not fit into memory"
+    note = f"{subject} are kept on disk, in {disk_folder()}{reason}."
+    return replace(options, stream=True), note
 
 
 # --- split ----------------------------------------------------------------------------------------
@@ -210,14 +235,17 @@ def apply_options(data: Dataset, options: LoadOptions) -> Dataset:
                 leave_out("scale"),
             )
         rescaling = " and put a rescaling layer into the model: `rescaling {1 / 255}`."
-        require_memory(
-            4 * (split.x_train.size + split.x_test.size),
-            f"{data.name}, scaled to float32,",
-            Text("Leave out ", Option("scale"), rescaling),
-        )
+        streamed = is_on_disk(split.x_train)
+        if not streamed:
+            require_memory(
+                4 * (split.x_train.size + split.x_test.size),
+                f"{data.name}, scaled to float32,",
+                Text("Leave out ", Option("scale"), rescaling),
+            )
         are_images = data.image_shape is not None
         learned = learn_scaling(options.scale, split.x_train, images=are_images)
-        split = split.convert(learned.apply)
+        scale = learned.apply
+        split = split.convert((lambda x: convert_rows(x, scale)) if streamed else scale)
     classes = data.classes or ()
     if options.onehot and len(classes) == 1:
         one_class = f" needs two classes or more; {data.name} has {classes[0]!r} only."

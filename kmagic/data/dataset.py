@@ -16,6 +16,7 @@ from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.data.preparation.windowing import SeriesRows
+from kmagic.support.disk_arrays import is_on_disk, row_chunks
 from kmagic.support.formatting import format_shape, format_value, pluralize
 from kmagic.support.messages import PYTHON, Spelling, Text, render
 from kmagic.support.rendering import Renderable
@@ -146,11 +147,18 @@ class Dataset(Renderable):
             parts = ["lists of word indices, of different lengths", f"{lengths} long"]
             parts.append(self.scaling.describe())
         else:
-            low, high = format_value(self.x_train.min()), format_value(self.x_train.max())
+            low, high = map(format_value, self.input_range)
             parts = [self._shape_text(), f"{low} to {high}", self.scaling.describe()]
         if self.encoding is not None:
             parts[-1] = self.encoding.describe()
         return ", ".join(parts)
+
+    @cached_property
+    def input_range(self) -> tuple[Any, Any]:
+        """The smallest and the largest value of the training inputs."""
+        chunks = row_chunks(self.x_train) if is_on_disk(self.x_train) else [self.x_train]
+        lows, highs = zip(*((chunk.min(), chunk.max()) for chunk in chunks), strict=True)
+        return min(lows), max(highs)
 
     def _shape_text(self) -> str:
         shape = self.x_train.shape[1:]
@@ -189,7 +197,7 @@ class Dataset(Renderable):
         """Look up the labels of inputs by their content.
 
         Slices, copies, shuffled rows and flattened images are found; the test part is searched
-        first.
+        first. Of data on disk, only slices are found.
 
         Args:
             x: Inputs as in this dataset, samples first, or a single one.
@@ -207,19 +215,21 @@ class Dataset(Renderable):
         """
         if self.classes is None:
             return None
+        if is_on_disk(self.x_train):
+            parts = ((self.x_test, self.y_test), (self.x_train, self.y_train))
+            found = [y[rows] for part, y in parts if (rows := _rows_in(part, x)) is not None]
+            return self.labels(found[0]) if found else None
         labels = [self._label_by_digest.get(digest, -1) for digest in self._digests(x)]
-        found = np.array(labels, dtype=np.intp)
-        return found if (found >= 0).any() else None
+        looked_up = np.array(labels, dtype=np.intp)
+        return looked_up if (looked_up >= 0).any() else None
 
     def empty_cells_of(self, x: NDArray[Any]) -> NDArray[np.bool_] | None:
         """Which cells were empty in the rows of a part, or of a slice of it; None if unknown."""
         if self.empty_cells is None:
             return None
         for part, empty in zip((self.x_train, self.x_test), self.empty_cells, strict=True):
-            if x.strides == part.strides and np.may_share_memory(x, part):
-                offset = x.__array_interface__["data"][0] - part.__array_interface__["data"][0]
-                first = offset // part.strides[0]
-                return empty[first : first + len(x)]
+            if (rows := _rows_in(part, x)) is not None:
+                return empty[rows]
         return None
 
     def images(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
@@ -268,6 +278,16 @@ def find_dataset(x: Any, *, with_test: bool = False) -> Dataset | None:
         if any(x is part or np.may_share_memory(x, part) for part in parts):
             return data
     return None
+
+
+def _rows_in(part: NDArray[Any], x: Any) -> slice | None:
+    """The rows of a part that these are a slice of; None if they are none."""
+    is_view = isinstance(x, np.ndarray) and x.shape[1:] == part.shape[1:]
+    if not is_view or x.strides != part.strides or not np.may_share_memory(x, part):
+        return None
+    offset = x.__array_interface__["data"][0] - part.__array_interface__["data"][0]
+    first = offset // part.strides[0]
+    return slice(first, first + len(x))
 
 
 def _digest(row: NDArray[Any]) -> bytes:

@@ -16,16 +16,24 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.data.assemble import Parts, apply_options, join_notes, split_parts, to_object_array
+from kmagic.data.assemble import (
+    Parts,
+    apply_options,
+    choose_place,
+    join_notes,
+    split_parts,
+    to_object_array,
+)
 from kmagic.data.dataset import Dataset
 from kmagic.data.images.image_reader import is_image_file
 from kmagic.data.load_options import LoadOptions, check_applies
 from kmagic.data.paths import explain_read_errors, is_table_name
+from kmagic.data.preparation.text_encoding import TextEncoding, learn_text
 from kmagic.data.target_kind import Target
+from kmagic.support.disk_arrays import convert_rows
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.keras_cache import show_path
-from kmagic.support.memory import require_memory
 from kmagic.support.messages import Option, Text
 from kmagic.support.progress import Progress
 
@@ -35,6 +43,7 @@ TRAIN_NAMES = ("train", "training", "train_set", "training_set")
 TEST_NAMES = ("test", "testing", "test_set", "testing_set")
 VALIDATION_NAMES = ("validation", "val", "valid", "validation_set", "val_set")
 TEXT_SUFFIXES = (".txt", ".text")
+TEXT_BYTES = 2**16  # that a text takes, roughly, while it is encoded
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _IGNORED_NAMES = ("__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")
 _ONE_FOLDER_PER_CLASS = "Make one subfolder per class: cats/ and dogs/."
@@ -151,19 +160,42 @@ def load_text_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
     files = [*split.x_train, *split.x_test]
     with explain_read_errors(folder.path):
         size = sum(file.stat().st_size for file in files)
-    require_memory(
-        2 * size,
-        f"{len(files):,} texts",
-        "Leave them on disk: keras.utils.text_dataset_from_directory.",
-    )
+    maxlen = Option("maxlen", 200)
+    needs_length = Text("Texts on disk must have one length: use ", maxlen, " or the like.")
+    options, place_note = choose_place(options, 2 * size, f"{len(files):,} texts", needs_length)
+    encoding = None
+    if not options.stream:
+        split = split.convert(read_texts)
+    elif options.maxlen is None:
+        raise DataError(f"The texts of {name} are of different lengths.", needs_length)
+    else:
+        split, encoding = _encode_files(split, options)
     data = Dataset(
         name,
-        *split.convert(read_texts),
+        *split,
         classes,
         source=show_path(folder.path),
-        note_text=join_notes(folder.note, note),
+        note_text=join_notes(folder.note, place_note, note),
+        encoding=encoding,
     )
     return apply_options(data, options)
+
+
+def _encode_files(split: Parts, options: LoadOptions) -> tuple[Parts, TextEncoding]:
+    """The texts in both parts' files as rows of word indices on disk, and their encoding."""
+    train = split.x_train
+    with Progress(len(train), "texts") as progress:
+
+        def read(file: Path) -> str:
+            progress.advance()
+            return str(read_texts([file])[0])
+
+        encoding = learn_text(map(read, train), **options.text_encoding)
+
+    def encode(files: Sequence[Path]) -> NDArray[Any]:
+        return encoding.encode(map(str, read_texts(files)))
+
+    return split.convert(lambda files: convert_rows(files, encode, row_bytes=TEXT_BYTES)), encoding
 
 
 def read_texts(files: Sequence[Path]) -> NDArray[Any]:

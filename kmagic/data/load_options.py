@@ -29,6 +29,8 @@ READING_OPTIONS = ("delimiter", "decimal", "thousands", "na_values", "header", "
 """Options that say how the cells of a table are written."""
 WINDOW_OPTIONS = ("window", "horizon", "stride", "by")
 """Options that cut a table into windows of its rows."""
+STREAMED = "folders of images or texts, and to lists of image files"
+"""What can be kept on disk."""
 OPTIONS_OF_KIND: dict[DataKind, tuple[str, ...]] = {
     "images": ("flatten", "channel", "size", "gray"),
     "text": ("num_words", "maxlen", "padding", "truncating", "standardize", "words"),
@@ -54,6 +56,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "thousands": (_is_separator, "one character, e.g. . or '"),
     "encoding": (lambda v: isinstance(v, str) and bool(v.strip()), "a name such as utf-8"),
     "header": (lambda v: isinstance(v, bool), "True if the first line names the columns, or False"),
+    "stream": (
+        lambda v: isinstance(v, bool),
+        "True to keep the data on disk, False to load it into memory, or None to decide by size",
+    ),
 }
 """Option -> whether a value is valid, and what is expected."""
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " ", "\\s+": " "}
@@ -70,6 +76,7 @@ ONLY_FOR_OWN_DATA = (
     "class_names",
     "standardize",
     "words",
+    "stream",
 )
 
 
@@ -108,6 +115,7 @@ class LoadOptions:
     by: Any = None
     task: Task | None = None
     class_names: tuple[str, ...] | None = None
+    stream: bool | None = None
     allow_pickle: bool = False
     name: str = ""
 

@@ -32,6 +32,7 @@ from kmagic.data.images.image_folder import load_image_list
 from kmagic.data.load_options import (
     DEFAULT_SPLIT,
     OPTIONS_OF_KIND,
+    STREAMED,
     LoadOptions,
     check_applies,
     inapplicable,
@@ -191,6 +192,7 @@ def _load(
     first = frame[features[0]]
     if len(features) == 1 and looks_like_files(first.tolist()):
         return _load_files(frame, options, name, source)
+    reject_options(options, ["stream"], STREAMED)
     is_text = len(features) == 1 and not cell_format.is_numeric(first) and are_texts(first.tolist())
     if not is_text:
         check_applies(options, "table", f"{name} is a table")
@@ -207,9 +209,8 @@ def _load(
     )
     decided = decide_target(cells, options, target)
     others = [column for column in table.frame.columns if column not in (*features, target)]
-    rows = table.frame
-    if options.missing == "drop":
-        rows = rows[rows[kept].notna().all(axis=1).to_numpy()]
+    is_complete = table.frame[kept].notna().all(axis=1).to_numpy()
+    rows = table.frame[is_complete] if options.missing == "drop" else table.frame
     split, class_note = split_parts(
         split_parts_of(rows[[*features, *others]]),
         decided,
@@ -270,6 +271,7 @@ def _load_windows(
     file: TableFile,
 ) -> Dataset:
     """Cut the rows of a table into windows."""
+    reject_options(options, ["stream"], STREAMED)
     if table.frame.index[-1] and options.split is None:
         raise DataError(
             Text(Option("window"), " cuts one table, which is then split in time; got two parts."),

@@ -71,6 +71,7 @@ DATA.option("--horizon N", "windows: predict the target of the next N rows (defa
 DATA.option("--stride N", "windows: rows from one to the next one (default: 1)", minimum=1)
 DATA.option("--by COLUMN", "windows: the column that tells several series apart", read="text")
 DATA.option("--chronological", "test on the last samples, not on random ones")
+DATA.option("--stream", "folders: keep the data on disk and read batches (default: if too large)")
 DATA.option("--allow-pickle", ".npz: load pickled objects (runs code)")
 DATA.result_options()
 
@@ -87,6 +88,7 @@ def keras_data(session: Session, line: ParsedLine) -> Any:
     if line.header and line.no_header:
         line.fail("--header and --no-header contradict each other", "--no-header")
     options["header"] = True if line.header else False if line.no_header else None
+    options["stream"] = line.stream or None
     options["name"] = name and (line.out or name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SampleDataWarning)  # the card says it

@@ -12,6 +12,7 @@ from PIL import Image
 
 from kmagic.display.data.data_card import dataset_bundle
 from kmagic.magics.keras_data import DATA
+from kmagic.support.disk_arrays import is_on_disk
 from kmagic.support.errors import DataError, MagicError
 
 ROWS = 20
@@ -40,6 +41,18 @@ def test_a_file_is_assigned_to_its_name(shell, names, frame) -> None:
     assert names["houses_for_sale"] is data
     assert data.columns == ("size",)
     assert data.scaling.kind == "standard"
+
+
+def test_images_are_kept_on_disk(shell, names, tmp_path) -> None:
+    for number in range(8):
+        file = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(file)
+    data = load(shell, "photos --stream --split 0.5")
+    assert names["photos"] is data
+    assert is_on_disk(data.x_train)
+    assert "kept on disk" in dataset_bundle(data)["text/html"]
+    assert not is_on_disk(load(shell, "photos").x_train)
 
 
 def test_existing_variables_are_not_overwritten(shell, names, frame) -> None:

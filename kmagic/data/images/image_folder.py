@@ -26,10 +26,10 @@ from kmagic.data.images.image_reader import (
 from kmagic.data.load_options import LoadOptions, check_applies
 from kmagic.data.paths import existing_files
 from kmagic.data.target_kind import decide_target
+from kmagic.support.disk_arrays import disk_array, release
 from kmagic.support.errors import DataError, EvaluationError
 from kmagic.support.formatting import pluralize
 from kmagic.support.keras_cache import show_path
-from kmagic.support.memory import require_memory
 from kmagic.support.messages import Option, Text
 from kmagic.support.progress import Progress
 
@@ -79,7 +79,7 @@ def _load(
     note: str | Text,
     source: str,
 ) -> Dataset:
-    options, name, size = reader.options, reader.name, reader.options.size
+    name, size = reader.name, reader.options.size
     files, y = [split.x_train, split.x_test], [split.y_train, split.y_test]
     with suppress_pillow_warnings():
         if size is None:
@@ -87,20 +87,27 @@ def _load(
             rows = np.split(readable, [len(files[0])])
             files = [part[good] for part, good in zip(files, rows, strict=True)]
             y = [part[good] for part, good in zip(y, rows, strict=True)]
-        bytes_per_value = 5 if options.scale != "none" else 1  # as a byte, and as float32
+        bytes_per_value, leave_out = 1, Text()
+        if reader.options.scale != "none":
+            bytes_per_value = 5  # as a byte, and as float32
+            rescale = " (a fifth), and put a layer into the model: `rescaling {1 / 255}`"
+            leave_out = Text("; or leave out ", Option("scale"), rescale)
         count = sum(map(len, files))
-        require_memory(
-            count * size[0] * size[1] * (1 if options.gray else 3) * bytes_per_value,
+        options, place_note = assemble.choose_place(
+            reader.options,
+            count * size[0] * size[1] * (1 if reader.options.gray else 3) * bytes_per_value,
             f"{count:,} images of {size[0]} x {size[1]}",
             Text(
                 "Request a smaller size, e.g. ",
                 Option("size", "64x64"),
                 "; use ",
                 Option("gray", True),
-                " (a third of the memory); or leave the files on disk: "
-                "keras.utils.image_dataset_from_directory.",
+                " (a third of the space)",
+                leave_out,
+                ".",
             ),
         )
+        reader.options = options
         (x_train, train_rows, all_grey), (x_test, test_rows, _) = (
             reader.read_pixels(part, size) for part in files
         )
@@ -124,7 +131,7 @@ def _load(
         *split,
         classes,
         source=source,
-        note_text=assemble.join_notes(note, error_note, class_note, grey_note),
+        note_text=assemble.join_notes(note, place_note, error_note, class_note, grey_note),
         image_shape=x_train.shape[1:],
         interpolation=INTERPOLATION,
     )
@@ -173,7 +180,8 @@ class _FileReader:
         from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
         mode, channels = ("L", ()) if self.options.gray else ("RGB", (3,))
-        x = np.empty((len(files), *size, *channels), dtype=np.uint8)
+        shape = (len(files), *size, *channels)
+        x = disk_array(shape, np.uint8) if self.options.stream else np.empty(shape, dtype=np.uint8)
 
         def read(row: int, file: Path, name: str) -> bool:
             image = read_image(file, name, min_size=round(JPEG_OVERSAMPLING * max(size)))
@@ -184,7 +192,7 @@ class _FileReader:
             x[row] = np.asarray(image)
             return was_grey
 
-        results = self._map(read, files, "images")
+        results = self._map(read, files, "images", x)
         good = [row for row, was_grey in enumerate(results) if was_grey is not None]
         if len(good) < len(x):
             for new_row, row in enumerate(good):  # in place: a copy may not fit into memory
@@ -199,7 +207,11 @@ class _FileReader:
         )
 
     def _map(
-        self, work: Callable[[int, Path, str], T], files: NDArray[Any], unit: str
+        self,
+        work: Callable[[int, Path, str], T],
+        files: NDArray[Any],
+        unit: str,
+        written: NDArray[Any] | None = None,  # by the work
     ) -> list[T | None]:
         """Results in the order of the files; None, and an error, where a file cannot be read."""
 
@@ -219,6 +231,7 @@ class _FileReader:
             with Progress(len(files), unit) as progress:
                 for chunk in pool.map(lambda chunk: [attempt(row) for row in chunk], chunks):
                     results += chunk
+                    release(written)
                     progress.advance(len(chunk))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -232,7 +232,7 @@ def check_choice(option: str, value: Any, choices: Collection[str], expected: st
 
 
 def learn_text(
-    texts: Sequence[str] | NDArray[Any],
+    texts: Iterable[str],
     *,
     num_words: int | None = None,
     maxlen: int | None = None,
@@ -270,7 +270,7 @@ def learn_text(
     counts = Counter(word for text in texts for word in empty.words(text))
     counts.pop(UNKNOWN_WORD, None)
     if not counts:
-        raise DataError(f"The {len(texts):,} texts contain no word.")
+        raise DataError("The texts contain no word.")
     words = sorted(counts, key=lambda word: (counts[word], word), reverse=True)
     return replace(empty, vocabulary=("", UNKNOWN_WORD, *words)[:num_words])
 

@@ -28,7 +28,7 @@ from kmagic.support.formatting import format_value
 MAX_EXAMPLES = 8  # of each class
 MAX_CLASSES = 12
 MAX_IMAGE_HEIGHT = 32
-MAX_STYLE_SAMPLES = 64  # images that decide how all are displayed
+MAX_STYLE_SAMPLES, MAX_STYLE_BYTES = 64, 4_000_000  # images that decide how all are displayed
 MAX_INDICES = 20  # of a row of word indices
 MAX_TEXT = 140  # characters
 MAX_COLUMNS = 20
@@ -153,7 +153,8 @@ def _image_strip(data: Dataset, rows: NDArray[np.intp], name: str) -> str:
 
 def _are_drawings(data: Dataset) -> bool:
     """Whether most images are drawings on an empty background, such as digits."""
-    images = data.images(data.x_train[:MAX_STYLE_SAMPLES])
+    count = max(1, min(MAX_STYLE_SAMPLES, MAX_STYLE_BYTES // max(1, data.x_train[:1].nbytes)))
+    images = data.images(data.x_train[:count])
     if images is None or not len(images):
         return False
     return float(np.mean([pixel_range([image]).inverted for image in images])) > 0.5  # noqa: PLR2004 - most

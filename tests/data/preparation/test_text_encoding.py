@@ -165,5 +165,5 @@ def test_invalid_options_are_rejected(options: dict[str, Any], said: str) -> Non
 
 
 def test_texts_without_a_word() -> None:
-    with pytest.raises(DataError, match="2 texts contain no word"):
+    with pytest.raises(DataError, match="The texts contain no word"):
         learn_text(["...", " "])
