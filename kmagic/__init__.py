@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kmagic.api import build as build
     from kmagic.api import cross_validate as cross_validate
     from kmagic.api import fit as fit
+    from kmagic.cluster.connection import connect as connect
     from kmagic.data import Dataset as Dataset
     from kmagic.data import load_data as load_data
     from kmagic.data.preparation.preparation import Preparation as Preparation
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "api": ("build", "cross_validate", "fit"),
+    "cluster.connection": ("connect",),
     "data": ("Dataset", "load_data"),
     "data.preparation.preparation": ("Preparation",),
     "data.preparation.text_encoding": ("TextEncoding", "learn_text"),

@@ -26,6 +26,7 @@ LAYERS = (
     "models",
     "from_r",
     "data",
+    "cluster",
     "training",
     "evaluation",
     "persistence",
@@ -40,7 +41,7 @@ LAYER_OF = {unit: layer for layer, unit in enumerate(LAYERS)}
 
 HEAVY = (
     *("tensorflow", "keras", "matplotlib", "pandas", "sklearn", "anywidget", "ipywidgets"),
-    "optuna",
+    *("optuna", "ray"),
 )
 
 

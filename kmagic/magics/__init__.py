@@ -8,6 +8,7 @@ from functools import partial, update_wrapper
 from typing import Any
 
 from kmagic.magics import keras_classify as keras_classify
+from kmagic.magics import keras_cluster as keras_cluster
 from kmagic.magics import keras_confusion as keras_confusion
 from kmagic.magics import keras_data as keras_data
 from kmagic.magics import keras_evaluate as keras_evaluate

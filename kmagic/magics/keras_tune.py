@@ -30,6 +30,14 @@ TUNE.option("--patience N", "end a trial after N epochs without improvement", mi
 TUNE.option("--budget T", "time limit, e.g. 90s, 20m, 1h30m", read="value or text")
 TUNE.option("--workers N", "processes (default: one per GPU, or per CPU core)", minimum=1)
 TUNE.option("--in-process", "train in this process: for small models")
+TUNE.option(
+    "--on ADDRESS",
+    "train on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT (default: that of "
+    "%%keras_cluster); off: on this machine",
+    read="text",
+)
+TUNE.option("--cpus N", "processor cores of each trial on a cluster (default: 1)", minimum=0.0)
+TUNE.option("--gpus N", "GPUs of each, also a part: 0.5 (default: 0)", minimum=0.0)
 TUNE.option("--repeat K", "train the K best trials with three further seeds at the end", minimum=1)
 TUNE.option("--store DIR", "folder for the study; the same cell continues it", read="text")
 TUNE.option("--fresh", "remove an earlier study from the folder")
@@ -45,7 +53,7 @@ TUNE.option("--no-checks", "do not check the data before the search")
 TUNE.result_options()
 _KEYWORDS = (
     *("trials", "epochs", "batch_size", "goal", "direction", "patience", "budget", "workers"),
-    *("repeat", "store", "class_weight", "sample_weight", "callbacks", "seed"),
+    *("cpus", "gpus", "repeat", "store", "class_weight", "sample_weight", "callbacks", "seed"),
 )
 
 
@@ -69,6 +77,7 @@ def keras_tune(session: Session, line: ParsedLine, cell: str) -> Any:
     space = read_search_space(cell, session.names, where=where, first_line=2)
     given = line.keywords(*_KEYWORDS) | validation_options(line)
     options = {key: value for key, value in given.items() if value is not None}
+    options["on"] = None if line.in_process else session.cluster_of(line)
     options |= {key: True for key in ("in_process", "fresh") if getattr(line, key)}
     if line.no_checks:
         options["checks"] = False

@@ -21,7 +21,7 @@ from kmagic.language.portable_text import setting_values
 from kmagic.language.tokens import has_colon, top_level
 from kmagic.magics.option_hints import option_remedy
 from kmagic.support.caller_names import why_hidden
-from kmagic.support.errors import MagicError, Problem, TrainingError
+from kmagic.support.errors import ClusterError, MagicError, Problem, TrainingError
 from kmagic.support.formatting import safe_repr
 from kmagic.support.messages import MagicSpelling
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
@@ -373,10 +373,10 @@ class ParsedLine:
 
     @contextmanager
     def marking_options(self) -> Iterator[None]:
-        """Show an error of a training that is about an option with a caret at its value."""
+        """Show an error that is about an option with a caret at its value."""
         try:
             yield
-        except TrainingError as error:
+        except (ClusterError, TrainingError) as error:
             word = getattr(self.options, error.option, None) if error.option else None
             if not isinstance(word, str):
                 raise

@@ -88,6 +88,7 @@ class Session:
     def __init__(self, shell: Any) -> None:
         self.shell = shell  # the InteractiveShell
         self.last_model = ""  # notebook variable of the model that was built or used last
+        self.cluster: str | None = None  # address of the Ray cluster that the notebook uses
         self.runs = RunList()  # of this session, oldest first
         self._last_local: tuple[CodeType, str] | None = None  # as last_model, in a function
 
@@ -278,6 +279,11 @@ class Session:
         if not known and word.isidentifier():
             line.fail("no such variable or file", word, remedy(word))
         return value if known else word
+
+    def cluster_of(self, line: ParsedLine) -> str | None:
+        """The cluster that a line runs on: its ``--on``, or that of ``%keras_cluster``."""
+        on = line.on or self.cluster
+        return None if on == "off" else on
 
     # --- results --------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ class KmagicError(Exception):
         ├── DataError          data that is missing, damaged or unsuitable
         ├── TrainingError      a training run that cannot start or continue
         ├── EvaluationError    labels, predictions or images that cannot be evaluated
+        ├── ClusterError       a cluster that cannot be reached or used
         └── PersistenceError   a file that cannot be written, read or trusted
 
     The message is either given, or composed of the fields: "SUBJECT must be EXPECTED; got ACTUAL."
@@ -217,6 +218,10 @@ class TrainingError(KmagicError):
 
 class EvaluationError(KmagicError):
     """Labels, predictions or images cannot be evaluated."""
+
+
+class ClusterError(KmagicError):
+    """A cluster cannot be reached or used."""
 
 
 class PersistenceError(KmagicError):

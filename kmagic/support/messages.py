@@ -109,6 +109,7 @@ MAGIC_OF = {
     "classify": "%keras_classify",
     "confusion": "%keras_confusion",
     "confusion_of": "%keras_confusion",
+    "connect": "%keras_cluster",
     "cost": "%keras_summary --cost",
     "cross_validate": "%keras_fit --folds 5",
     "evaluate": "%keras_evaluate",

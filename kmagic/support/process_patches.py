@@ -22,6 +22,8 @@ Keras's dtype policy, float type  a text or program of a model must not       af
 and image data format             depend on them
 filter of warnings                kmagic has already reported a softmax over  never
                                   one value; Keras repeats it in each epoch
+Ray's printer of the messages     a node that is lost prints pages of Ray's   never
+of its nodes                      internal state into the running cell
 memory growth of TensorFlow's     the notebook would take all memory of the   never
 GPUs                              GPUs, and none be left to its workers
 default timeout of sockets        Keras downloads without a time limit        after the download
@@ -60,6 +62,7 @@ import random
 import re
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import warnings
@@ -217,6 +220,13 @@ def ignore_softmax_warning() -> None:
     """Ignore Keras's warning about a softmax over one value, which it repeats in each epoch."""
     message = r"You are using a softmax over axis -1 of a tensor of shape \(\w+, 1\)"
     warnings.filterwarnings("ignore", message=message, category=UserWarning)
+
+
+def silence_ray_nodes() -> None:
+    """Keep Ray from printing what its nodes report; kmagic reports what concerns its work."""
+    worker: Any = sys.modules.get("ray._private.worker")
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None
 
 
 def let_gpu_memory_grow() -> None:

@@ -86,7 +86,7 @@ class SearchLoop:
         self._untried: list[dict[str, Any]] | None = None
         self._repetitions: list[Task] | None = None
 
-    def run(self, pool: WorkerPool | None = None) -> None:
+    def run(self, pool: WorkerPool[Any] | None = None) -> None:
         """Run the trials in a pool of processes, or in this process.
 
         Raises:
@@ -122,7 +122,7 @@ class SearchLoop:
                 self._study.stop()
             self._on_end(task, outcome)
 
-    def _run_in(self, pool: WorkerPool) -> None:
+    def _run_in(self, pool: WorkerPool[Any]) -> None:
         while True:
             pool.grow(self._left())
             while (worker := pool.idle()) and (task := self._next_task()) is not None:

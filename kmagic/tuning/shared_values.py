@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,7 +22,6 @@ from kmagic.support.file_system import not_written
 from kmagic.support.formatting import describe_error
 from kmagic.support.messages import Option, Text
 
-Cut: TypeAlias = tuple[int, int, int, int] | tuple[()]
 MIN_SHARED_BYTES = 2**16
 """Smaller arrays are pickled."""
 _NUMBERS = "biufc"
@@ -39,8 +38,6 @@ class SharedArray:
     """An array in a file, which processes map into their memory instead of reading it."""
 
     path: str
-    cut: Cut = ()
-    """How its rows become windows that share them; see SlidingRows."""
 
     def open(self) -> np.ndarray:
         """The array, read-only; its pages are those of all other processes."""
@@ -48,7 +45,29 @@ class SharedArray:
         # file that nobody writes to: the pipeline uses it without a copy.
         array: np.ndarray = np.load(self.path, mmap_mode="c").view(np.ndarray)
         array.flags.writeable = False
-        return SlidingRows(array, *self.cut).windows() if self.cut else array
+        return array
+
+
+def for_cluster(values: Any) -> Any:
+    """A structure whose arrays other machines store as they are; windows as their rows."""
+    return keras.tree.map_structure(_as_rows, values)
+
+
+def _as_rows(value: Any) -> Any:
+    sliding = SlidingRows.of(value)
+    if sliding is None:
+        return _with_float_type(value)
+    return replace(sliding, rows=_with_float_type(sliding.rows))
+
+
+def _with_float_type(value: Any) -> Any:
+    """An array as the training converts it, or each process had a converted copy."""
+    if keras.ops.is_tensor(value):
+        value = keras.ops.convert_to_numpy(value)
+    floats = keras.config.floatx()
+    converts = floats in ("float16", "float32", "float64")
+    is_float = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return value.astype(floats, copy=False) if converts and is_float else value
 
 
 class ArrayFolder:
@@ -57,7 +76,7 @@ class ArrayFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = count()
-        self._written: dict[tuple[int, str], tuple[Any, SharedArray]] = {}
+        self._written: dict[tuple[int, bool], tuple[Any, Any]] = {}
 
     def share(self, values: Any) -> Any:
         """A structure with its large arrays in files; floats have the type that Keras computes in.
@@ -65,32 +84,27 @@ class ArrayFolder:
         Raises:
             PersistenceError: The disk is full.
         """
-        floats = keras.config.floatx()
-        # As the training would convert them, or each process had a converted copy.
-        return keras.tree.map_structure(lambda value: self.share_one(value, floats), values)
+        return keras.tree.map_structure(lambda value: self.share_one(value, converts=True), values)
 
-    def share_one(self, value: Any, floats: str = "") -> Any:
-        """An array in a file if it is large, perhaps as floats of a type; else the value itself."""
+    def share_one(self, value: Any, *, converts: bool = False) -> Any:
+        """An array in a file if it is large, perhaps converted; else the value itself."""
         if keras.ops.is_tensor(value):
             value = keras.ops.convert_to_numpy(value)
         is_array = isinstance(value, np.ndarray) and value.dtype.kind in _NUMBERS
         if not is_array or value.nbytes < MIN_SHARED_BYTES:
             return value
-        key = id(value), floats
+        key = id(value), converts
         if key not in self._written:
             path = self._folder / f"array-{next(self._numbers)}.npy"
             sliding = SlidingRows.of(value)
-            cut: Cut = ()
-            stored = value
-            if sliding is not None:
-                stored = sliding.rows
-                cut = (sliding.window, sliding.count, sliding.step, sliding.every)
-            converts = floats in ("float16", "float32", "float64") and value.dtype.kind == "f"
+            stored = value if sliding is None else sliding.rows
             try:
-                np.save(path, np.asarray(stored, floats) if converts else stored)
+                np.save(path, _with_float_type(stored) if converts else stored)
             except OSError as error:
                 raise not_written(error, path) or error from error
-            self._written[key] = value, SharedArray(str(path), cut)
+            file: Any = SharedArray(str(path))
+            shared = file if sliding is None else replace(sliding, rows=file)
+            self._written[key] = value, shared
         return self._written[key][1]
 
 
@@ -100,6 +114,8 @@ def open_shared(values: Any) -> Any:
 
 
 def _open_one(value: Any) -> Any:
+    if isinstance(value, SlidingRows):
+        return replace(value, rows=_open_one(value.rows)).windows()
     return value.open() if isinstance(value, SharedArray) else value
 
 

@@ -62,11 +62,13 @@ class TrialOutcome:
         error: Why it failed; "" if it did not.
         is_interrupted: Whether it was ended at once, within an epoch.
         memory: Bytes of memory that its process uses afterwards.
+        weights: The file of its weights, from another machine.
     """
 
     error: str = ""
     is_interrupted: bool = False
     memory: int = 0
+    weights: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from inspect import isclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from typing import Any, Literal
 import keras
 from joblib import cpu_count
 
+from kmagic.cluster.connection import connect
 from kmagic.data.dataset import find_dataset
 from kmagic.data.inspection import random_state_kept, stream_kind
 from kmagic.language.parser import parse_partial
@@ -44,13 +45,14 @@ from kmagic.training.run.provenance import fingerprint
 from kmagic.training.run.run_list import list_run
 from kmagic.training.run.training_run import VALIDATION
 from kmagic.training.validation.fit_arguments import check_log_name, log_names
+from kmagic.tuning.cluster_pool import ClusterPool
 from kmagic.tuning.search_loop import SearchLoop
-from kmagic.tuning.shared_values import TRAIN_HERE, ArrayFolder, PickledNames
+from kmagic.tuning.shared_values import TRAIN_HERE, ArrayFolder, PickledNames, for_cluster
 from kmagic.tuning.study import BATCH_SIZE, Study, StudyDisplay
 from kmagic.tuning.study_store import StudyStore, counted, import_optuna
 from kmagic.tuning.trial_history import trial_runs
 from kmagic.tuning.trial_run import TrialSetup
-from kmagic.tuning.worker_pool import WorkerPool
+from kmagic.tuning.worker_pool import LocalPool
 
 TRIALS, EPOCHS = 20, 10
 _WORKER_BYTES = 3 * 2**29
@@ -85,6 +87,9 @@ def tune(
     budget: float | str | None = None,
     workers: int | None = None,
     in_process: bool = False,
+    on: str | None = None,
+    cpus: float | None = None,
+    gpus: float | None = None,
     seed: int | None = None,
     store: str | Path | None = None,
     fresh: bool = False,
@@ -131,6 +136,11 @@ def tune(
             memory suffices.
         in_process: Train in this process, one trial after another: for small models and for data or
             objects that cannot be passed to another process. Keras keeps some megabytes per trial.
+        on: Train on a Ray cluster: "local", "auto", "HOST:PORT" or "ray://HOST:PORT", as for
+            :func:`kmagic.connect`. Then ``workers`` is by default as many as its nodes can run. The
+            trials of a node that is lost are run again elsewhere.
+        cpus: Processor cores for each trial on a cluster; 1 by default.
+        gpus: GPUs for each, also a part of one, 0.5; 0 by default.
         seed: Makes the search repeatable, with one worker exactly. With several, the values depend
             also on which trial ends first.
         store: Folder for the study. The same call continues it there, also after a restart; a
@@ -149,6 +159,7 @@ def tune(
         DSLError: The text has mistakes, or some values do not fit together.
         TrainingError: An option has a wrong value, the data does not fit the model, the folder has
             another study, or the first trials all failed.
+        ClusterError: The cluster cannot be used.
 
     Example:
         >>> import numpy
@@ -164,6 +175,7 @@ def tune(
     counts = {"trials": trials, "epochs": epochs, "repeat": repeat, "workers": workers}
     for option, value in counts.items():
         _check_count(option, value)
+    _check_place(on, cpus, gpus, in_process=in_process)
     limit = FitOptions(budget=budget, seed=seed).budget_seconds
     space = text if isinstance(text, SearchSpace) else read_search_space(text, caller_names())
     names = space.names
@@ -221,6 +233,8 @@ def tune(
     }
     if store is not None and not identity["data"]:
         messages.append("Whether the data is that of the earlier trials cannot be checked.")
+    place = _Place(on, in_process, 1 if cpus is None else cpus, gpus or 0)
+    count = place.worker_count(workers, messages)
     study_store = StudyStore(None if store is None else user_path(store))
     with study_store.locked():
         study = Study(
@@ -236,7 +250,7 @@ def tune(
             store=study_store,
             names=PickledNames(mentioned),
             dataset=dataset,
-            workers=1 if in_process else min(trials, workers or _default_workers()),
+            workers=min(trials, count),
             budget=limit,
             messages=messages,
         )
@@ -255,16 +269,45 @@ def tune(
         loop = SearchLoop(study, setup, repeat, views)
         earlier = {run.trial for run in trial_runs(study)}
         try:
-            if in_process:
-                with random_state_kept():
-                    loop.run()
-            else:
-                _run_in_processes(loop, study, setup, mentioned)
+            place.run(loop, study, setup, mentioned)
         finally:
             for run in trial_runs(study):
                 if run.trial not in earlier:
                     list_run(run)
     return study
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the trials run: in this process, in others of this machine, or on a cluster."""
+
+    on: str | None
+    in_process: bool
+    cpus: float
+    gpus: float
+
+    def worker_count(self, workers: int | None, messages: list[str]) -> int:
+        """How many trials run at the same time; connects to the cluster, if there is one."""
+        if self.on is None:
+            return 1 if self.in_process else workers or _default_workers()
+        cluster = connect(self.on)
+        messages += cluster.messages
+        fitting = cluster.require("A trial", cpus=self.cpus, gpus=self.gpus)
+        return workers or fitting
+
+    def run(
+        self, loop: SearchLoop, study: Study, setup: TrialSetup, names: Mapping[str, Any]
+    ) -> None:
+        """Run the trials."""
+        if self.in_process:
+            with random_state_kept():
+                loop.run()
+        elif self.on is None:
+            _run_in_processes(loop, study, setup, names)
+        else:
+            shared = _portable(replace(setup, data=for_cluster(setup.data)))
+            with ClusterPool(shared, study.workers, cpus=self.cpus, gpus=self.gpus) as pool:
+                loop.run(pool)
 
 
 def _run_in_processes(
@@ -274,19 +317,40 @@ def _run_in_processes(
     gpus = _visible_gpus()[: study.workers]
     with tempfile.TemporaryDirectory(prefix="kmagic-trials-") as folder:
         arrays = ArrayFolder(Path(folder))
-        shared = replace(
-            setup,
-            data=arrays.share(setup.data),
-            names=PickledNames(names, arrays),
-            settings=changed_settings(),
-            layer_counts=dict(layer_counts()),
-        )
+        names_in_files = PickledNames(names, arrays)
+        shared = _portable(replace(setup, data=arrays.share(setup.data), names=names_in_files))
         setup_file = Path(folder) / "setup.pkl"
         content = pickle_for_process("The data or a callback", shared, TRAIN_HERE)
         setup_file.write_bytes(content)
         threads = max(1, cpu_count() // study.workers)
-        with WorkerPool(setup_file, study.workers, threads, gpus) as pool:
+        with LocalPool(setup_file, study.workers, threads, gpus) as pool:
             loop.run(pool)
+
+
+def _portable(setup: TrialSetup) -> TrialSetup:
+    """With the global settings of this process, for another one."""
+    return replace(setup, settings=changed_settings(), layer_counts=dict(layer_counts()))
+
+
+def _check_place(
+    on: str | None, cpus: float | None, gpus: float | None, *, in_process: bool
+) -> None:
+    for option, value in (("cpus", cpus), ("gpus", gpus)):
+        if value is None:
+            continue
+        if on is None:
+            raise TrainingError(
+                Text(Option(option), " is for trials on a cluster."),
+                Text("Add ", Option("on", "local"), ", or leave it out."),
+                option=option,
+            )
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            raise TrainingError(option=option, expected="a number of at least 0", actual=value)
+    if on is not None and in_process:
+        raise TrainingError(
+            Text(Option("on", on), " and ", Option("in_process", True), " cannot be combined."),
+            "Leave out one of the two.",
+        )
 
 
 def _check_count(option: str, value: Any) -> None:

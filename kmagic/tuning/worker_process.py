@@ -11,12 +11,18 @@ import os
 import re
 import threading
 import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kmagic.support.formatting import describe_error
+
+if TYPE_CHECKING:
+    from kmagic.tuning.trial_run import TrialSetup
 
 READY = "ready"
 
@@ -32,26 +38,7 @@ def main(descriptor: int, setup_file: str, threads: int) -> None:
     connection = Connection(descriptor)
     inbox: SimpleQueue[Any] = SimpleQueue()
     threading.Thread(target=_receive, args=(connection, inbox), daemon=True).start()
-    try:
-        setup = _prepare(setup_file, threads)
-    except Exception as error:  # noqa: BLE001 - the study reports it
-        traceback.print_exc()
-        connection.send(describe_error(error))
-        return
-    import keras  # noqa: PLC0415 - imported by now
-
-    from kmagic.tuning.trial_run import EpochReport, TrialOutcome, run_trial  # noqa: PLC0415 - as above
-
-    def report(epoch: EpochReport) -> Any:
-        connection.send(epoch)
-        return inbox.get()
-
-    connection.send(READY)
-    while True:
-        outcome = run_trial(setup, inbox.get(), report)
-        keras.backend.clear_session()
-        gc.collect()
-        connection.send(TrialOutcome(outcome.error, outcome.is_interrupted, private_memory()))
+    work(partial(_load_setup, setup_file), threads, inbox, connection.send)
 
 
 def _receive(connection: Connection, inbox: SimpleQueue[Any]) -> None:
@@ -63,11 +50,43 @@ def _receive(connection: Connection, inbox: SimpleQueue[Any]) -> None:
             os._exit(1)
 
 
-def _prepare(setup_file: str, threads: int) -> Any:
-    from dataclasses import replace  # noqa: PLC0415 - after the imports of main
+def work(
+    load_setup: Callable[[], TrialSetup],
+    threads: int,
+    inbox: SimpleQueue[Any],
+    send: Callable[[Any], None],
+) -> None:
+    """Train one trial after another.
 
-    import cloudpickle  # noqa: PLC0415 - an extra
+    Args:
+        load_setup: Returns what all trials have in common; called once Keras is imported.
+        threads: Number of threads of TensorFlow.
+        inbox: Tasks, and the answer to each report.
+        send: Called with READY, or why it cannot start; with reports and outcomes.
+    """
+    try:
+        setup = _prepare(load_setup, threads)
+    except Exception as error:  # noqa: BLE001 - the study reports it
+        traceback.print_exc()
+        send(describe_error(error))
+        return
+    import keras  # noqa: PLC0415 - imported by now
 
+    from kmagic.tuning.trial_run import EpochReport, run_trial  # noqa: PLC0415 - as above
+
+    def report(epoch: EpochReport) -> Any:
+        send(epoch)
+        return inbox.get()
+
+    send(READY)
+    while True:
+        outcome = run_trial(setup, inbox.get(), report)
+        keras.backend.clear_session()
+        gc.collect()
+        send(replace(outcome, memory=private_memory()))
+
+
+def _prepare(load_setup: Callable[[], TrialSetup], threads: int) -> TrialSetup:
     from kmagic.support.keras_import import load_keras  # noqa: PLC0415 - takes seconds
 
     load_keras()
@@ -76,11 +95,18 @@ def _prepare(setup_file: str, threads: int) -> Any:
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    from kmagic.tuning.shared_values import open_shared  # noqa: PLC0415 - imports Keras
-
-    setup = cloudpickle.loads(Path(setup_file).read_bytes())
+    setup = load_setup()
     for name, value in setup.settings.items():
         getattr(keras.config, f"set_{name}")(value)
+    return setup
+
+
+def _load_setup(setup_file: str) -> TrialSetup:
+    import cloudpickle  # noqa: PLC0415 - an extra
+
+    from kmagic.tuning.shared_values import open_shared  # noqa: PLC0415 - imports Keras
+
+    setup: TrialSetup = cloudpickle.loads(Path(setup_file).read_bytes())
     return replace(setup, data=open_shared(setup.data))
 
 

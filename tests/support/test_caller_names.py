@@ -120,6 +120,7 @@ OPTIONS = {
     "keras_summary": "net",
     "keras_plot": "net",
     "keras_layers": "Own",
+    "keras_cluster": "off",
     "keras_lr": "net X y -q --steps 20",
     "keras_save": "net {path} -q",
 }

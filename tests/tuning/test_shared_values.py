@@ -1,5 +1,6 @@
 """Large arrays are read from a file that all processes map; layers are new for each trial."""
 
+import pickle
 from pathlib import Path
 
 import keras
@@ -9,7 +10,13 @@ import pytest
 from kmagic.data.preparation.sliding_rows import SlidingRows
 from kmagic.support.errors import PersistenceError
 from kmagic.training.pipeline.batch_stream import as_tensor
-from kmagic.tuning.shared_values import ArrayFolder, PickledNames, SharedArray, open_shared
+from kmagic.tuning.shared_values import (
+    ArrayFolder,
+    PickledNames,
+    SharedArray,
+    for_cluster,
+    open_shared,
+)
 
 LARGE = np.arange(40_000, dtype="float64").reshape(-1, 4)
 
@@ -56,7 +63,7 @@ def test_windows_that_share_rows_are_written_as_rows(tmp_path):
     np.testing.assert_array_equal(opened, windows)
     assert opened.dtype == "float32"
     assert SlidingRows.of(opened).rows.nbytes < rows.nbytes
-    assert Path(shared.path).stat().st_size < 1.01 * rows.nbytes / 2 < windows.nbytes / 8
+    assert Path(shared.rows.path).stat().st_size < 1.01 * rows.nbytes / 2 < windows.nbytes / 8
 
 
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
@@ -77,3 +84,14 @@ def test_layers_are_new_each_time_and_other_values_are_not(tmp_path, in_other_pr
     assert one["note"] is note
     np.testing.assert_array_equal(one["table"], LARGE)
     assert one["table"].dtype == "float64"
+
+
+def test_windows_travel_to_other_machines_as_their_rows():
+    rows = np.random.default_rng(0).normal(size=(1000, 2)).astype("float32")
+    windows = SlidingRows(rows, 30, 971).windows()
+    sent = for_cluster({"x": windows, "y": np.ones(3)})
+    assert len(pickle.dumps(sent)) < 1.1 * rows.nbytes
+    opened = open_shared(pickle.loads(pickle.dumps(sent)))  # noqa: S301 - our own
+    assert np.array_equal(opened["x"], windows)
+    assert SlidingRows.of(opened["x"]) is not None
+    assert opened["y"].dtype == "float32"

@@ -1,0 +1,1 @@
+"""Clusters: the card of a connection."""
