@@ -238,7 +238,7 @@ def reject_options(
 
 
 def inapplicable(
-    option: str, applies_to: str, *, value: object = None, alternative: str = ""
+    option: str, applies_to: str, *, value: object = None, alternative: str | Text = ""
 ) -> DataError:
     """The error for an option that only applies to something else."""
     message = Text(Option(option, value), f" only applies to {applies_to}.")

@@ -299,6 +299,14 @@ def _load_windows(
         row_times(table.frame, dates)  # refuses them
     kept = list(dict.fromkeys([*others, *dates, *by, target]))
     frame, missing_note = _handle_missing(table.frame[kept], table, options, name)
+    for column in others:
+        cells = frame[column].dropna()
+        words = cells.tolist()
+        is_other = _why_not_numbers(cells, column in table.dates) is not None
+        if is_other and (are_texts(words) or looks_like_files(words)):
+            only = f"numbers and categories, but {column} contains texts or names of files"
+            alternative = Text(" Or leave out the column: ", Option("drop", column), ".")
+            raise inapplicable("window", only, alternative=alternative)
     _check_columns(frame[others], table, name)
     positions = np.arange(len(table.frame))
     if options.missing == "drop":

@@ -18,7 +18,7 @@ from kmagic.data.target_kind import decide_target
 from kmagic.data.time_order import NO_DATES, chronological_indices
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_bytes, list_names, pluralize
-from kmagic.support.messages import Part
+from kmagic.support.messages import Option, Part, Text
 
 MAX_SILENT_BYTES = 10_000_000  # of windows that do not share their rows
 
@@ -58,7 +58,13 @@ def windows_of_table(
             "Choose another target, or convert it to numbers.",
         )
     y = decide_target(values.to_numpy(), replace(options, task="regression"), target).y
-    series = windowing.arrange(frame, y, ahead=windowing.horizon, positions=positions)
+    leave_out = Text("leave out the dates: ", Option("drop", windowing.time))
+    series = windowing.arrange(
+        *(frame, y),
+        ahead=windowing.horizon,
+        positions=positions,
+        uncounted=leave_out if options.features is None else "remove its column of dates",
+    )
     train, test, gap = _split(series, options.split or DEFAULT_SPLIT, name)
     last = series.starts[train] + windowing.window + windowing.horizon - 1
     frame = frame.iloc[series.order]
@@ -143,13 +149,9 @@ def _notes(series: SeriesRows, features: list[str], train: slice, test: slice) -
         f"{pluralize(between, 'window')} between them, which share rows with both parts, "
         f"{'is' if between == 1 else 'are'} left out."
     )
-    if series.lost:
-        notes.append(
-            f"{pluralize(series.lost, 'window')} left out, because there is a gap in "
-            f"{windowing.time or 'their rows'}."
-        )
+    notes.append(series.lost_note())
     short = np.setdiff1d(np.arange(len(series.names)), series.codes[starts])
     if short.size:
         names = list_names([series.names[code] for code in short.tolist()], 5)
-        notes.append(f"Without a window, because too short: {names} of {windowing.by}.")
+        notes.append(f"In {windowing.by}, these series have no window: {names}.")
     return notes

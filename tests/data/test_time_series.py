@@ -160,7 +160,18 @@ def test_a_gap_and_a_short_series_are_reported():
     assert "10 windows left out, because there is a gap in date." in data.note
     assert len(data.x_train) + len(data.x_test) + 10 == ROWS - 2 - 10 - 10
     frame = pd.concat([shops(table()), table(8).assign(shop="Kiel")])
-    assert "Without a window, because too short: Kiel of shop." in load(frame, by="shop").note
+    assert "In shop, these series have no window: Kiel." in load(frame, by="shop").note
+
+
+def test_the_remedy_for_irregular_steps():
+    frame = table()[np.random.default_rng(0).random(ROWS) < 0.6]
+    with pytest.raises(DataError, match="steps in date are irregular") as caught:
+        load(frame)
+    assert "sort the table and leave out the dates: drop='date'" in str(caught.value.remedy)
+    assert "there is no column of dates" in load(frame, drop="date").note
+    with pytest.raises(DataError, match="are irregular") as caught:
+        load(frame, features="load")  # which cannot be combined with drop
+    assert "drop=" not in str(caught.value.remedy)
 
 
 def test_rows_with_empty_cells_that_are_left_out_are_gaps():
@@ -228,5 +239,6 @@ def test_windows_of_other_data_are_refused():
         load_data("mnist", window=3)
     texts = [f"a sentence about the number {number}" for number in range(30)]
     frame = pd.DataFrame({"text": texts, "y": np.arange(30.0) ** 2})
-    with pytest.raises(DataError, match="cannot become numbers: text"):
+    with pytest.raises(DataError, match="but text contains texts or names of files"):
         load_data(frame, target="y", window=3)
+    assert load(table().assign(sky="a little rain")).columns[1] == "sky=a little rain"

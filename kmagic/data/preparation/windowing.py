@@ -49,7 +49,13 @@ class Windowing:
     limit: float = MAX_STEP
 
     def arrange(
-        self, frame: Any, target: Any, *, ahead: int, positions: Indices | None = None
+        self,
+        frame: Any,
+        target: Any,
+        *,
+        ahead: int,
+        positions: Indices | None = None,
+        uncounted: Text | str = "",
     ) -> SeriesRows:
         """Sort the rows of a data frame, and find the windows that they contain.
 
@@ -59,6 +65,7 @@ class Windowing:
             ahead: Rows that must follow a window; 0 for forecasts.
             positions: To learn the usual step: the index of each row in a table of which some rows
                 are left out.
+            uncounted: How to leave out the dates, if that is possible.
 
         Raises:
             DataError: A date or a series is missing, two rows of a series have the same date, or
@@ -84,7 +91,7 @@ class Windowing:
         runs = np.concatenate([[0], np.cumsum(~is_next | is_gap)])
         places = np.unique(times, return_inverse=True)[1].reshape(-1)
         rows = SeriesRows(used, order, codes, names, times, runs, places, target[order])
-        return rows.with_windows(ahead)
+        return rows.with_windows(ahead, uncounted)
 
     def _series(self, frame: Any) -> tuple[Indices, tuple[str, ...]]:
         if not self.by:
@@ -203,7 +210,7 @@ class SeriesRows:
     starts: Indices = field(default_factory=lambda: np.empty(0, np.intp))
     lost: int = 0
 
-    def with_windows(self, ahead: int) -> SeriesRows:
+    def with_windows(self, ahead: int, uncounted: Text | str = "") -> SeriesRows:
         """All windows that ``ahead`` further rows follow without a gap."""
         used, length = self.windowing, self.windowing.window + ahead
         first = np.arange(max(len(self.order) - length + 1, 0))
@@ -225,9 +232,10 @@ class SeriesRows:
         if len(starts) < MIN_KEPT * possible:
             where, remedy = f"The steps in {used.time}", Text("Fill the gaps, or use the mean of ")
             remedy += "equal steps: frame.resample(rule, on=column).mean()."
-            if ahead:
-                remedy += Text(" To count rows instead of time, sort the table and leave out the ")
-                remedy += Text("dates: ", Option("drop", used.time), ".")
+            if uncounted:
+                remedy += Text(
+                    " To count rows instead of time, sort the table and ", uncounted, "."
+                )
             if not used.time:
                 where, remedy = "The rows that are left", Text("Fill the missing rows.")
             raise DataError(
@@ -285,6 +293,12 @@ class SeriesRows:
     def last_rows(self) -> Indices:
         """The last row of each window."""
         return self.starts + self.windowing.window - 1
+
+    def lost_note(self) -> str:
+        """The windows that are left out, in a sentence; "" if there are none."""
+        where = self.windowing.time or "their rows"
+        lost = f"{pluralize(self.lost, 'window')} left out, because there is a gap in {where}."
+        return lost if self.lost else ""
 
     def window_names(self) -> list[str]:
         """The time of the last row of each window, after the name of its series."""

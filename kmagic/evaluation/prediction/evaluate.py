@@ -214,9 +214,11 @@ def _with_targets(inputs: ModelInputs, y: Any, unit: str) -> tuple[ModelInputs, 
     if inputs.series is not None:  # rows of a table: the windows that known targets follow
         targets = inputs.series.future(inputs.series.windowing.horizon)[1]
         known = np.isfinite(targets).all(axis=1)
-        if known.any():
-            inputs = replace(inputs, x=inputs.x[known], series=inputs.series.part(known))
-            return inputs, targets[known], known_unit or "windows"
+        count = int(known.sum())
+        part = slice(count) if known[:count].all() else known  # a slice is no copy
+        if count:
+            inputs = replace(inputs, x=inputs.x[part], series=inputs.series.part(part))
+            return inputs, targets[part], known_unit or "windows"
     return inputs, None, unit
 
 

@@ -111,7 +111,7 @@ def predict(
         inputs.sample_names,
         inputs.y_true,
         str(getattr(inputs.data, "target", "")),
-        note=_note(model),
+        note=" ".join(filter(None, [_note(model), _lost_note(inputs)])),
         forecasts=forecasts,
     )
     return Predictions(rows, info)
@@ -239,6 +239,12 @@ def _probabilities(output: Predictions) -> NDArray[Any]:
 
 def _note(model: Any) -> str:
     return UNTRAINED_WARNING if is_untrained(model) else ""
+
+
+def _lost_note(inputs: ModelInputs) -> str:
+    """Windows that raw rows do not contain because of gaps; a dataset says so itself."""
+    is_known = inputs.series is getattr(inputs.data, "series", None)
+    return "" if is_known or inputs.series is None else inputs.series.lost_note()
 
 
 def _predict_outputs(

@@ -108,6 +108,12 @@ def test_rows_that_cannot_be_forecast(net):
         kmagic.predict(net, table()[::2])
 
 
+def test_gaps_in_raw_rows_are_reported(net):
+    predictions = kmagic.predict(net, table().drop(index=[40]))
+    assert "7 windows left out, because there is a gap in date." in repr(predictions)
+    assert len(predictions) == ROWS - 1 - 7 - 7
+
+
 def test_a_table_without_the_target(tmp_path):
     data = load(drop="load")
     net = model_for(data)
