@@ -13,9 +13,11 @@ from kmagic.data.load_options import DEFAULT_SPLIT, LoadOptions
 from kmagic.data.preparation import cell_format
 from kmagic.data.preparation.columns import UnknownCategoryWarning, learn_columns
 from kmagic.data.preparation.scaling import learn_scaling
+from kmagic.data.preparation.sliding_rows import SlidingRows
 from kmagic.data.preparation.windowing import SeriesRows, Windowing, time_names
 from kmagic.data.target_kind import decide_target
 from kmagic.data.time_order import NO_DATES, chronological_indices
+from kmagic.support.disk_arrays import disk_folder, is_on_disk
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_bytes, list_names, pluralize
 from kmagic.support.messages import Option, Part, Text
@@ -95,10 +97,11 @@ def windows_of_table(
         "series": series.part(test),
     }
     notes = [*_notes(series, features, train, test), *(str(each.message) for each in caught)]
-    if x.base is None and x.nbytes > MAX_SILENT_BYTES:
+    if SlidingRows.of(x) is None and x.nbytes > MAX_SILENT_BYTES:
+        place = f" on disk, in {disk_folder()}" if is_on_disk(x) else ""
         notes.append(
-            f"The windows take {format_bytes(x.nbytes)}: they do not follow one another evenly, so "
-            "they cannot share their rows."
+            f"The windows take {format_bytes(x.nbytes)}{place}: they do not follow one another "
+            "evenly, so they cannot share their rows."
         )
     known = series.target[is_known].astype(np.float64)
     if options.scale == "standard" and known.std() > 0:

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.data import load_data
+from kmagic.data import load_data, time_series
+from kmagic.data.preparation import windowing
+from kmagic.support.disk_arrays import is_on_disk
 from kmagic.support.errors import DataError
 
 ROWS = 120
@@ -161,6 +163,20 @@ def test_a_gap_and_a_short_series_are_reported():
     assert len(data.x_train) + len(data.x_test) + 10 == ROWS - 2 - 10 - 10
     frame = pd.concat([shops(table()), table(8).assign(shop="Kiel")])
     assert "In shop, these series have no window: Kiel." in load(frame, by="shop").note
+
+
+def test_windows_that_cannot_share_rows_are_on_disk_if_they_are_large(monkeypatch):
+    frame = table().drop(index=[40, 41])
+    expected = load(frame, scale="standard")
+    assert not is_on_disk(expected.x_train)
+    monkeypatch.setattr(windowing, "MAX_COPY_BYTES", 1000)
+    monkeypatch.setattr(time_series, "MAX_SILENT_BYTES", 1000)
+    data = load(frame, scale="standard")
+    assert is_on_disk(data.x_train)
+    np.testing.assert_array_equal(data.x_train, expected.x_train)
+    np.testing.assert_array_equal(data.y_test, expected.y_test)
+    assert "The windows take 15.7 kB on disk" in data.note
+    assert not is_on_disk(load(scale="standard").x_train)  # without a gap
 
 
 def test_the_remedy_for_irregular_steps():

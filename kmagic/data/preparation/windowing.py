@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from kmagic.data.preparation.sliding_rows import SlidingRows
 from kmagic.data.time_order import NO_DATES, row_times
+from kmagic.support.disk_arrays import convert_rows
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
-from kmagic.support.memory import require_memory
 from kmagic.support.messages import Option, Text
 
 Indices = NDArray[np.intp]
@@ -22,6 +22,7 @@ MAX_STEP = 1.5  # usual steps, from which one is a gap
 MAX_CLOSED_DAYS = 7  # without a working day, for daily rows without weekends
 MIN_KEPT = 0.5  # share of the windows, without those across gaps
 DAY = 86_400.0  # seconds
+MAX_COPY_BYTES = 100_000_000  # of windows that are copied into memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +251,7 @@ class SeriesRows:
         """Windows of values of the rows, (windows, length, columns).
 
         They are a view where each begins the same number of rows after the one before it. Several
-        series of the same times alternate for this. Else they are a copy.
+        series of the same times alternate for this. Else they are a copy, on disk if it is large.
 
         Args:
             rows: The values, (rows, columns), in the order of this object.
@@ -269,13 +270,11 @@ class SeriesRows:
             from_first = alternating[int(places[0]) + offset * series :]
             step = int(steps[0]) if len(steps) else 1
             return SlidingRows(from_first, length, len(places), step, series).windows()
-        require_memory(
-            len(places) * length * rows[0].nbytes,
-            "A copy of all windows",
-            Text("Use a larger ", Option("stride"), ", or fewer columns."),
-        )
         spans = sliding_window_view(rows, length, axis=0).swapaxes(1, 2)
-        return np.ascontiguousarray(spans[self.starts + offset])
+        first, size = self.starts + offset, length * rows[:1].nbytes
+        if len(first) * size <= MAX_COPY_BYTES:
+            return np.ascontiguousarray(spans[first])
+        return convert_rows(first, lambda some: spans[some], row_bytes=size, unit="windows copied")
 
     def part(self, windows: slice | NDArray[np.bool_]) -> SeriesRows:
         """The same rows with some of the windows."""

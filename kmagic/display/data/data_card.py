@@ -206,11 +206,11 @@ def _column_table(data: Dataset) -> str:
 
 
 def _training_rows(data: Dataset) -> NDArray[Any]:
-    """The rows of the training part, also where windows share them."""
+    """The rows of the training part: of windows, each one once, or those that begin one."""
     if data.series is None:
         return data.x_train
     sliding = SlidingRows.of(data.x_train)
-    return data.x_train.reshape(-1, data.x_train.shape[2]) if sliding is None else sliding.rows
+    return np.asarray(data.x_train[:, 0]) if sliding is None else sliding.rows
 
 
 def _first_rows(data: Dataset) -> str:
