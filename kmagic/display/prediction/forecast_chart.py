@@ -67,7 +67,8 @@ def _chart(forecasts: Forecasts, windows: NDArray[np.intp], name: str) -> Chart:
     known = np.arange(max(first - 1, 0), min(last + 1, len(series.target)))
     known = known[series.codes[known] == series.codes[series.starts[chosen[0]]]]
     naive = np.broadcast_to(forecasts.naive, forecasts.values.shape)
-    is_future, now = last > known[-1], time_names(series.times[known[-1:]])[0]
+    is_future = bool(last > known[-1] and np.isfinite(series.target[known[-1]]))
+    now = time_names(series.times[known[-1:]])[0]
     lines = [
         Curve("other-val", _points(known, series.target[known]), "" if is_future else "actual"),
         Curve("train", _points(rows[chosen], naive[chosen]), "naive"),

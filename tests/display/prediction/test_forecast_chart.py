@@ -1,6 +1,7 @@
 """Charts of forecasts: which windows they draw, for which series."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,22 @@ def test_the_future_has_no_value_but_a_forecast():
     assert chart.end == 22
     assert [text for _, text in chart.x_ticks] == sorted(text for _, text in chart.x_ticks)
     assert all(text.startswith("2024-01-0") for _, text in chart.x_ticks)
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_a_single_window(horizon):
+    chart = chart_of(forecasts(future=5, horizon=horizon))
+    assert chart.mark == (4.0, "actual until 2024-01-03 11:00")
+    assert chart.lines[-1].points == [(5.0 + step, 30.0) for step in range(horizon)]
+    assert "<svg" in forecast_charts_html(forecasts(future=5, horizon=horizon))
+
+
+def test_a_target_that_is_unknown_is_not_drawn():
+    made = forecasts(future=20)
+    series = replace(made.series, target=np.full(20, np.nan))
+    chart = chart_of(forecasts_of(series, made.values))
+    assert [line.label for line in chart.lines] == ["forecast"]
+    assert chart.mark is None
 
 
 def test_a_long_test_part_ends_the_chart():
