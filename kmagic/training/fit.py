@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -277,13 +276,7 @@ def _run_fit(
             callbacks.guard.is_exact = pipeline.stops_at_nan
             keras_callbacks = pipeline.callbacks(callbacks.callbacks)
             run.pipeline = pipeline.description
-            arguments = dict(pipeline.arguments)
-            # A logger that wraps fit may expect x where users write it: as the first argument.
-            first = next(iter(signature(model.fit).parameters.values()))
-            takes_first = first.name == "x" and first.kind is not Parameter.KEYWORD_ONLY
-            is_any = first.kind is Parameter.VAR_POSITIONAL
-            positional = [arguments.pop("x")] if takes_first or is_any else []
-            model.fit(*positional, **arguments, callbacks=keras_callbacks)
+            pipeline.fit(model, keras_callbacks, callbacks.interrupts)
         recorder.end("done", callbacks.early_end())
     except StopTraining:
         try:

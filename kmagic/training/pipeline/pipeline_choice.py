@@ -15,9 +15,11 @@ import tensorflow as tf
 from kmagic.data.inspection import count_batches
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.support.errors import TrainingError
+from kmagic.support.process_patches import InterruptGuard
 from kmagic.training.pipeline import executions
 from kmagic.training.pipeline.batch_stream import from_disk, ordered, shuffled
 from kmagic.training.pipeline.dense_arrays import (
+    DenseArrays,
     UnsuitedError,
     dense_arrays,
     dense_validation,
@@ -59,6 +61,21 @@ class KerasPipeline:
         """The callbacks as an argument of ``model.fit``."""
         return list(callbacks)
 
+    def fit(
+        self,
+        model: keras.Model,
+        callbacks: Any,
+        interrupts: InterruptGuard,  # noqa: ARG002 - the callbacks release it
+    ) -> None:
+        """Train the model; ``callbacks`` are those that :meth:`callbacks` returned."""
+        arguments = dict(self.arguments)
+        # A logger that wraps fit may expect x where users write it: as the first argument.
+        first = next(iter(signature(model.fit).parameters.values()))
+        takes_first = first.name == "x" and first.kind is not Parameter.KEYWORD_ONLY
+        is_any = first.kind is Parameter.VAR_POSITIONAL
+        positional = [arguments.pop("x")] if takes_first or is_any else []
+        model.fit(*positional, **arguments, callbacks=callbacks)
+
     def __enter__(self) -> Self:
         return self
 
@@ -80,9 +97,7 @@ class FastPipeline(KerasPipeline):
         self, model: keras.Model, arguments: Mapping[str, Any], *, repeatable: bool
     ) -> None:
         given = dict(arguments)
-        for name in ("steps_per_epoch", "validation_steps"):
-            if given.get(name) is not None:
-                raise UnsuitedError(f"{name} is given")
+        reject_steps(given)
         self._model = model
         self._functions: list[executions.StepFunction] = []
         self.description = "fast"
@@ -111,13 +126,7 @@ class FastPipeline(KerasPipeline):
 
     def _set_arrays(self, given: dict[str, Any]) -> None:
         """Set the arguments for a stream of arrays."""
-        shuffle = given.pop("shuffle", True)
-        if given.pop("validation_split", 0):
-            raise UnsuitedError("x and y differ in length")
-        if not isinstance(shuffle, bool):
-            raise UnsuitedError(f"shuffle is {shuffle!r}")
-        training = dense_arrays(*(given.pop(name, None) for name in ("x", "y", "sample_weight")))
-        training = training.weighted(given.pop("class_weight", None))
+        training, shuffle = pop_arrays(given)
         for name in ("batch_size", "validation_batch_size"):
             given.pop(name, None)
         stream = shuffled if shuffle else ordered
@@ -195,9 +204,34 @@ def choose_pipeline(
         if plain:
             raise UnsuitedError("requested")  # noqa: TRY301 - the only way out
         check_model(model)
+        if any(device.device_type != "CPU" for device in tf.config.list_physical_devices()):
+            raise UnsuitedError("there is a device other than the CPU")  # noqa: TRY301 - as above
         return FastPipeline(model, parts, repeatable=repeatable)
     except UnsuitedError as reason:
         return KerasPipeline(str(reason), own_arguments(model, arguments))
+
+
+def reject_steps(arguments: Mapping[str, Any]) -> None:
+    """Raise UnsuitedError if the number of batches is given."""
+    for name in ("steps_per_epoch", "validation_steps"):
+        if arguments.get(name) is not None:
+            raise UnsuitedError(f"{name} is given")
+
+
+def pop_arrays(arguments: dict[str, Any]) -> tuple[DenseArrays, bool]:
+    """Remove the training data from the arguments; returns it, and whether it is shuffled.
+
+    Raises:
+        UnsuitedError: It is not dense arrays.
+    """
+    shuffle = arguments.pop("shuffle", True)
+    if arguments.pop("validation_split", 0):
+        raise UnsuitedError("x and y differ in length")
+    if not isinstance(shuffle, bool):
+        raise UnsuitedError(f"shuffle is {shuffle!r}")
+    parts = ("x", "y", "sample_weight")
+    training = dense_arrays(*(arguments.pop(name, None) for name in parts))
+    return training.weighted(arguments.pop("class_weight", None)), shuffle
 
 
 def disk_streams(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,8 +301,6 @@ def check_model(model: keras.Model) -> None:
     limits = ("max_epochs", "max_steps_per_epoch")  # new in Keras 3.11
     if any(getattr(keras.config, limit, lambda: None)() for limit in limits):
         raise UnsuitedError("Keras is configured to limit epochs or steps")
-    if any(device.device_type != "CPU" for device in tf.config.list_physical_devices()):
-        raise UnsuitedError("there is a device other than the CPU")
 
 
 def wrapper_of(method: Any) -> str:
