@@ -53,7 +53,10 @@ def load_with_classes(pickled: bytes) -> Any:
 def _own_objects(value: Any) -> dict[str, Any]:
     """The classes and functions in a layer or model that Keras, which pickles it, does not know."""
     layers = list(value._flatten_layers()) if isinstance(value, keras.Layer) else [value]  # noqa: SLF001 - all within it
-    found = [part for layer in layers for part in (type(layer), *vars(layer).values())]
+    found = [type(layer) for layer in layers]
+    for layer in layers:  # Keras replaces the methods of a layer by functions that contain it
+        values = vars(layer).items()
+        found += [part for name, part in values if not hasattr(type(layer), name)]
     if getattr(value, "compiled", False):
         compiled = keras.tree.flatten(value._compile_config.config)  # noqa: SLF001 - loss, metrics
         rate = getattr(value.optimizer, "_learning_rate", None)
