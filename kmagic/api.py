@@ -86,6 +86,9 @@ def fit(
     validation_batch_size: int | None = None,
     validation_freq: int | None = None,
     verbose: int | str | None = None,
+    on: str | None = None,
+    workers: int | None = None,
+    gpus: int | str | None = None,
     **others: Any,
 ) -> TrainingRun:
     """Train a model with a live view.
@@ -149,6 +152,15 @@ def fit(
         validation_batch_size: As in ``model.fit``.
         validation_freq: As in ``model.fit``.
         verbose: As in ``model.fit``, but 0 by default.
+        on: The Ray cluster that trains: "local" (this machine), "auto", "HOST:PORT" or
+            "ray://HOST:PORT". Needs ``pip install "kmagic[cluster]"``.
+        workers: Number of processes that train the model together, each a part of every batch.
+            Without ``on``, they run on the cluster of :func:`connect`, or on this machine. Default
+            with ``on``: one for each machine. The result is that of one process, up to rounding.
+            Dense arrays and Keras's own training step are needed. ``run.pipeline`` says how a batch
+            is divided.
+        gpus: "all" or a number. GPUs of this machine, each with a copy of the model, or with
+            ``on`` those of the cluster, one worker for each.
         **others: Further arguments of a model with its own ``fit``.
 
     Returns:

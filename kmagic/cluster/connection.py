@@ -243,6 +243,11 @@ def connect(on: str) -> Cluster:
     return cluster
 
 
+def default_address() -> str:
+    """The address of the cluster to which this process is connected; otherwise "local"."""
+    return LOCAL if _connected is None else _connected.address
+
+
 def disconnect() -> None:
     """End the connection; a cluster that ``connect("local")`` started ends with it."""
     global _connected  # noqa: PLW0603 - as in connect

@@ -74,6 +74,23 @@ FIT.option("--sample-weight W", "an array: one weight per sample", read="value")
 FIT.option("--no-shuffle", "keep the samples in their order")
 FIT.option("--seed N", "random seed, for a reproducible run", minimum=0)
 FIT.option("--plain", "use plain Keras fit")
+FIT.option(
+    "--on ADDRESS",
+    "train on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT (default with --workers: "
+    "that of %%keras_cluster, or local)",
+    read="text",
+)
+FIT.option(
+    "--workers N",
+    "processes that train together, each a part of every batch (default with --on: one per "
+    "machine)",
+    minimum=1,
+)
+FIT.option(
+    "--gpus N",
+    "all or a number: GPUs of this machine, or with --on of the cluster",
+    read="value or text",
+)
 FIT.option("--no-checks", "do not check the data before the training")
 FIT.result_options()
 
@@ -88,6 +105,8 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
     if line.arguments or line.data or not line.resume:
         x, y, _ = session.take_data(line, test=False)
     options = _fit_options(line) | {"name": name, "displays": [] if line.quiet else None}
+    if line.on or line.workers:
+        options["on"] = session.cluster_of(line)
     folds = line.keywords("folds", "repeat", "groups") | {"chronological": line.chronological}
     count = len(session.runs)
     result: Any = None
@@ -125,7 +144,7 @@ def _fit_options(line: ParsedLine) -> dict[str, Any]:
     options = line.keywords(
         *("epochs", "batch_size", "seed", "patience", "reduce_lr", "csv", "tensorboard"),
         *("checkpoint", "class_weight", "sample_weight", "budget", "watch"),
-        *("steps_per_epoch", "validation_steps"),
+        *("steps_per_epoch", "validation_steps", "workers", "gpus"),
     )
     options |= validation_options(line)
     if line.no_shuffle:

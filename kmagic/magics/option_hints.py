@@ -75,7 +75,7 @@ def option_remedy(
         return f"Write the value without `{flag}`: `{magic} {arguments}`."
     known = {option.lstrip("-"): option for option in options if option[:2] == "--"}
     longer = [word for word in known if word.startswith(f"{name}-")]
-    if similar := longer or nearest(name, known):
+    if similar := longer or (nearest(name, known) if len(name) > 1 else []):
         return f"Did you mean {known[similar[0]]}?"
     every = f"All options: {magic} -h"
     same = [other for other, has in others.items() if f"--{name}" in has]

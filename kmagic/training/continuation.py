@@ -14,7 +14,7 @@ from kmagic.support.errors import TrainingError
 from kmagic.support.messages import Option, Text
 from kmagic.support.model_registry import last_call, record_for
 from kmagic.training.callbacks.checkpoint import Checkpoint
-from kmagic.training.fit_options import FitOptions
+from kmagic.training.fit_options import PLACES, FitOptions
 from kmagic.training.run.training_run import TrainingRun
 
 MAX_SAMPLED_ROWS = 256
@@ -26,6 +26,7 @@ SETTINGS = frozenset(option.name for option in fields(FitOptions)) - {
     "resume",
     "fresh",
     "others",
+    *PLACES,
 }
 VALIDATION_OPTIONS = frozenset({"validation_data", "validation_split"})
 
@@ -200,7 +201,7 @@ def _from_record(x: Any, given: Mapping[str, Any], record: Mapping[str, Any]) ->
             int(key) if str(key).isdecimal() else key: value
             for key, value in known["class_weight"].items()
         }
-    others = {name: value for name, value in kept.items() if name not in SETTINGS}
+    others = {name: kept[name] for name in kept if name not in {*SETTINGS, *PLACES}}
     earlier = FitOptions(**{"epochs": record.get("epochs", 1), **known}, others=others)
     if x is None:
         raise TrainingError(

@@ -30,6 +30,7 @@ from kmagic.training.callbacks.recording_callbacks import (
 from kmagic.training.callbacks.resuming import open_checkpoint
 from kmagic.training.compiled_state import remember_state, stale_notes, traceable_state
 from kmagic.training.continuation import Continuation, FitCall, RowSample
+from kmagic.training.distributed.distributed_pipeline import choose_distributed
 from kmagic.training.fit_inputs import convert_arguments, split_validation, time_gap
 from kmagic.training.fit_options import FitOptions, check_learning_rate
 from kmagic.training.pipeline.pipeline_choice import (
@@ -135,7 +136,7 @@ def train(
             _report_changes(model, run)
             recorder.prepare()  # a pipeline copies the data
             run.optimizer = ", ".join([optimizer_text(model.optimizer), *precisions(model)])
-            pipeline = choose_pipeline(
+            pipeline = choose_distributed(model, parts, options, run) or choose_pipeline(
                 *(model, parts if gap else arguments, parts),
                 plain=options.plain,
                 repeatable=options.seed is not None,
@@ -278,11 +279,11 @@ def _run_fit(
             run.pipeline = pipeline.description
             pipeline.fit(model, keras_callbacks, callbacks.interrupts)
         recorder.end("done", callbacks.early_end())
-    except StopTraining:
+    except StopTraining as stop:
         try:
             callbacks.finish()
         finally:
-            recorder.end("stopped", "" if run.stopping else callbacks.early_end())
+            recorder.end("stopped", "" if run.stopping else str(stop) or callbacks.early_end())
     except NotFiniteError as error:
         reason = callbacks.recover(error, x)
         try:

@@ -34,6 +34,8 @@ PASSED = (
 NOT_RECORDED = ("name", "resume", "fresh")
 OBJECTS = ("validation_data", "sample_weight", "callbacks")
 """Options that a record cannot keep."""
+PLACES = ("on", "workers", "gpus")
+"""Options that say where a model is trained; a run that is continued does not inherit them."""
 INTEGER_MINIMUMS = {
     "epochs": 0,
     "batch_size": 1,
@@ -43,6 +45,7 @@ INTEGER_MINIMUMS = {
     "seed": 0,
     "patience": 0,
     "reduce_lr": 0,
+    "workers": 1,
 }
 
 
@@ -81,6 +84,9 @@ class FitOptions:
     validation_batch_size: int | None = None
     validation_freq: int = 1
     verbose: int | str = 0
+    on: str | None = None
+    workers: int | None = None
+    gpus: int | str | None = None
     others: Mapping[str, Any] = field(default_factory=dict)  # for a model with its own fit
 
     @property
@@ -126,6 +132,14 @@ class FitOptions:
                 Text("Remove ", Option("resume"), " to start with new weights."),
             )
         _ = self.budget_seconds
+        is_count = isinstance(self.gpus, int) and not isinstance(self.gpus, bool) and self.gpus > 0
+        expected = "'all' or an integer of at least 1"
+        self._require("gpus", self.gpus in (None, "all") or is_count, expected)
+        if self.plain and (place := next((name for name in PLACES if getattr(self, name)), "")):
+            raise TrainingError(
+                Text(Option(place), " and ", Option("plain"), " contradict each other."),
+                Text("Remove ", Option("plain"), "."),
+            )
         if self.tensorboard is not None and find_spec("tensorboard") is None:
             raise TrainingError("TensorBoard is not installed.", "Run `pip install tensorboard`.")
         for name in ("csv", "tensorboard", "checkpoint"):

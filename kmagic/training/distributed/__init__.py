@@ -1,0 +1,1 @@
+"""Training one model on several processes, machines or GPUs."""

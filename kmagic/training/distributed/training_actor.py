@@ -1,0 +1,68 @@
+"""What runs in a worker's process: a Ray actor with one replica of the model.
+
+TensorFlow reads the addresses of all workers from its environment, so nothing here imports it
+before they are known.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import Any, NamedTuple
+
+
+class WorkerPlace(NamedTuple):
+    """Where a worker runs.
+
+    Attributes:
+        node: The id of its machine.
+        address: "HOST:PORT" for the collective operations.
+        cores: The number of cores that its process may use.
+    """
+
+    node: str
+    address: str
+    cores: int
+
+
+class TrainingActor:
+    """One worker: it trains when it is told to, and knows nothing of the notebook."""
+
+    def __init__(self) -> None:
+        self._replica: Any = None
+
+    def place(self) -> WorkerPlace:
+        """Where it runs, with a port that is free now."""
+        import ray  # noqa: PLC0415 - an extra
+
+        host: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as free:
+            free.bind(("", 0))
+            port = free.getsockname()[1]
+        node = ray.get_runtime_context().get_node_id()
+        shown = f"[{host}]" if ":" in host else host
+        return WorkerPlace(node, f"{shown}:{port}", len(os.sched_getaffinity(0)))
+
+    def join(self, addresses: list[str], rank: int, threads: int, setup: Any, data: Any) -> None:
+        """Connect with the other workers, and create the model."""
+        cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": rank}}
+        os.environ["TF_CONFIG"] = json.dumps(cluster)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from kmagic.support.keras_import import load_keras  # noqa: PLC0415 - see above
+
+        load_keras()
+        import tensorflow as tf  # noqa: PLC0415 - as above
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        from kmagic.training.distributed.replica import Replica  # noqa: PLC0415 - as above
+
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        count = len(addresses)
+        self._replica = Replica(setup, data, rank=rank, workers=count, strategy=strategy)
+
+    def call(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        """Call a method of the replica."""
+        return getattr(self._replica, method)(*arguments)
