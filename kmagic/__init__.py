@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kmagic.evaluation.confusion.confusion import confusion_of as confusion_of
     from kmagic.evaluation.cost.model_cost import cost as cost
     from kmagic.evaluation.prediction.evaluate import evaluate as evaluate
+    from kmagic.evaluation.prediction.file_prediction import predict_to_file as predict_to_file
     from kmagic.evaluation.prediction.predict import predict as predict
     from kmagic.evaluation.prediction.predict import predict_classes as predict_classes
     from kmagic.evaluation.prediction.predict import predict_proba as predict_proba
@@ -52,6 +53,7 @@ _PUBLIC = {
     "evaluation.confusion.confusion": ("confusion", "confusion_of"),
     "evaluation.cost.model_cost": ("cost",),
     "evaluation.prediction.evaluate": ("evaluate",),
+    "evaluation.prediction.file_prediction": ("predict_to_file",),
     "evaluation.prediction.predict": ("predict", "predict_classes", "predict_proba"),
     "from_r": ("from_r",),
     "language": ("format_spec", "parse"),
@@ -68,7 +70,15 @@ _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 
 _WITH_KERAS = frozenset(
     {"build", "classify", "confusion_of", "cost", "cross_validate", "evaluate", "fit", "load"}
-    | {"find_learning_rate", "predict", "predict_classes", "predict_proba", "save", "to_dsl"}
+    | {
+        "find_learning_rate",
+        "predict",
+        "predict_classes",
+        "predict_to_file",
+        "predict_proba",
+        "save",
+        "to_dsl",
+    }
     | {"to_python", "tune"}
 )
 __all__ = ["__version__", "load_ipython_extension", *sorted(_MODULES)]  # noqa: PLE0604 - names only

@@ -7,9 +7,11 @@ import os
 import platform
 import re
 import socket
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -138,6 +140,22 @@ class Cluster(Renderable):
             f"{work} needs {need}, more than any node of the cluster has: {largest}.",
             "Ask for less, or add a node with `ray start --address=HOST:PORT`.",
         )
+
+    def require_files(self, paths: Sequence[Path]) -> None:
+        """Check that all nodes see the same files, by their size.
+
+        Raises:
+            ClusterError: One does not.
+        """
+        names, sizes = [str(path) for path in paths], [path.stat().st_size for path in paths]
+        workers = tuple(node for node in self.nodes if node.cpus)
+        for node, found in _ask_nodes(workers, _file_sizes, names).items():
+            for name, size, there in zip(names, sizes, found, strict=True):
+                if size != there:
+                    raise ClusterError(
+                        f"{name} is not on the node {node.host} ({node.ip}), or is another file.",
+                        "Put the data into a folder that all nodes share, at the same path.",
+                    )
 
     def to_text(self) -> str:
         """Nodes, resources and running work, a line each.
@@ -361,38 +379,22 @@ def own_versions() -> dict[str, str]:
     return versions
 
 
+def _file_sizes(paths: list[str]) -> list[int]:
+    """The size of each file; -1 if there is none."""
+    return [Path(path).stat().st_size if Path(path).is_file() else -1 for path in paths]
+
+
 def _compare_versions(nodes: tuple[ClusterNode, ...]) -> list[str]:
     """Differences that do not matter.
 
     Raises:
         ClusterError: Versions differ so much that models or pickled objects may not work.
     """
-    ray = import_ray()
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415 - an extra
-
-    probe = ray.remote(num_cpus=0, max_retries=0)(own_versions)
-    asked = {
-        probe.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
-        ).remote(): node
-        for node in nodes
-    }
-    done, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_NODE_SECONDS)
     here = own_versions()
     small: list[str] = []
     large: list[str] = []
-    for answer, node in asked.items():
-        if answer not in done:
-            raise ClusterError(
-                f"The node {node.host} ({node.ip}) does not answer.", "Look at `ray status`."
-            )
-        try:
-            there = ray.get(answer)
-        except Exception as error:
-            raise ClusterError(
-                f"The node {node.host} ({node.ip}) cannot be used: {describe_error(error)}",
-                f'kmagic must be installed there: pip install "kmagic[cluster]=={here["kmagic"]}".',
-            ) from error
+    remedy = f'kmagic must be installed there: pip install "kmagic[cluster]=={here["kmagic"]}".'
+    for node, there in _ask_nodes(nodes, own_versions, remedy=remedy).items():
         for package, version in here.items():
             if there[package] == version:
                 continue
@@ -407,3 +409,32 @@ def _compare_versions(nodes: tuple[ClusterNode, ...]) -> list[str]:
             f"tensorflow=={here['tensorflow']} keras=={here['keras']}.",
         )
     return [f"Version of {text}." for text in small]
+
+
+def _ask_nodes(
+    nodes: tuple[ClusterNode, ...], function: Callable[..., Any], *arguments: Any, remedy: str = ""
+) -> dict[ClusterNode, Any]:
+    """What a function returns on each node."""
+    ray = import_ray()
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415 - an extra
+
+    probe = ray.remote(num_cpus=0, max_retries=0)(function)
+    asked = {
+        node: probe.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
+        ).remote(*arguments)
+        for node in nodes
+    }
+    references = list(asked.values())
+    done, _ = ray.wait(references, num_returns=len(references), timeout=_NODE_SECONDS)
+    answers = {}
+    for node, reference in asked.items():
+        where = f"The node {node.host} ({node.ip})"
+        if reference not in done:
+            raise ClusterError(f"{where} does not answer.", "Look at `ray status`.")
+        try:
+            answers[node] = ray.get(reference)
+        except Exception as error:
+            text = describe_error(error)
+            raise ClusterError(f"{where} cannot be used: {text}", remedy) from error
+    return answers

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kmagic.magics.keras_evaluate import is_file_of_predictions, predict_into_file
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, magic
 from kmagic.support.model_registry import dataset_for
@@ -29,7 +30,14 @@ CLASSIFY.option("--class-names L", "class names", read="class names")
 CLASSIFY.option("--true T", "the true labels, if known", read="value")
 CLASSIFY.option("--scaling S", "what the training images were divided by, e.g. 255", read="value")
 CLASSIFY.option("-b --batch-size N", "images per batch (default: 32)", minimum=1, default="32")
-CLASSIFY.option("-o --out NAME", "also assign the DataFrame of all predictions")
+CLASSIFY.option("--fresh", "with a file: do not continue an interrupted prediction")
+CLASSIFY.cluster_options()
+CLASSIFY.takes_file = True
+CLASSIFY.option(
+    "-o --out NAME",
+    "also assign the DataFrame of all predictions; FILE.parquet: classify any number of images "
+    "part by part into a file",
+)
 CLASSIFY.option("-q --quiet", "show nothing")
 
 
@@ -44,6 +52,12 @@ def keras_classify(session: Session, line: ParsedLine) -> Any:
     if not line.arguments:
         remedy = "Name a file, a folder, a pattern, a URL, an array or a PIL image."
         line.fail("expected images", "", remedy)
+    if is_file_of_predictions(line):
+        return _classify_into_file(session, line, name, model)
+    for flag in ("on", "cpus", "gpus", "fresh"):
+        if getattr(line, flag) not in (None, False, "off"):
+            remedy = "Name a file for the predictions: `-o predictions.parquet`."
+            line.fail("is for predictions into a file", f"--{flag}", remedy)
     images: Any = [session.file_or_value(line, word, _near_file) for word in line.arguments]
     images = images[0] if len(images) == 1 else images
     y_true = line.true if line.options.true else _known_labels(session, images)
@@ -66,6 +80,20 @@ def keras_classify(session: Session, line: ParsedLine) -> Any:
     if line.out:
         session.notebook[line.out] = result.to_frame()
     return session.deliver(result, quiet=line.quiet)
+
+
+def _classify_into_file(session: Session, line: ParsedLine, name: str, model: Any) -> Any:
+    """Classify files, with what is known about the model, into the file of ``-o``."""
+    from kmagic.evaluation.classification.applications import find_application  # noqa: PLC0415 - as above
+
+    for option in ("explain", "explain_for", "true"):
+        if getattr(line.options, option):
+            flag = "--" + option.replace("_", "-")
+            line.fail("is not possible for predictions into a file", flag)
+    if line.app and model is None:
+        application = find_application(line.app)
+        model, name = application.model(), application.name
+    return predict_into_file(session, line, name, model, **line.keywords("top", "scaling"))
 
 
 def _near_file(word: str) -> str:

@@ -44,6 +44,12 @@ CONFUSION.option("--multilabel", "a sample may have several labels")
 CONFUSION.option("--no-checks", "do not check the data")
 CONFUSION.option("-b --batch-size N", "samples per batch", minimum=1)
 CONFUSION.option("--steps N", "batches to read of a stream (default: all)", minimum=1)
+CONFUSION.option(
+    "--on ADDRESS",
+    "predict on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT (default: that of "
+    "%%keras_cluster); off: on this machine",
+    read="text",
+)
 CONFUSION.result_options()
 
 
@@ -76,6 +82,7 @@ def keras_confusion(session: Session, line: ParsedLine) -> Any:
             models.append((line.vs if line.vs.isidentifier() else "", second))
         source, labels = (x, y_true) if data is None else (data, None)
         reading = line.keywords("batch_size", "steps") | {"samples": line.x}
+        reading["on"] = session.cluster_of(line)
         with input_warnings_as_text(line):
             result, *others = confusions_of(models, source, labels, **reading, **options)
         if options["class_names"] is None:

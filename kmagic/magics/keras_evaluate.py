@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from kmagic.magics.line_parser import LineParser, ParsedLine
@@ -15,9 +16,11 @@ EVALUATE = LineParser(
 PREDICT = LineParser(
     "%keras_predict",
     "Predict from arrays, data frames, image files or sentences. The result is an array, shown as\n"
-    "a card; -o assigns it to a variable.",
+    "a card; -o assigns it to a variable. With -o FILE.parquet a table or a folder of images is\n"
+    "predicted part by part into a file, and an interrupted prediction continues.",
     "%keras_predict cnn x_new -o predictions\n%keras_predict cnn --data digits --classes\n"
-    '%keras_predict cnn photos/*.jpg --proba\n%keras_predict film "a great film" "too long"',
+    '%keras_predict cnn photos/*.jpg --proba\n%keras_predict film "a great film" "too long"\n'
+    "%keras_predict net table.parquet -o out.parquet --on auto",
 )
 EVALUATE.argument("[MODEL] [X Y]", "default: the last model")
 PREDICT.argument("[MODEL] X", "arrays, data frames, files, folders, patterns, quoted sentences")
@@ -29,6 +32,9 @@ for parser in (EVALUATE, PREDICT):
     parser.option("--no-checks", "do not check the data")
 PREDICT.option("--classes", "the index of the most likely class")
 PREDICT.option("--proba", "one probability per class, for binary models too")
+PREDICT.option("--fresh", "with a file: do not continue an interrupted prediction")
+PREDICT.cluster_options()
+PREDICT.takes_file = True
 for parser in (EVALUATE, PREDICT):
     parser.result_options()
 
@@ -56,12 +62,49 @@ def keras_predict(session: Session, line: ParsedLine) -> Any:
     if line.classes and line.proba:
         line.fail("cannot be combined with --classes", "--proba")
     name, model = session.take_model(line, or_file=True)
+    if is_file_of_predictions(line):
+        if line.classes or line.proba:
+            line.fail(
+                "is not needed: the file has both", "--classes" if line.classes else "--proba"
+            )
+        return predict_into_file(session, line, name, model)
+    if line.cpus or line.gpus or line.fresh:
+        flag = "--cpus" if line.cpus else "--gpus" if line.gpus else "--fresh"
+        line.fail("is for predictions into a file", flag, "Name it: `-o predictions.parquet`.")
     function = predict_classes if line.classes else predict_proba if line.proba else predict
     x = _samples(session, line)
     options = line.keywords("batch_size", "steps", "class_names")
+    options["on"] = session.cluster_of(line) if line.on or hasattr(x, "shape") else None
     with input_warnings_as_text(line):
         result = function(model, x, name=name, **options)
     return session.deliver(result, out=line.out, quiet=line.quiet)
+
+
+def is_file_of_predictions(line: ParsedLine) -> bool:
+    """Whether a line writes its predictions to a file."""
+    return bool(line.out) and Path(line.out).suffix == ".parquet"
+
+
+def predict_into_file(
+    session: Session, line: ParsedLine, name: str, model: Any, **options: Any
+) -> Any:
+    """Predict from the files that a line names, into the file of its ``-o``."""
+    from kmagic.evaluation.prediction.file_prediction import predict_to_file  # noqa: PLC0415 - as above
+
+    sources = [line.text_or_value(word) for word in line.arguments]
+    if not sources:
+        line.fail("expected a table or images", "", "Name a .parquet file or a folder of images.")
+    needs = {key: value for key in ("cpus", "gpus") if (value := getattr(line, key)) is not None}
+    options |= line.keywords("class_names", "batch_size", "fresh") | needs
+    result = predict_to_file(
+        model,
+        sources[0] if len(sources) == 1 else sources,
+        line.out,
+        name=name,
+        on=session.cluster_of(line),
+        **options,
+    )
+    return session.deliver(result, quiet=line.quiet)
 
 
 def _samples(session: Session, line: ParsedLine) -> Any:

@@ -30,14 +30,7 @@ TUNE.option("--patience N", "end a trial after N epochs without improvement", mi
 TUNE.option("--budget T", "time limit, e.g. 90s, 20m, 1h30m", read="value or text")
 TUNE.option("--workers N", "processes (default: one per GPU, or per CPU core)", minimum=1)
 TUNE.option("--in-process", "train in this process: for small models")
-TUNE.option(
-    "--on ADDRESS",
-    "train on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT (default: that of "
-    "%%keras_cluster); off: on this machine",
-    read="text",
-)
-TUNE.option("--cpus N", "processor cores of each trial on a cluster (default: 1)", minimum=0.0)
-TUNE.option("--gpus N", "GPUs of each, also a part: 0.5 (default: 0)", minimum=0.0)
+TUNE.cluster_options("trial")
 TUNE.option("--repeat K", "train the K best trials with three further seeds at the end", minimum=1)
 TUNE.option("--store DIR", "folder for the study; the same cell continues it", read="text")
 TUNE.option("--fresh", "remove an earlier study from the folder")

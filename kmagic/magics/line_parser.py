@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from keyword import iskeyword
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn, TypeAlias
 
 from kmagic.language.expressions import ExpressionError, evaluate
@@ -73,6 +74,8 @@ class LineParser(argparse.ArgumentParser):
     """
 
     all_parsers: ClassVar[list[LineParser]] = []
+    takes_file = False
+    """Whether ``-o`` may also name a .parquet file."""
 
     def __init__(
         self,
@@ -144,6 +147,19 @@ class LineParser(argparse.ArgumentParser):
         self.option("-o --out NAME", "also assign the result to this variable")
         return self.option("-q --quiet", "show nothing")
 
+    def cluster_options(self, unit: str = "process") -> LineParser:
+        """Add ``--on``, and what a process on a cluster needs."""
+        self.option(
+            "--on ADDRESS",
+            "run on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT (default: that of "
+            "%%keras_cluster); off: on this machine",
+            read="text",
+        )
+        self.option("--cpus N", f"on a cluster: cores of each {unit} (default: 1)", minimum=0.0)
+        return self.option(
+            "--gpus N", f"on a cluster: GPUs of each {unit}, also a part: 0.5", minimum=0.0
+        )
+
     @property
     def options(self) -> dict[str, argparse.Action]:
         """The options by their flags."""
@@ -175,8 +191,11 @@ class LineParser(argparse.ArgumentParser):
             parsed.fail_unexpected(extra[0])
         parsed.arguments = list(getattr(parsed.options, "arguments", ()))
         out = getattr(parsed.options, "out", None)
-        if out is not None and (not out.isidentifier() or iskeyword(out)):
+        is_file = self.takes_file and out is not None and Path(out).suffix == ".parquet"
+        if out is not None and not is_file and (not out.isidentifier() or iskeyword(out)):
             remedy = "Use letters, digits and _, such as `-o result`."
+            if self.takes_file:
+                remedy += " A file of predictions ends in .parquet."
             parsed.fail(f"-o must be a variable name; got {out}", out, remedy)
         return parsed
 

@@ -119,6 +119,7 @@ MAGIC_OF = {
     "load": "%keras_load",
     "load_data": "%keras_data",
     "predict": "%keras_predict",
+    "predict_to_file": "%keras_predict -o FILE.parquet",
     "save": "%keras_save",
     "to_dsl": "%keras_code --as dsl",
     "to_python": "%keras_code",

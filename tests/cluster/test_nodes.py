@@ -1,13 +1,17 @@
-"""A search on several nodes, one of which is lost, and one of which loses its network."""
+"""Searches and predictions on several nodes that are lost or lose their network."""
 
 from __future__ import annotations
 
 import threading
 
+import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 import kmagic
 from kmagic.cluster import connection
+from kmagic.evaluation.prediction import file_prediction
 from tests.tuning.searching import END, Calling, X, Y, tune
 
 from .nodes import ray_nodes
@@ -63,3 +67,36 @@ def test_trials_are_those_of_this_machine_also_by_the_client(nodes):
         assert one.params == other.params
         assert one.value == pytest.approx(other.value, rel=1e-4)
     assert (there.model().get_weights()[0] != 0).any()
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """5,000 small images, of which some cannot be read."""
+    folder = tmp_path_factory.mktemp("images")
+    for index in range(5000):
+        content = Image.fromarray(np.full((4, 4), index % 256, "uint8"))
+        content.save(folder / f"{index}.png")
+    for index in range(0, 5000, 1000):
+        (folder / f"{index}.png").write_text("no image")
+    return folder
+
+
+def test_many_images_are_classified_while_a_node_is_lost(nodes, images, tmp_path, monkeypatch):
+    if len(kmagic.connect(nodes.address).nodes) < 3:  # one was lost in an earlier test
+        nodes.add()
+    model = kmagic.build("input 4x4x1 / flatten / dense 2 softmax")
+    expected = kmagic.predict_to_file(model, images, tmp_path / "here.parquet", scaling=255)
+    out = tmp_path / "there.parquet"
+    write = file_prediction._Parts.write
+
+    def write_and_kill(parts, number, frame):
+        if len(parts.done()) == 2:
+            nodes.nodes[-1].kill()
+        write(parts, number, frame)
+
+    monkeypatch.setattr(file_prediction._Parts, "write", write_and_kill)
+    result = kmagic.predict_to_file(model, images, out, scaling=255, on=nodes.address)
+    assert (result.count, result.unreadable) == (5000, 5)
+    pd.testing.assert_frame_equal(result.to_frame(), expected.to_frame(), rtol=1e-4)
+    remote = kmagic.predict(model, np.ones((9000, 4, 4, 1)), on=nodes.address)
+    np.testing.assert_allclose(remote, kmagic.predict(model, np.ones((9000, 4, 4, 1))), rtol=1e-5)

@@ -113,6 +113,27 @@ def classify(
         >>> print(result[0].to_text())
         0: bright 75.0%, dark 25.0%
     """
+    result, sources = classify_readable(**locals())
+    _check_any_read(result.images, sources)
+    return result
+
+
+def classify_readable(
+    images: Any,
+    model: Any = None,
+    app: str | Callable[..., Any] | None = None,
+    top: int = 3,
+    *,
+    class_names: label_arrays.ClassNames | None = None,
+    y_true: Any = None,
+    scaling: Any = None,
+    explain: bool | str = False,
+    interpolation: str | None = None,
+    batch_size: int = BATCH_SIZE,
+    name: str = "",
+    progress: Callable[[int], Progress] | None = None,
+) -> tuple[Classification, Sequence[image_inputs.ImageSource]]:
+    """As :func:`classify`, even if no image can be read; also returns what was to be read."""
     for option, value in (("top", top), ("batch_size", batch_size)):
         if value < 1:
             raise EvaluationError(option=option, expected="at least 1", actual=value)
@@ -149,13 +170,12 @@ def classify(
     job = _ClassificationJob(model, preprocessor, sources, known_names, top, batch_size, explain)
     job.set_labels(class_names, y_true)
     predictions = job.run((progress or partial(Progress, unit="images"))(len(sources)))
-    _check_any_read(predictions, sources)
     if not name:
         name = application.name if application and app else getattr(model, "name", "")
     if job.by_folder:
         note = f"{note} The true classes are the names of the folders.".strip()
     warning = UNTRAINED_WARNING if is_untrained(model) else ""
-    return Classification(
+    result = Classification(
         tuple(predictions),
         min(top, len(job.names)),
         name,
@@ -163,6 +183,7 @@ def classify(
         job.legend,
         len(sources),
     )
+    return result, sources
 
 
 def _read_stream(images: Any, y_true: Any) -> tuple[Any, Any]:
@@ -375,8 +396,8 @@ class _ClassificationJob:
     def _true_indices(self, names: tuple[str, ...]) -> NDArray[np.intp] | None:
         y = self.y_true
         if y is None:
-            by_folder = {_folder_key(name): index for index, name in enumerate(names)}
-            folders = (_folder_key(source.folder) for source in self.sources)
+            by_folder = {folder_key(name): index for index, name in enumerate(names)}
+            folders = (folder_key(source.folder) for source in self.sources)
             indices = np.array([by_folder.get(folder, -1) for folder in folders])
             self.by_folder = bool((indices >= 0).all())
             return indices if self.by_folder else None
@@ -396,6 +417,6 @@ class _ClassificationJob:
         return indices
 
 
-def _folder_key(name: str) -> str:
+def folder_key(name: str) -> str:
     """A class name as a folder may spell it: "Egyptian cat" for "Egyptian_cat"."""
     return name.casefold().replace("_", " ").replace("-", " ")

@@ -26,7 +26,6 @@ from kmagic.evaluation.confusion.multilabel import (
     read_multilabel,
 )
 from kmagic.evaluation.prediction.batch_prediction import (
-    predict_in_batches,
     predict_stream,
     reject_beside_stream,
     to_arrays,
@@ -36,6 +35,7 @@ from kmagic.evaluation.prediction.model_inputs import (
     model_inputs_for,
     table_targets_remedy,
 )
+from kmagic.evaluation.prediction.part_prediction import predict_rows
 from kmagic.evaluation.prediction.predict import read_images
 from kmagic.evaluation.prediction.predictions import Predictions
 from kmagic.models.model_arrays import sample_shape, sparse_rows
@@ -184,6 +184,7 @@ def confusion_of(
     batch_size: int | None = None,
     steps: int | None = None,
     samples: Any = None,
+    on: str | None = None,
 ) -> Any:
     """Compare the predictions of a model with the true classes.
 
@@ -208,6 +209,7 @@ def confusion_of(
         batch_size: Samples per batch. Default: 32 to 256, fewer for larger samples.
         steps: Number of batches of a stream to read. Default: all.
         samples: What to show for each sample. Default: ``x``.
+        on: A Ray cluster to predict on, as for :func:`kmagic.connect`; not for streams.
 
     Returns:
         As :func:`confusion`.
@@ -229,6 +231,7 @@ def confusion_of(
         batch_size=batch_size,
         steps=steps,
         samples=samples,
+        on=on,
         class_names=class_names,
         normalize=normalize,
         threshold=threshold,
@@ -250,6 +253,7 @@ def confusions_of(
     batch_size: int | None = None,
     steps: int | None = None,
     samples: Any = None,
+    on: str | None = None,
     class_names: ClassNames | None = None,
     unit: str = "",
     **options: Any,
@@ -286,7 +290,7 @@ def confusions_of(
             for model, own in zip(everything, inputs, strict=True)
         ]
         predictions = [
-            predict_in_batches(model, array, batch_size=batch_size)
+            predict_rows(model, array, batch_size=batch_size, on=on)
             for model, array in zip(everything, arrays, strict=True)
         ]
         shown = arrays[0] if inputs[0].x is None else inputs[0].samples

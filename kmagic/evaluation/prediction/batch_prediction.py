@@ -62,7 +62,7 @@ def predict_in_batches(model: Any, x: Any, *, batch_size: int | None = None) -> 
     if arrays is None:
         return predict_stream([model], x)[0][0]
     outputs = predict_outputs(model, arrays, batch_size=batch_size)
-    return _only_output(list(outputs.values()))
+    return only_output(list(outputs.values()))
 
 
 def predict_outputs(
@@ -84,7 +84,7 @@ def predict_outputs(
     with Progress(samples, "samples predicted") as progress:
         for start in range(0, samples, step):
             stop = min(start + step, samples)
-            batch = match_axes(_slice(arrays, start, stop), shape)
+            batch = match_axes(slice_inputs(arrays, start, stop), shape)
             for key, rows in _named_outputs(model, batch).items():
                 if rows.shape[:1] != (stop - start,):
                     raise EvaluationError(
@@ -234,7 +234,7 @@ class StreamPreparation:
 
 def predict_batch(model: Any, batch: Any, shape: Shape | None = None) -> NDArray[Any]:
     """The output of the model for one batch; of a model with a fixed batch size, also for less."""
-    return _only_output(outputs_of_batch(model, match_axes(batch, shape)))
+    return only_output(outputs_of_batch(model, match_axes(batch, shape)))
 
 
 def outputs_of_batch(model: Any, batch: Any) -> Any:
@@ -372,11 +372,12 @@ def _to_array(value: Any) -> Any:
     return array
 
 
-def _slice(arrays: Any, start: int, stop: int) -> Any:
+def slice_inputs(arrays: Any, start: int, stop: int) -> Any:
+    """Some samples of the arrays of all inputs."""
     if isinstance(arrays, dict):
-        return {key: _slice(part, start, stop) for key, part in arrays.items()}
+        return {key: slice_inputs(part, start, stop) for key, part in arrays.items()}
     if isinstance(arrays, list):
-        return [_slice(part, start, stop) for part in arrays]
+        return [slice_inputs(part, start, stop) for part in arrays]
     return np.asarray(dense_rows(arrays[start:stop]))
 
 
@@ -385,7 +386,8 @@ def _default_batch_size(parts: list[Any]) -> int:
     return min(MAX_BATCH, max(MIN_BATCH, BATCH_BYTES // max(1, size)))
 
 
-def _only_output(output: Any) -> NDArray[Any]:
+def only_output(output: Any) -> NDArray[Any]:
+    """The output of a model that has one."""
     if isinstance(output, list | tuple) and len(output) == 1:
         output = output[0]
     if isinstance(output, list | tuple | dict):

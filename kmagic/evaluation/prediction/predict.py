@@ -15,7 +15,6 @@ from kmagic.evaluation.classification.applications import recognize_application
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import (
     predict_batch,
-    predict_in_batches,
     predict_outputs,
     predict_stream,
     predict_stream_outputs,
@@ -23,6 +22,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
 )
 from kmagic.evaluation.prediction.forecasts import forecasts_of
 from kmagic.evaluation.prediction.model_inputs import ModelInputs, model_inputs_for
+from kmagic.evaluation.prediction.part_prediction import predict_on_cluster, predict_rows
 from kmagic.evaluation.prediction.predictions import (
     TABLE,
     MultiOutputPredictions,
@@ -32,7 +32,7 @@ from kmagic.evaluation.prediction.predictions import (
 )
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.support.errors import EvaluationError
-from kmagic.support.messages import Function, Text
+from kmagic.support.messages import Function, Option, Text
 from kmagic.support.model_registry import UNTRAINED_WARNING, is_untrained
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.progress import Progress
@@ -49,6 +49,7 @@ def predict(
     batch_size: int | None = None,
     steps: int | None = None,
     class_names: ClassNames | None = None,
+    on: str | None = None,
     name: str = "",
 ) -> Predictions | MultiOutputPredictions:
     """Predict from raw arrays, data frames, images or text.
@@ -68,6 +69,8 @@ def predict(
         steps: Number of batches of a stream to read. Default: all.
         class_names: Names of the classes. Default: those of the data that the model was trained
             on.
+        on: A Ray cluster, as for :func:`kmagic.connect`, for arrays and tables. Images are
+            predicted by :func:`kmagic.predict_to_file`.
         name: Name of the model, for the title. Default: its own.
 
     Returns:
@@ -87,8 +90,15 @@ def predict(
     name = name or str(getattr(model, "name", ""))
     inputs = model_inputs_for(model, x)
     names = None if class_names is None else parse_class_names(class_names)[1]
+    if on is not None and (inputs.x is None or to_arrays(model, inputs.x) is None):
+        raise EvaluationError(
+            Text(Option("on", on), " is for arrays and tables."),
+            Text(
+                "Write the predictions of images to a file, with ", Function("predict_to_file"), "."
+            ),
+        )
     if len(getattr(model, "outputs", None) or ()) > 1 and inputs.x is not None:
-        return _predict_outputs(model, inputs, batch_size, steps, name)
+        return _predict_outputs(model, inputs, batch_size, steps, name=name, on=on)
     if inputs.x is None:
         size = fixed_batch_size(model) or batch_size or IMAGE_BATCH
         rows, inputs = _predict_images(model, inputs, size)
@@ -97,7 +107,7 @@ def predict(
         inputs = replace(inputs, y_true=y_true)
         names = names or getattr(x, "class_names", None)  # of image_dataset_from_directory
     else:
-        rows = predict_in_batches(model, inputs.x, batch_size=batch_size)
+        rows = predict_rows(model, inputs.x, batch_size=batch_size, on=on)
     if names is None and inputs.data is None and rows.ndim == TABLE:
         application = recognize_application(model)
         names = application.classes() if application is not None else None
@@ -126,6 +136,7 @@ def predict_classes(
     steps: int | None = None,
     names: bool = False,
     class_names: ClassNames | None = None,
+    on: str | None = None,
     name: str = "",
 ) -> Predictions | MultiOutputPredictions:
     """Predict the most likely class of each sample.
@@ -137,6 +148,7 @@ def predict_classes(
         steps: As in :func:`predict`.
         names: Return class names instead of class indices, if they are known.
         class_names: As in :func:`predict`.
+        on: As in :func:`predict`.
         name: As in :func:`predict`.
 
     Returns:
@@ -152,9 +164,8 @@ def predict_classes(
         >>> kmagic.predict_classes(model, numpy.array([[3.0, 1.0], [0.0, 2.0]])).tolist()
         [0, 1]
     """
-    result = predict(
-        model, x, batch_size=batch_size, steps=steps, class_names=class_names, name=name
-    )
+    options: dict[str, Any] = {"batch_size": batch_size, "steps": steps, "on": on}
+    result = predict(model, x, class_names=class_names, name=name, **options)
     return _for_each_output(result, lambda output: _to_classes(output, names=names))
 
 
@@ -166,6 +177,7 @@ def predict_proba(
     batch_size: int | None = None,
     steps: int | None = None,
     class_names: ClassNames | None = None,
+    on: str | None = None,
     name: str = "",
 ) -> Predictions | MultiOutputPredictions:
     """Predict the probability of each class for each sample.
@@ -176,6 +188,7 @@ def predict_proba(
         batch_size: As in :func:`predict`.
         steps: As in :func:`predict`.
         class_names: As in :func:`predict`.
+        on: As in :func:`predict`.
         name: As in :func:`predict`.
 
     Returns:
@@ -190,9 +203,8 @@ def predict_proba(
         >>> kmagic.predict_proba(model, numpy.zeros((1, 2))).tolist()
         [[0.5, 0.5]]
     """
-    result = predict(
-        model, x, batch_size=batch_size, steps=steps, class_names=class_names, name=name
-    )
+    options: dict[str, Any] = {"batch_size": batch_size, "steps": steps, "on": on}
+    result = predict(model, x, class_names=class_names, name=name, **options)
     return _for_each_output(result, _to_probabilities)
 
 
@@ -248,11 +260,19 @@ def _lost_note(inputs: ModelInputs) -> str:
 
 
 def _predict_outputs(
-    model: Any, inputs: ModelInputs, batch_size: int | None, steps: int | None, name: str
+    model: Any,
+    inputs: ModelInputs,
+    batch_size: int | None,
+    steps: int | None,
+    *,
+    name: str,
+    on: str | None,
 ) -> MultiOutputPredictions:
     """One array per output, all from one pass over the samples."""
     if (arrays := to_arrays(model, inputs.x)) is None:
         outputs = predict_stream_outputs(model, inputs.x, steps=steps)
+    elif on is not None:
+        outputs = predict_on_cluster(model, arrays, on, batch_size=batch_size)
     else:
         outputs = predict_outputs(model, arrays, batch_size=batch_size)
     if 0 in outputs:
