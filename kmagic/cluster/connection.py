@@ -369,7 +369,12 @@ def _explain(error: Exception, address: str) -> ClusterError:
 
 
 def own_versions() -> dict[str, str]:
-    """Versions of Python and of what a training needs; "" for what is not installed."""
+    """Versions of Python and of what a training needs; "" for what is not installed.
+
+    Example:
+        >>> sorted(own_versions())
+        ['Python', 'keras', 'kmagic', 'tensorflow']
+    """
     versions = {"Python": platform.python_version()}
     for package in _PACKAGES:
         try:

@@ -178,8 +178,12 @@ def predict_to_file(
         ClusterError: The cluster cannot be used.
 
     Example:
-        >>> predict_to_file(model, "photos", "labels.parquet").counts  # doctest: +SKIP
-        {'cat': 6203, 'dog': 5871}
+        >>> import keras, pandas, tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> pandas.DataFrame({"width": [1.0, 2.0]}).to_parquet(folder / "table.parquet")
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> predict_to_file(model, folder / "table.parquet", folder / "out.parquet").count
+        2
     """
     _import_pyarrow()
     target = user_path(out)
