@@ -15,7 +15,7 @@ import lzma
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice, zip_longest
@@ -32,6 +32,7 @@ from kmagic.data.preparation.cell_format import (
     split_unit,
 )
 from kmagic.data.time_order import looks_like_date
+from kmagic.support.disk_arrays import CHUNK_BYTES
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.keras_cache import show_path
@@ -48,6 +49,7 @@ MAX_CELLS, MIN_ROWS = 40_000, 20  # that show the header and the decimal sign
 MAX_COLUMNS = 500  # that show the header
 MAX_FOOTER = 10  # lines after a table
 MAX_HEADER = 4  # lines
+MAX_QUOTED_LINES = 1000  # of a cell
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -81,17 +83,19 @@ class TableFile:
         layout: How it was read, as a part of a sentence.
         note: What was guessed or left out, in sentences.
         delimiter: What separates its cells; "" if no character does.
+        size: Characters of a piece of a file.
     """
 
     frame: Any
     layout: str
     note: str | Text = ""
     delimiter: str = ""
+    size: int = 0
 
 
 def read_table(path: Path, options: LoadOptions, *, as_text: bool = False) -> TableFile:
     """Read a file as a table; ``as_text`` leaves the numbers of text files as they are written."""
-    size = _check_file(path)
+    size = check_file(path)
     remedy = "Read a part of it with pandas (nrows=, usecols=), or feed the model with tf.data."
     require_memory(MEMORY_FACTOR * size, show_path(path), remedy)
     suffix = path.suffix.lower()
@@ -101,14 +105,14 @@ def read_table(path: Path, options: LoadOptions, *, as_text: bool = False) -> Ta
     if suffix in paths.PARQUET_SUFFIXES:
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
-        with _explain_package_errors(path, "parquet", "pyarrow"):
+        with explain_package_errors(path, "parquet", "pyarrow"):
             return TableFile(pd.read_parquet(path), "parquet")
     if suffix in paths.EXCEL_SUFFIXES:
         return _read_excel(path, options, as_text=as_text)
     return _read_text_table(path, options, as_text=as_text)
 
 
-def _check_file(path: Path) -> int:
+def check_file(path: Path) -> int:
     """The size of a file that can be read."""
     with paths.explain_read_errors(path):
         if problem := file_problem(path):
@@ -137,7 +141,7 @@ def _read_excel(path: Path, options: LoadOptions, *, as_text: bool) -> TableFile
             f"{show_path(path)} is not an Excel file, whatever its name says.",
             "If it is text, rename it to .csv.",
         )
-    with _explain_package_errors(path, "an Excel file", "openpyxl"):
+    with explain_package_errors(path, "an Excel file", "openpyxl"):
         sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object)
     filled = {str(name): sheet for name, sheet in sheets.items() if sheet.notna().any(axis=None)}
     if not filled:
@@ -151,7 +155,7 @@ def _read_excel(path: Path, options: LoadOptions, *, as_text: bool) -> TableFile
 
 
 @contextmanager
-def _explain_package_errors(path: Path, kind: str, package: str) -> Iterator[None]:
+def explain_package_errors(path: Path, kind: str, package: str) -> Iterator[None]:
     """Say why a package of pandas cannot read a file."""
     try:
         yield
@@ -175,7 +179,7 @@ def header_names(path: Path, delimiter: str = "") -> list[str]:
     Raises:
         DataError: It cannot be read.
     """
-    _check_file(path)
+    check_file(path)
     with path.open("rb") as stream:
         content = stream.read(MAX_BEGINNING)
     content = content[: content.rfind(b"\n") + 1] or content
@@ -199,68 +203,209 @@ def _read_text_table(path: Path, options: LoadOptions, *, as_text: bool) -> Tabl
     text, encoding = _decode(_read_bytes(path), show_path(path), options)
     text, delimiter, skipped = _split_preamble(text.rstrip("\n"), path, options)
     table = _read_cells(text, delimiter, skipped, path, options, as_text=as_text)
-    notes: list[Any] = [table.note]
-    if encoding == "cp1252" and not options.encoding:
-        guess = "The file is not UTF-8 and was read as cp1252 (Western European); "
-        notes.append(Text(guess, Option("encoding"), " sets another encoding."))
-    layout = f"{encoding} text separated by {_name_of(delimiter)}, {table.layout}"
-    return TableFile(table.frame, layout, Text.join(" ", filter(None, notes)), delimiter)
+    layout = _describe_text(encoding, delimiter, table.layout)
+    note = Text.join(" ", filter(None, [table.note, _encoding_note(encoding, options)]))
+    return TableFile(table.frame, layout, note, delimiter)
+
+
+def _describe_text(encoding: str, delimiter: str, layout: str) -> str:
+    return f"{encoding} text separated by {_name_of(delimiter)}, {layout}"
+
+
+def _encoding_note(encoding: str, options: LoadOptions) -> Text:
+    """That an encoding was guessed."""
+    if encoding != _ENCODINGS[-1] or options.encoding:
+        return Text()
+    guess = "The file is not UTF-8 and was read as cp1252 (Western European); "
+    return Text(guess, Option("encoding"), " sets another encoding.")
 
 
 def _read_cells(
     text: str, delimiter: str, skipped: int, path: Path, options: LoadOptions, *, as_text: bool
 ) -> TableFile:
     """The table in a text, after some lines that were skipped."""
-    import pandas as pd  # noqa: PLC0415 - half a second to import
+    text_columns = None if as_text else ()
+    reader = _CellReader(text, delimiter, skipped, path, options, text_columns=text_columns)
+    frame = reader.read(text)
+    return TableFile(frame, reader.layout, reader.note, delimiter)
 
-    file_name = show_path(path)
-    sample = _Sample(text, delimiter, file_name)
-    if not sample.rows:
-        raise DataError(f"{file_name} has no lines with text.")
-    if sample.width == 1 and (other := _find_delimiter(text, delimiter)) != delimiter:
-        raise DataError(
-            f"{file_name} has only one column, {sample.rows[0][0][:60]!r}: its cells seem to be "
-            f"separated by {_name_of(other)}, not {_name_of(delimiter)}.",
-            Text("Use ", Option("delimiter", other), "."),
-        )
-    header = _Header(sample.rows, options)
-    *_, text = text.split("\n", sample.line_of(0))  # from the header on
-    text, trailing = _without_footer(text, delimiter, sample.width)
-    *names, body = f"{text}\n".split("\n", sample.line_of(header.lines) - sample.line_of(0))
-    dtypes = str if as_text else _text_columns(sample.rows[header.lines :], delimiter, options)
-    error: Exception | None = None
-    try:
-        frame = _parse_cells(body, delimiter, sample.width, dtypes)
-        if dtypes is not str and _has_decimal_commas(frame):
-            frame = _parse_cells(body, delimiter, sample.width, dtypes := str)
-        if _has_unpaired_quotes(frame, body, delimiter):
-            frame = _parse_cells(body, delimiter, sample.width, dtypes, csv.QUOTE_NONE)
-    except (pd.errors.ParserError, ValueError) as parser_error:
-        error = parser_error
-    if error or sample.is_ragged or _may_be_ragged(frame, body, delimiter):
-        line = sample.line_of(0) + skipped
-        _check_lengths(text, delimiter, sample.width, line, file_name, has_names=bool(names))
-    if error:
-        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip().rstrip(".")
-        raise DataError(f"{file_name} cannot be read as a table: {reason}.", _QUOTES) from error
-    frame = frame.drop(columns=sample.width).dropna(how="all")
-    frame = frame.set_axis(header.names(sample.width, file_name), axis=1)
-    notes: list[Any] = [
-        header.note,
-        _left_out(sample.leading, "before"),
-        _left_out(trailing, "after"),
-    ]
-    if skipped:
-        notes.append(f"{pluralize(skipped, 'line')} before the table left out.")
-    if options.header is None and (frame.iloc[:, 0] == frame.columns[0]).any():
-        is_header = (frame == frame.columns).all(axis=1)  # again, where files were joined
-        if is_header.any():
-            frame = frame[~is_header]
-            lines = pluralize(is_header.sum(), "line")
+
+class _CellReader:
+    """Reads the table in a text, at once or piece by piece; its beginning shows how.
+
+    Args:
+        text: The text, or its first piece.
+        delimiter: What separates the cells.
+        skipped: Number of lines that were skipped before the text.
+        path: The file.
+        options: Those of ``load_data``.
+        text_columns: Columns whose numbers are left as they are written; None for all.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        delimiter: str,
+        skipped: int,
+        path: Path,
+        options: LoadOptions,
+        *,
+        text_columns: Collection[str] | None,
+    ) -> None:
+        self._delimiter, self._skipped, self._options = delimiter, skipped, options
+        self._file_name = file_name = show_path(path)
+        self._sample = sample = _Sample(text, delimiter, file_name)
+        if not sample.rows:
+            raise DataError(f"{file_name} has no lines with text.")
+        if sample.width == 1 and (other := _find_delimiter(text, delimiter)) != delimiter:
+            raise DataError(
+                f"{file_name} has only one column, {sample.rows[0][0][:60]!r}: its cells seem to "
+                f"be separated by {_name_of(other)}, not {_name_of(delimiter)}.",
+                Text("Use ", Option("delimiter", other), "."),
+            )
+        self._header = header = _Header(sample.rows, options)
+        self.names = header.names(sample.width, file_name)
+        self.layout = header.describe(sample.line_of(0) + skipped)
+        self._dtypes: Any = str
+        if text_columns is not None:
+            self._dtypes = _text_columns(sample.rows[header.lines :], delimiter, options)
+        if text_columns and self._dtypes is not str:
+            self._dtypes |= {self.names.index(name): str for name in text_columns}
+        self._line = -1  # lines before a piece; none was read
+        self._trailing: list[list[str]] = []
+        self._repeated = 0
+
+    @property
+    def note(self) -> Text:
+        """What was guessed or left out so far."""
+        notes: list[Any] = [
+            self._header.note,
+            _left_out(self._sample.leading, "before"),
+            _left_out(self._trailing, "after"),
+        ]
+        if self._skipped:
+            notes.append(f"{pluralize(self._skipped, 'line')} before the table left out.")
+        if self._repeated:
+            lines = pluralize(self._repeated, "line")
             notes.append(f"The header is repeated in {lines}, left out.")
-    layout = header.describe(sample.line_of(0) + skipped)
-    note = Text.join(" ", filter(None, notes))
-    return TableFile(frame.reset_index(drop=True), layout, note, delimiter)
+        return Text.join(" ", filter(None, notes))
+
+    def read(self, text: str, *, is_last: bool = True) -> Any:
+        """The table in the text, or in its next piece, as a data frame."""
+        import pandas as pd  # noqa: PLC0415 - half a second to import
+
+        sample, delimiter, header_lines = self._sample, self._delimiter, 0
+        if self._line < 0:
+            self._line = sample.line_of(0) + self._skipped
+            *_, text = text.split("\n", sample.line_of(0))  # from the header on
+            header_lines = sample.line_of(self._header.lines) - sample.line_of(0)
+        if is_last:
+            text, self._trailing = _without_footer(text, delimiter, sample.width)
+        *names, body = f"{text}\n".split("\n", header_lines)
+        error: Exception | None = None
+        try:
+            frame = _parse_cells(body, delimiter, sample.width, self._dtypes)
+            if self._dtypes is not str and _has_decimal_commas(frame):
+                self._dtypes = str
+                frame = _parse_cells(body, delimiter, sample.width, str)
+            if _has_unpaired_quotes(frame, body, delimiter):
+                frame = _parse_cells(body, delimiter, sample.width, self._dtypes, csv.QUOTE_NONE)
+        except (pd.errors.ParserError, ValueError) as parser_error:
+            error = parser_error
+        if error or sample.is_ragged or _may_be_ragged(frame, body, delimiter):
+            where = self._line, self._file_name
+            _check_lengths(text, delimiter, sample.width, *where, has_names=bool(names))
+        if error:
+            reason = str(error).removeprefix("Error tokenizing data. C error: ").strip().rstrip(".")
+            message = f"{self._file_name} cannot be read as a table: {reason}."
+            raise DataError(message, _QUOTES) from error
+        self._line += text.count("\n") + 1
+        frame = frame.drop(columns=sample.width).dropna(how="all").set_axis(self.names, axis=1)
+        if self._options.header is None and (frame.iloc[:, 0] == frame.columns[0]).any():
+            is_header = (frame == frame.columns).all(axis=1)  # again, where files were joined
+            self._repeated += int(is_header.sum())
+            frame = frame[~is_header]
+        return frame.reset_index(drop=True)
+
+
+def read_pieces(
+    path: Path, options: LoadOptions, text_columns: Collection[str]
+) -> Iterator[TableFile]:
+    """The table in a text file, a few megabytes at a time; the last piece has all notes.
+
+    Args:
+        path: The file.
+        options: Those of ``load_data``.
+        text_columns: Columns whose numbers are left as they are written.
+    """
+    encoding, name = _find_encoding(path, options)
+    reader, layout, delimiter = None, "", ""
+    with _open_text(path, encoding) as stream:
+        for text, is_last in _text_pieces(stream):
+            piece = text.rstrip("\n")
+            if reader is None:
+                piece = piece.removeprefix("\ufeff")
+                piece, delimiter, skipped = _split_preamble(piece, path, options)
+                given = (piece, delimiter, skipped, path, options)
+                reader = _CellReader(*given, text_columns=text_columns)
+                layout = _describe_text(name, delimiter, reader.layout)
+            frame = reader.read(piece, is_last=is_last)
+            note = Text.join(" ", filter(None, [reader.note, _encoding_note(name, options)]))
+            yield TableFile(frame, layout, note, delimiter, len(text))
+
+
+@contextmanager
+def _open_text(path: Path, encoding: str) -> Iterator[Any]:
+    """A text file, decompressed if its name says so."""
+    module: Any = _MODULES.get(path.suffix.lower())
+    with paths.explain_read_errors(path):
+        file = path.open("rb") if module is None else module.open(path)
+    try:
+        with file, io.TextIOWrapper(file, encoding) as text:
+            yield text
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
+        raise _damaged(path, error) from error
+
+
+def _find_encoding(path: Path, options: LoadOptions) -> tuple[str, str]:
+    """The encoding of a whole file, and its name in messages."""
+    with _open_text(path, "latin-1") as stream:
+        beginning = stream.buffer.read(MAX_BEGINNING)
+    file_name = show_path(path)
+    for encoding in _encodings(beginning, options):
+        try:
+            with _open_text(path, encoding) as stream:
+                text = stream.read(MAX_BEGINNING)
+                while stream.read(CHUNK_BYTES):
+                    pass
+        except LookupError as error:
+            raise _unknown_encoding(encoding) from error
+        except ValueError:
+            continue
+        if encoding == _ENCODINGS[-1] and not options.encoding:
+            _reject_other_encoding(beginning, file_name)
+        _check_characters(text, beginning, file_name)
+        return encoding, _encoding_name(encoding)
+    raise _not_decoded(file_name, options)
+
+
+def _text_pieces(stream: Any) -> Iterator[tuple[str, bool]]:
+    """Pieces of a text that end with a line and outside of quotation marks; whether it is the last.
+
+    The last piece is a large one, because remarks may follow the table.
+    """
+    waiting = ""
+    while piece := stream.read(CHUNK_BYTES):
+        piece += stream.readline()
+        for _ in range(MAX_QUOTED_LINES):
+            if piece.count('"') % 2 == 0:
+                break
+            piece += stream.readline()
+        if waiting and len(piece) >= CHUNK_BYTES:
+            yield waiting, False
+            waiting = ""
+        waiting += piece
+    yield waiting, True
 
 
 def _name_of(delimiter: str) -> str:
@@ -339,40 +484,63 @@ def _read_bytes(path: Path) -> bytes:
                 content: bytes = stream.read(limit)
                 is_cut = bool(stream.read(1))
         except (EOFError, zlib.error, lzma.LZMAError) as error:
-            raise DataError(
-                f"{show_path(path)} is damaged or incomplete: {error}.",
-                "Download or write it again.",
-            ) from error
+            raise _damaged(path, error) from error
     if is_cut:
         require_memory(MEMORY_FACTOR * (limit + 1) * 2, show_path(path), "Read a part of it.")
     return content
 
 
+def _damaged(path: Path, error: Exception) -> DataError:
+    message = f"{show_path(path)} is damaged or incomplete: {error}."
+    return DataError(message, "Download or write it again.")
+
+
 def _decode(content: bytes, file_name: str, options: LoadOptions) -> tuple[str, str]:
     """The text of a file, and the encoding."""
-    marked = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "")
-    for encoding in [options.encoding or marked] if options.encoding or marked else _ENCODINGS:
+    for encoding in _encodings(content, options):
         try:
             text = content.decode(encoding)
         except LookupError as error:
-            raise DataError(
-                option="encoding",
-                expected="an encoding of Python, e.g. utf-8, utf-16, cp1252 or shift_jis",
-                actual=encoding,
-            ) from error
+            raise _unknown_encoding(encoding) from error
         except ValueError:
             continue
         if encoding == _ENCODINGS[-1] and not options.encoding:
             _reject_other_encoding(content, file_name)
         break
     else:
-        raise DataError(
-            f"{file_name} is not a text in {options.encoding or 'UTF-8 or cp1252'}.",
-            Text("Set its encoding, e.g. ", Option("encoding", "latin-1"), "."),
-        )
+        raise _not_decoded(file_name, options)
     text = text.removeprefix("\ufeff")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+    _check_characters(text, content, file_name)
+    return text, _encoding_name(encoding)
+
+
+def _encodings(content: bytes, options: LoadOptions) -> Sequence[str]:
+    """The encodings that a file may have."""
+    marked = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "")
+    given = options.encoding or marked
+    return [given] if given else _ENCODINGS
+
+
+def _encoding_name(encoding: str) -> str:
+    return encoding.lower().replace("utf-8-sig", "UTF-8").replace("utf-", "UTF-")
+
+
+def _unknown_encoding(encoding: str) -> DataError:
+    expected = "an encoding of Python, e.g. utf-8, utf-16, cp1252 or shift_jis"
+    return DataError(option="encoding", expected=expected, actual=encoding)
+
+
+def _not_decoded(file_name: str, options: LoadOptions) -> DataError:
+    return DataError(
+        f"{file_name} is not a text in {options.encoding or 'UTF-8 or cp1252'}.",
+        Text("Set its encoding, e.g. ", Option("encoding", "latin-1"), "."),
+    )
+
+
+def _check_characters(text: str, content: bytes, file_name: str) -> None:
+    """Reject a file that is not a text."""
     control = _NOT_TEXT.search(text, 0, MAX_BEGINNING) or re.search("\0", text)
     if control:
         line = text.count("\n", 0, control.start()) + 1
@@ -380,7 +548,6 @@ def _decode(content: bytes, file_name: str, options: LoadOptions) -> tuple[str, 
             f"{file_name} is not a text file: line {line:,} contains the character {control[0]!r}.",
             _kind_remedy(content),
         )
-    return text, encoding.lower().replace("utf-8-sig", "UTF-8").replace("utf-", "UTF-")
 
 
 def _reject_other_encoding(content: bytes, file_name: str) -> None:
