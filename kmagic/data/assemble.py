@@ -46,8 +46,15 @@ def choose_place(
         return replace(options, stream=False), ""
     require_disk(size, subject, remedy)
     reason = "" if fits else f", because {format_bytes(size)} do not fit into memory"
-    note = f"{subject} are kept on disk, in {disk_folder()}{reason}."
+    note = f"On disk, in {disk_folder()}: {subject}{reason}."
     return replace(options, stream=True), note
+
+
+def require_length(options: LoadOptions, subject: str) -> None:
+    """Reject texts of different lengths, which cannot be kept on disk."""
+    if options.maxlen is None:
+        remedy = Text("Texts on disk must have one length: use ", Option("maxlen", 200), ".")
+        raise DataError(f"The texts of {subject} have different lengths.", remedy)
 
 
 # --- split ----------------------------------------------------------------------------------------

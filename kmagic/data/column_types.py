@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
+from kmagic.data.disk_frame import DiskFrame
 from kmagic.data.load_options import LoadOptions, leave_out
 from kmagic.data.paths import looks_like_files
 from kmagic.data.preparation.cell_format import (
@@ -105,7 +106,7 @@ def type_columns(frame: Any, options: LoadOptions, delimiter: str = "") -> Colum
         delimiter: What separates the cells of its file.
     """
     table = ColumnTypes(frame.copy(deep=False))
-    columns = [_Column(name, table, options) for name in frame.columns]
+    columns = [_Column(name, frame, table, options) for name in frame.columns]
     signs = Counter(sign for column in columns for sign in column.signs())
     usual = signs.most_common(1)[0][0] if signs else ""
     if delimiter and not usual and frame.dtypes.eq(np.float64).any():
@@ -119,18 +120,17 @@ class _Column:
     """One column while its type is found.
 
     Attributes:
-        cells: Its cells.
         kind: "date", "number", "text", which is to be examined, or "other".
         written: For text, the words that are not written as in Python, and some others.
         evidence: What they show about the decimal sign.
         format: How the cells are written, as far as it is known.
     """
 
-    def __init__(self, name: str, table: ColumnTypes, options: LoadOptions) -> None:
+    def __init__(self, name: str, frame: Any, table: ColumnTypes, options: LoadOptions) -> None:
         self.name = name
         self.table = table
         self.options = options
-        self.cells = table.frame[name]
+        self._frame = frame
         self.kind = _kind_of(self.cells.dtype)
         self.written = self._examine() if self.kind == "text" else []
         self.evidence = decimal_evidence(self.written)
@@ -141,6 +141,11 @@ class _Column:
             missing=() if keeps else tuple(map(str, given)),
             keep_words=keeps,
         )
+
+    @property
+    def cells(self) -> Any:
+        """Its cells. Those of a table on disk are read each time."""
+        return self._frame[self.name]
 
     def _examine(self) -> list[str]:
         words = self.cells[[isinstance(cell, str) for cell in self.cells.tolist()]]
@@ -419,6 +424,8 @@ def _to_integers(values: Any) -> Any:
 
 def split_parts_of(frame: Any) -> list[Any]:
     """The parts of a table, whose numbers are its index."""
+    if isinstance(frame, DiskFrame):
+        return frame.parts()
     return [part for _, part in frame.groupby(level=0)]
 
 

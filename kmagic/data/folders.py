@@ -21,6 +21,7 @@ from kmagic.data.assemble import (
     apply_options,
     choose_place,
     join_notes,
+    require_length,
     split_parts,
     to_object_array,
 )
@@ -160,16 +161,14 @@ def load_text_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
     files = [*split.x_train, *split.x_test]
     with explain_read_errors(folder.path):
         size = sum(file.stat().st_size for file in files)
-    maxlen = Option("maxlen", 200)
-    needs_length = Text("Texts on disk must have one length: use ", maxlen, " or the like.")
-    options, place_note = choose_place(options, 2 * size, f"{len(files):,} texts", needs_length)
+    remedy = Text("Or use fewer files.")
+    options, place_note = choose_place(options, 2 * size, f"{len(files):,} texts", remedy)
     encoding = None
-    if not options.stream:
-        split = split.convert(read_texts)
-    elif options.maxlen is None:
-        raise DataError(f"The texts of {name} are of different lengths.", needs_length)
-    else:
+    if options.stream:
+        require_length(options, name)
         split, encoding = _encode_files(split, options)
+    else:
+        split = split.convert(read_texts)
     data = Dataset(
         name,
         *split,

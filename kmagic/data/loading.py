@@ -139,10 +139,10 @@ def load_data(
             series, and all are split at the same time.
         task: "classification" or "regression", where the values of the target could be both.
         class_names: Names of the classes, in the order of the labels.
-        stream: For folders of images or texts: True keeps the prepared data on disk and reads them
-            in batches, for data larger than memory; False loads them into memory. By default the
-            size decides. The files are in the folder ``TMPDIR``, or in /var/tmp, and are removed
-            with the dataset.
+        stream: For folders of images or texts, and for tables in text and parquet files: True keeps
+            the prepared data on disk and reads them in batches, for data larger than memory; False
+            loads them into memory. By default the size decides. The files are in the folder
+            ``TMPDIR``, or in /var/tmp, and are removed with the dataset.
         allow_pickle: Read pickled objects in an ``.npz`` file, which can run any code.
         name: Name of the dataset; that of the file or folder by default.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from kmagic.data.arrays import check_lengths
-from kmagic.data.assemble import Parts, apply_options, join_notes, split_parts, to_text_array
+from kmagic.data.assemble import (
+    Parts,
+    apply_options,
+    choose_place,
+    join_notes,
+    require_length,
+    split_parts,
+    to_text_array,
+)
 from kmagic.data.column_types import (
     ALWAYS_CATEGORIES,
     ColumnTypes,
@@ -28,6 +36,7 @@ from kmagic.data.column_types import (
     type_columns,
 )
 from kmagic.data.dataset import Dataset
+from kmagic.data.disk_frame import DiskFrame, complete_rows
 from kmagic.data.images.image_folder import load_image_list
 from kmagic.data.load_options import (
     DEFAULT_SPLIT,
@@ -38,11 +47,18 @@ from kmagic.data.load_options import (
     inapplicable,
     reject_options,
 )
-from kmagic.data.paths import looks_like_files
+from kmagic.data.paths import EXCEL_SUFFIXES, looks_like_files
 from kmagic.data.preparation import cell_format
-from kmagic.data.preparation.columns import UnknownCategoryWarning, learn_columns
+from kmagic.data.preparation.columns import Columns, UnknownCategoryWarning, learn_columns
+from kmagic.data.preparation.text_encoding import TextEncoding, learn_text
 from kmagic.data.preparation.windowing import Windowing
-from kmagic.data.table_file import TableFile, check_unique, read_table
+from kmagic.data.table_file import (
+    MEMORY_FACTOR,
+    TableFile,
+    check_file,
+    check_unique,
+    read_table,
+)
 from kmagic.data.target_kind import decide_target
 from kmagic.data.time_order import find_lag, row_times, time_order
 from kmagic.data.time_series import windows_of_table
@@ -65,6 +81,9 @@ MAX_RESEMBLING = 3  # columns that may identify the rows
 def load_tables(*parts: Sequence[Path] | NDArray[Any], options: LoadOptions) -> Dataset:
     """Load tables from files: the files of each part are concatenated."""
     paths = [path for files in parts for path in files]
+    chosen, place_note = _choose_place(paths, options)
+    if chosen.stream:
+        return _load_on_disk(parts, options, place_note)
     read = [read_table(path, options) for path in paths]
     if any(not table.frame.dtypes.equals(read[0].frame.dtypes) for table in read):
         read = [read_table(path, options, as_text=True) for path in paths]  # in the same way
@@ -73,11 +92,7 @@ def load_tables(*parts: Sequence[Path] | NDArray[Any], options: LoadOptions) -> 
         tables = list(islice(remaining, len(files)))
         for path, table in zip(files, tables, strict=True):
             if len(table.frame.columns) < 2:  # noqa: PLR2004 - a target and a feature
-                raise DataError(
-                    f"{show_path(path)} has only one column, {table.frame.columns[0][:60]!r}, but "
-                    "needs a target and at least one feature.",
-                    Text("If its cells have another separator, set ", Option("delimiter"), "."),
-                )
+                raise _one_column(show_path(path), table.frame.columns[0])
             differing = set(table.frame.columns) ^ set(tables[0].frame.columns)
             if differing:
                 raise DataError(
@@ -87,14 +102,58 @@ def load_tables(*parts: Sequence[Path] | NDArray[Any], options: LoadOptions) -> 
                 )
         joined = [table.frame for table in tables]
         frames.append(pd.concat(joined, ignore_index=True) if len(joined) > 1 else joined[0])
+    notes = dict.fromkeys(table.note for table in read)
+    file = replace(read[0], note=join_notes(*notes))
+    name, source = _name_files(parts, options)
+    return load_frames(frames, options, name, source, file)
+
+
+def _name_files(
+    parts: Sequence[Sequence[Path] | NDArray[Any]], options: LoadOptions
+) -> tuple[str, str]:
+    """The name of a dataset, and where it is from."""
     first = parts[0][0]
     is_single = len(parts) == len(parts[0]) == 1
     folder = first.parent
     stem = first.stem.removesuffix(".csv").removesuffix(".tsv")  # data.csv.gz is data
     name = options.name or (stem if is_single else folder.resolve().name)
-    notes = dict.fromkeys(table.note for table in read)
-    file = replace(read[0], note=join_notes(*notes))
-    return load_frames(frames, options, name, show_path(first if is_single else folder), file)
+    return name, show_path(first if is_single else folder)
+
+
+def _choose_place(paths: Sequence[Path], options: LoadOptions) -> tuple[LoadOptions, str]:
+    """Whether the tables in these files are kept on disk, and a note on it."""
+    is_excel = any(path.suffix.lower() in EXCEL_SUFFIXES for path in paths)
+    if is_excel or options.window is not None:
+        reject_options(options, ["stream"], STREAMED)
+        return replace(options, stream=False), ""
+    sizes = [MEMORY_FACTOR * check_file(path) for path in paths]
+    subject = show_path(paths[0]) if len(paths) == 1 else f"{len(paths)} tables"
+    remedy = Text("Or read a part of it with pandas (nrows=, usecols=).")
+    return choose_place(options, sum(sizes), subject, remedy)
+
+
+def _load_on_disk(
+    parts: Sequence[Sequence[Path] | NDArray[Any]], options: LoadOptions, place_note: str
+) -> Dataset:
+    """Load tables from files that are larger than memory."""
+    from kmagic.data.streamed_tables import store_tables  # noqa: PLC0415 - imports pyarrow
+
+    name, source = _name_files(parts, options)
+    frame, file = store_tables([list(files) for files in parts], options)
+    if len(frame.columns) < 2:  # noqa: PLR2004 - a target and a feature
+        raise _one_column(source, frame.columns[0])
+    frame = frame.rename(_with_text_names(frame[:1], name).columns)
+    target = _find_target(frame, options, name, file)
+    file = replace(file, note=join_notes(place_note, file.note))
+    return _load(frame, target, options, name, source=source, file=file)
+
+
+def _one_column(file_name: str, column: str) -> DataError:
+    return DataError(
+        f"{file_name} has only one column, {column[:60]!r}, but needs a target and at least one "
+        "feature.",
+        Text("If its cells have another separator, set ", Option("delimiter"), "."),
+    )
 
 
 # --- data frames ----------------------------------------------------------------------------------
@@ -126,12 +185,22 @@ def load_frames(
             f"Expected one data frame, or a training and a test part; got {len(frames)}.",
             "Concatenate them: pandas.concat([first, second]).",
         )
-    return _load(frames, target, options, name, source=source, file=file)
+    if file is IN_MEMORY:
+        reject_options(options, ["stream"], STREAMED)
+    return _load(_join(frames), target, options, name, source=source, file=file)
+
+
+def _join(frames: Sequence[Any]) -> Any:
+    """The parts as one table; its index has the number of the part of each row."""
+    numbers = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
+    whole = pd.concat(frames) if len(frames) > 1 else frames[0]
+    return whole.set_axis(numbers)
 
 
 def load_frame_pairs(parts: Parts, options: LoadOptions, name: str, source: str) -> Dataset:
     """Load a data frame of features with its targets, or a training and a test part of them."""
     reject_options(options, FILE_OPTIONS, f"files; {name} is a data frame")
+    reject_options(options, ["stream"], STREAMED)
     reject_options(options, ["target"], "a table that contains it, but y was passed")
     pairs = [(parts.x_train, parts.y_train)]
     if parts.x_test is not None:
@@ -159,11 +228,11 @@ def load_frame_pairs(parts: Parts, options: LoadOptions, name: str, source: str)
                 f"Leave it out of x: x.drop(columns={target!r}).",
             )
         frames.append(frame.assign(**{target: np.asarray(y).reshape(-1)}))
-    return _load(frames, target, options, name, source=source)
+    return _load(_join(frames), target, options, name, source=source)
 
 
 def _load(
-    frames: list[Any],
+    whole: Any,
     target: str,
     options: LoadOptions,
     name: str,
@@ -171,9 +240,7 @@ def _load(
     source: str,
     file: TableFile = IN_MEMORY,
 ) -> Dataset:
-    numbers = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
-    whole = pd.concat(frames) if len(frames) > 1 else frames[0]
-    table = type_columns(whole.set_axis(numbers), options, file.delimiter)
+    table = type_columns(whole, options, file.delimiter)
     if target in table.dates:
         raise DataError(
             f"The target {target} contains dates.",
@@ -184,7 +251,7 @@ def _load(
     features, selection_note = _select_features(table, target, options, name)
     dropped = [cell_format.clean_name(column) for column in options.drop or ()]
     dates = [column for column in table.dates if column not in (target, *dropped)]
-    is_split = len(frames) == 1 or options.split is not None
+    is_split = not whole.index.any() or options.split is not None
     is_sorted = options.chronological and is_split
     kept = [*features, *(dates if is_sorted else []), target]
     frame, missing_note = _handle_missing(table.frame[kept], table, options, name)
@@ -192,7 +259,6 @@ def _load(
     first = frame[features[0]]
     if len(features) == 1 and looks_like_files(first.tolist()):
         return _load_files(frame, options, name, source)
-    reject_options(options, ["stream"], STREAMED)
     is_text = len(features) == 1 and not cell_format.is_numeric(first) and are_texts(first.tolist())
     if not is_text:
         check_applies(options, "table", f"{name} is a table")
@@ -209,30 +275,30 @@ def _load(
     )
     decided = decide_target(cells, options, target)
     others = [column for column in table.frame.columns if column not in (*features, target)]
-    is_complete = table.frame[kept].notna().all(axis=1).to_numpy()
-    rows = table.frame[is_complete] if options.missing == "drop" else table.frame
+    rows = table.frame[[*features, *others]]
+    if options.missing == "drop":
+        rows = rows[complete_rows(table.frame[kept])]
     split, class_note = split_parts(
-        split_parts_of(rows[[*features, *others]]),
+        split_parts_of(rows),
         decided,
         options,
         name,
-        join=pd.concat,
-        take=lambda frame, rows: frame.iloc[rows],
+        join=lambda _: rows,
+        take=lambda frame, rows: frame.take(rows),
         order=order,
     )
     other_columns = split.x_train[others]
     split = split.convert(lambda part: part[features])
-    columns, unknown_notes = None, []
     fill = options.missing == "mean" and not is_text
-    empty_cells = tuple(part.isna().to_numpy() for part in split[::2]) if fill else None
+    encoding = None
+    unknown_notes: list[str] = []
     if is_text:
-        split = split.convert(lambda part: to_text_array(part[features[0]]))
+        columns, empty_cells = None, None
+        split, encoding = _encode_texts(split, options)
     else:
         columns = learn_columns(split.x_train, fill=fill, formats=table.formats)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UnknownCategoryWarning)
-            split = split.convert(columns.apply)
-        unknown_notes = [str(warning.message) for warning in caught]
+        empty_cells = _convert(split, pd.DataFrame.isna) if fill else None
+        split, unknown_notes = _encode_columns(split, columns)
     read_columns = [*features, target]
     cells_read = "" if is_text else table.describe(read_columns, always=file is not IN_MEMORY)
     data = Dataset(
@@ -254,11 +320,50 @@ def _load(
         reading="; ".join(filter(None, [file.layout, cells_read])),
         columns=None if columns is None else columns.names,
         features=columns,
+        encoding=encoding,
         empty_cells=empty_cells,
         time_gap=None if order is None else 0,
-        other_columns=other_columns if others else None,
+        other_columns=None if not others or isinstance(whole, DiskFrame) else other_columns,
     )
     return apply_options(data, options)
+
+
+def _convert(split: Parts, function: Callable[[Any], Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What a function makes of the rows of both parts."""
+    parts = [split.x_train, split.x_test]
+    if isinstance(split.x_train, DiskFrame):
+        train, test = split.x_train.convert(parts, lambda frame: np.asarray(function(frame)))
+    else:
+        train, test = (np.asarray(function(part)) for part in parts)
+    return train, test
+
+
+def _encode_columns(split: Parts, columns: Columns) -> tuple[Parts, list[str]]:
+    """Both parts as numbers, and notes on words that the training part does not have."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UnknownCategoryWarning)
+        if isinstance(split.x_test, DiskFrame):
+            for column in columns.columns:
+                if column.kind == "category":
+                    column.codes(split.x_test[column.name])
+            notes = list(caught)  # those on a few rows follow
+            x_train, x_test = _convert(split, columns.apply)
+        else:
+            x_train, x_test = _convert(split, columns.apply)
+            notes = caught
+    encoded = split._replace(x_train=x_train, x_test=x_test)
+    return encoded, [str(warning.message) for warning in notes]
+
+
+def _encode_texts(split: Parts, options: LoadOptions) -> tuple[Parts, TextEncoding | None]:
+    """Both parts as texts; those on disk as word indices, with their encoding."""
+    column = split.x_train.columns[0]
+    if not isinstance(split.x_train, DiskFrame):
+        return split.convert(lambda part: to_text_array(part[column])), None
+    require_length(options, f"column {column}")
+    encoding = learn_text(split.x_train[column], **options.text_encoding)
+    x_train, x_test = _convert(split, lambda frame: encoding.encode(frame[column]))
+    return split._replace(x_train=x_train, x_test=x_test), encoding
 
 
 def _load_windows(
@@ -271,7 +376,6 @@ def _load_windows(
     file: TableFile,
 ) -> Dataset:
     """Cut the rows of a table into windows."""
-    reject_options(options, ["stream"], STREAMED)
     if table.frame.index[-1] and options.split is None:
         raise DataError(
             Text(Option("window"), " cuts one table, which is then split in time; got two parts."),
@@ -335,7 +439,7 @@ def _load_files(frame: Any, options: LoadOptions, name: str, source: str) -> Dat
     values = [
         value
         for part in split_parts_of(frame)
-        for value in (part.iloc[:, 0].tolist(), part.iloc[:, -1].to_numpy())
+        for value in (part[part.columns[0]].tolist(), part[part.columns[-1]].to_numpy())
     ]
     used: dict[str, Any] = dict.fromkeys(OPTIONS_OF_KIND["table"])
     return load_image_list(Parts(*values), replace(options, **used), name, source)
@@ -468,7 +572,7 @@ def _handle_missing(
 ) -> tuple[Any, str]:
     """Drop rows with empty cells if requested, reject those that remain, and note what was done."""
     *features, target = frame.columns
-    empty = dict(frame.isna().sum())
+    empty = {column: int(frame[column].isna().sum()) for column in frame.columns}
     if options.missing != "drop":  # a missing date cannot be filled
         empty |= dict.fromkeys(set(features) & set(table.dates), 0)
     with_words = (

@@ -71,7 +71,7 @@ DATA.option("--horizon N", "windows: predict the target of the next N rows (defa
 DATA.option("--stride N", "windows: rows from one to the next one (default: 1)", minimum=1)
 DATA.option("--by COLUMN", "windows: the column that tells several series apart", read="text")
 DATA.option("--chronological", "test on the last samples, not on random ones")
-DATA.option("--stream", "folders: keep the data on disk and read batches (default: if too large)")
+DATA.option("--stream", "files: keep the data on disk and read batches (default: if too large)")
 DATA.option("--allow-pickle", ".npz: load pickled objects (runs code)")
 DATA.result_options()
 

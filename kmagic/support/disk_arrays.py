@@ -11,7 +11,7 @@ import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ CHUNK_BYTES = 2**22
 """Bytes of rows that are in memory at a time."""
 MIN_FREE = 2**28
 """Bytes that stay free on the disk."""
+GROUPED_CHUNKS = 4
+"""Chunks of rows that are arranged in memory."""
 _OTHER_DISK = "Free some space, or set the environment variable TMPDIR to a folder on another disk."
 
 
@@ -131,3 +133,47 @@ def convert_rows(
             done += len(rows)
             progress.advance(len(rows))
     return function(x) if result is None else result
+
+
+def scatter_rows(
+    chunks: Iterable[tuple[NDArray[np.intp], NDArray[Any]]], count: int
+) -> NDArray[Any]:
+    """Rows on disk, each at its place.
+
+    They are written near their place first, and then arranged some megabytes at a time: a disk
+    takes long to write single rows anywhere.
+
+    Args:
+        chunks: Places, and the rows for them; all places together are 0 to ``count`` - 1.
+        count: Number of rows.
+
+    Example:
+        >>> chunks = [(np.array([2, 0]), np.array([5.0, 3.0])), (np.array([1]), np.array([4.0]))]
+        >>> scatter_rows(chunks, 3).tolist()
+        [3.0, 4.0, 5.0]
+    """
+    result = places = ends = None
+    size = 1
+    with Progress(count, "rows prepared") as progress:
+        for where, rows in chunks:
+            if result is None or places is None or ends is None:
+                result = disk_array((count, *rows.shape[1:]), rows.dtype)
+                places = disk_array((count,), np.int64)
+                size = max(1, GROUPED_CHUNKS * CHUNK_BYTES // max(1, rows[:1].nbytes))
+                ends = np.arange(0, count, size)
+            order = np.argsort(where // size, kind="stable")
+            groups, first = np.unique(where[order] // size, return_index=True)
+            for group, members in zip(groups, np.split(order, first[1:]), strict=True):
+                rows_of_group = slice(ends[group], ends[group] + len(members))
+                result[rows_of_group], places[rows_of_group] = rows[members], where[members]
+                ends[group] += len(members)
+            release(result)
+            release(places)
+            progress.advance(len(rows))
+    if result is None or places is None:
+        raise ValueError("scatter_rows needs at least one chunk")
+    for start in range(0, count, size):
+        group = slice(start, start + size)
+        result[group] = result[group][np.argsort(places[group])]
+        release(result)
+    return result

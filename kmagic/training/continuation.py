@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kmagic.support.disk_arrays import is_on_disk
 from kmagic.support.errors import TrainingError
 from kmagic.support.messages import Option, Text
 from kmagic.support.model_registry import last_call, record_for
@@ -21,6 +22,8 @@ MAX_SAMPLED_ROWS = 256
 """Rows of each part that a record identifies by digest."""
 MAX_VALUES = 256
 """Values per row that a digest covers, evenly spread."""
+ROWS_IN_MEMORY = 10_000
+"""Rows of an array on disk that are read together."""
 SETTINGS = frozenset(option.name for option in fields(FitOptions)) - {
     "name",
     "resume",
@@ -290,8 +293,13 @@ def row_digests(x: Any) -> list[int]:
     length = _length(x)
     if length is None:
         return []
-    columns = []
-    for leaf in keras.tree.flatten(x):
+    leaves, columns = keras.tree.flatten(x), []
+    if any(map(is_on_disk, leaves)):
+        digests: list[int] = []
+        for start in range(0, length, ROWS_IN_MEMORY):
+            digests += row_digests([np.array(leaf[start:][:ROWS_IN_MEMORY]) for leaf in leaves])
+        return digests
+    for leaf in leaves:
         rows = np.asarray(leaf).reshape(length, -1)
         rows = rows[:, :: math.ceil(rows.shape[1] / MAX_VALUES) or 1]
         is_number = rows.dtype.kind in "biuf"

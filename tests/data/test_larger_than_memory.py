@@ -10,16 +10,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from kmagic.data import Dataset, load_data
+from kmagic.data import Dataset, disk_frame, load_data, streamed_tables, table_file
 from kmagic.data.images import image_folder
 from kmagic.support import disk_arrays, memory
 from kmagic.support.disk_arrays import is_on_disk
 from kmagic.support.errors import DataError
 
 rng = np.random.default_rng(0)
+ROWS = 300
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +31,8 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(disk_arrays.tempfile, "tempdir", None)
-    monkeypatch.setattr(disk_arrays, "CHUNK_BYTES", 1000)
+    for module in (disk_arrays, disk_frame, streamed_tables, table_file):
+        monkeypatch.setattr(module, "CHUNK_BYTES", 2000)
     return folder
 
 
@@ -84,9 +87,10 @@ def assert_equal(streamed: Dataset, loaded: Dataset) -> None:
 def test_images_are_those_in_memory(photos: Path, disk: Path, how: dict[str, Any]) -> None:
     streamed, loaded = (load_data(photos, stream=stream, **how) for stream in (True, False))
     assert_equal(streamed, loaded)
-    note = streamed.note.partition(" are ")[2]
-    assert note == f"kept on disk, in {disk}. {loaded.note}"
-    assert "1 image left out" in note
+    size = "4 x 4" if "size" in how else "6 x 8"
+    place = f"On disk, in {disk}: {streamed.note.partition(': ')[2][:2]} images of {size}."
+    assert streamed.note == f"{place} {loaded.note}"
+    assert "1 image left out" in streamed.note
     assert not list(disk.iterdir())
 
 
@@ -111,6 +115,174 @@ def test_texts_on_disk_need_one_length(reviews: Path) -> None:
     assert "use maxlen=200" in error.value.remedy
 
 
+# --- tables -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def houses() -> pd.DataFrame:
+    table = pd.DataFrame(
+        {
+            "customer_id": rng.permutation(ROWS),
+            "size": rng.normal(100, 30, ROWS),
+            "rooms": rng.integers(1, 9, ROWS),
+            "town": rng.choice(["Ulm", "Bonn", "Köln", 'New "York", NY'], ROWS),
+            "garden": rng.choice([True, False], ROWS),
+            "sold": pd.date_range("2020-01-01", periods=ROWS)[::-1],
+            "price": rng.gamma(2, 100, ROWS).round(2),
+            "kind": rng.choice(["a", "b", "c"], ROWS, p=[0.6, 0.3, 0.1]),
+        }
+    )
+    table.loc[ROWS - 1, "town"] = "only here"
+    return table
+
+
+def assert_table_equal(file: Path, **how: Any) -> Dataset:
+    """The same dataset, with the same notes, from a file that is read in pieces."""
+    streamed, loaded = (load_data(file, stream=stream, **how) for stream in (True, False))
+    assert_equal(streamed, loaded)
+    assert streamed.note.removeprefix(f"{place(streamed)}.").strip() == loaded.note
+    assert streamed.reading == loaded.reading
+    assert (streamed.columns, streamed.classes) == (loaded.columns, loaded.classes)
+    for mine, other in zip(streamed.empty_cells or (), loaded.empty_cells or (), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    return streamed
+
+
+def place(data: Dataset) -> str:
+    return data.note.partition(". ")[0].removesuffix(".")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".csv.gz"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"target": "price", "scale": "standard"},
+        {"target": "price", "chronological": True, "features": "size,town"},
+        {"target": "kind", "split": 0.33, "seed": 4, "onehot": True, "drop": "rooms"},
+        {"target": "garden"},
+    ],
+)
+def test_a_table_is_that_in_memory(
+    houses: pd.DataFrame, tmp_path: Path, suffix: str, how: dict[str, Any]
+) -> None:
+    write(houses, tmp_path / f"houses{suffix}")
+    data = assert_table_equal(tmp_path / f"houses{suffix}", **how)
+    assert place(data).startswith(f"On disk, in {tmp_path / 'disk'}")
+
+
+def write(frame: pd.DataFrame, file: Path) -> None:
+    if file.suffix == ".parquet":
+        frame.to_parquet(file)
+    else:
+        frame.to_csv(file, index=False)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_empty_cells(houses: pd.DataFrame, tmp_path: Path, suffix: str) -> None:
+    houses.loc[ROWS // 2 :, "size"] = None
+    houses.loc[: ROWS // 3, "town"] = None
+    write(houses, file := tmp_path / f"houses{suffix}")
+    assert_table_equal(file, target="price", missing="mean", scale="standard")
+    assert_table_equal(file, target="kind", missing="drop")
+    messages = []
+    for stream in (True, False):
+        with pytest.raises(DataError, match="has empty cells: size in 150, town in 101") as error:
+            load_data(file, target="kind", stream=stream)
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
+
+
+def test_words_that_appear_late_in_a_column_of_numbers(
+    houses: pd.DataFrame, tmp_path: Path
+) -> None:
+    late = houses.astype({"rooms": object, "size": object})
+    late.loc[ROWS - 2, "rooms"] = "?"
+    write(late, file := tmp_path / "late.csv")
+    assert_table_equal(file, target="price", missing="mean")
+    late.loc[ROWS - 1, "size"] = "1,5"  # a decimal comma
+    write(late, file)
+    messages = []
+    for stream in (True, False):
+        with pytest.raises(DataError) as error:
+            load_data(file, target="price", missing="mean", stream=stream)
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
+    assert "1,5" in messages[0]
+
+
+def test_a_file_that_is_written_in_another_way(houses: pd.DataFrame, tmp_path: Path) -> None:
+    houses["price"] = houses["price"].map(lambda price: f"{price:.2f} €".replace(".", ","))
+    text = houses.drop(columns="size").to_csv(index=False, sep=";")
+    file = tmp_path / "german.csv"
+    file.write_bytes(f"House prices\n\n{text}Total;;;;;;\n".encode("cp1252"))
+    data = assert_table_equal(file, target="price")
+    assert "was read as cp1252" in data.note
+    assert "after the table left out" in data.note
+
+
+def test_cells_with_line_breaks(tmp_path: Path) -> None:
+    lines = (f'"line {row}\nnext",{row % 7},{row % 2}\n' for row in range(ROWS))
+    (tmp_path / "breaks.csv").write_text("text,a,y\n" + "".join(lines), encoding="utf-8")
+    assert_table_equal(tmp_path / "breaks.csv", target="y", drop="text")
+
+
+def test_a_training_and_a_test_part(houses: pd.DataFrame, tmp_path: Path) -> None:
+    folder = tmp_path / "houses"
+    folder.mkdir()
+    houses.loc[250, "town"] = "only in the test part"
+    write(houses[:200], folder / "train.csv")
+    write(houses[200:], folder / "test.csv")
+    data = assert_table_equal(folder, target="price")
+    assert "which the training data did not have" in data.note
+    assert_table_equal(folder, target="price", split=0.5)
+    names = [str(folder / "train.csv"), str(folder / "test.csv")]
+    assert_equal(*(load_data(names, target="price", stream=s) for s in (True, False)))
+
+
+def test_a_column_of_texts(tmp_path: Path) -> None:
+    words = ["a", "an", "bad", "book", "film", "good", "great", "not", "the", "very"]
+    texts = [" ".join(rng.choice(words, row % 7 + 2)) for row in range(ROWS)]
+    table = pd.DataFrame({"review": texts, "label": rng.integers(0, 2, ROWS)})
+    write(table, file := tmp_path / "reviews.csv")
+    assert_table_equal(file, target="label", maxlen=5, num_words=6)
+    with pytest.raises(DataError, match="The texts of column review have different lengths"):
+        load_data(file, target="label", stream=True)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_line_with_too_many_cells(tmp_path: Path, stream: bool) -> None:
+    lines = [f"{row},{row % 3},{row % 2}" for row in range(ROWS)]
+    lines[250] += ",7"
+    (tmp_path / "ragged.csv").write_text("\n".join(["a,b,y", *lines]), encoding="utf-8")
+    with pytest.raises(DataError, match="line 252 has 4 cells, most lines have 3"):
+        load_data(tmp_path / "ragged.csv", target="y", stream=stream)
+
+
+def test_parquet_files_with_an_index(houses: pd.DataFrame, tmp_path: Path) -> None:
+    write(houses.set_index("sold"), tmp_path / "dates.parquet")
+    assert_table_equal(tmp_path / "dates.parquet", target="price", chronological=True)
+    write(houses.set_index("town"), tmp_path / "towns.parquet")
+    data = assert_table_equal(tmp_path / "towns.parquet", target="price")
+    assert data.columns == ("size", "rooms", "garden", "kind=a", "kind=b", "kind=c")
+
+
+def test_the_size_of_a_table_decides(
+    houses: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(houses, file := tmp_path / "houses.csv")
+    assert not is_on_disk(load_data(file, target="price").x_train)
+    available = 4 * file.stat().st_size
+    monkeypatch.setattr(memory, "available_memory", lambda: available)
+    data = load_data(file, target="price")
+    assert is_on_disk(data.x_train)
+    assert "do not fit into memory" in data.note
+    rows = Path("/proc/self/maps").read_text(encoding="utf-8").count(str(tmp_path))
+    assert rows == 1  # what the table was read into is gone
+    monkeypatch.setattr(memory, "available_memory", lambda: 1000)
+    with pytest.raises(DataError, match="Column customer_id, whose type is found in memory"):
+        load_data(file, target="price")
+
+
 # --- memory or disk -----------------------------------------------------------------------------
 
 
@@ -119,7 +291,7 @@ def test_the_size_decides(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(memory, "available_memory", lambda: 10_000)
     data = load_data(photos, scale=255)
     assert is_on_disk(data.x_train)
-    assert "on disk, in " in data.note
+    assert data.note.startswith("On disk, in ")
     assert "because 21.6 kB do not fit into memory." in data.note
     with pytest.raises(DataError, match=r"21\.6 kB of memory, but only 10\.0 kB"):
         load_data(photos, scale=255, stream=False)

@@ -343,7 +343,7 @@ def test_a_table_that_does_not_fit_into_memory(file: Path, monkeypatch: pytest.M
     with pytest.raises(
         DataError, match=r"would take .* of memory, but only 100 bytes are available"
     ):
-        load_data(file, target="price")
+        load_data(file, target="price", stream=False)
 
 
 def test_a_file_without_read_permission(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

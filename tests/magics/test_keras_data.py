@@ -51,7 +51,7 @@ def test_images_are_kept_on_disk(shell, names, tmp_path) -> None:
     data = load(shell, "photos --stream --split 0.5")
     assert names["photos"] is data
     assert is_on_disk(data.x_train)
-    assert "kept on disk" in dataset_bundle(data)["text/html"]
+    assert "On disk, in" in dataset_bundle(data)["text/html"]
     assert not is_on_disk(load(shell, "photos").x_train)
 
 

@@ -56,6 +56,18 @@ class TableColumn:
         """
         if self.kind == "number":
             return self._encode_numbers(cells)
+        codes = self.codes(cells)
+        known = codes >= 0
+        encoded = np.zeros((len(codes), len(self.categories)), dtype=np.float32)
+        encoded[np.flatnonzero(known), codes[known]] = 1
+        return encoded
+
+    def codes(self, cells: Any) -> NDArray[np.intp]:
+        """The number of the category in each cell; -1 for an unknown word.
+
+        Warns:
+            UnknownCategoryWarning: A word was not in the training data.
+        """
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
         words = self.format.read_words(cells)
@@ -72,10 +84,7 @@ class TableColumn:
                 f"{len(codes):,} rows.",
                 UnknownCategoryWarning,
             )
-        known = codes >= 0
-        encoded = np.zeros((len(words), len(categories)), dtype=np.float32)
-        encoded[np.flatnonzero(known), codes[known]] = 1
-        return encoded
+        return codes
 
     def restore(self, values: NDArray[Any]) -> float | str:
         """The cell that these numbers stand for; "" for an unknown word."""

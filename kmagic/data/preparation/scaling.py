@@ -15,7 +15,7 @@ from kmagic.support.suggestions import did_you_mean
 ScalingKind: TypeAlias = Literal["none", "255", "standard"]
 KINDS: tuple[ScalingKind, ...] = ("none", "255", "standard")
 
-_CHUNK_BYTES = 32_000_000
+_CHUNK_BYTES = 8_000_000
 _GREY_AXES = 3  # of grey images: samples, height, width
 
 

@@ -23,6 +23,7 @@ from kmagic.display.kit.card import (
     scroll_html,
 )
 from kmagic.display.kit.samples import pixel_range
+from kmagic.support.disk_arrays import is_on_disk
 from kmagic.support.formatting import format_value
 
 MAX_EXAMPLES = 8  # of each class
@@ -33,6 +34,7 @@ MAX_INDICES = 20  # of a row of word indices
 MAX_TEXT = 140  # characters
 MAX_COLUMNS = 20
 MAX_UNNAMED_COLUMNS = 8
+MAX_ROWS = 20_000  # of a table on disk
 MAX_PREVIEW_COLUMNS = 8
 PREVIEW_ROWS = 3
 MAX_LISTED_CATEGORIES = 3
@@ -184,7 +186,9 @@ def _save(image: Any, form: str) -> tuple[bytes, str]:
 
 def _column_table(data: Dataset) -> str:
     """One row per column with the distribution of its raw values; the target first."""
-    raw = data.scaling.inverse(_training_rows(data))
+    shown = _training_rows(data)
+    whole, shown = len(shown), shown[: MAX_ROWS if is_on_disk(shown) else None]
+    raw = data.scaling.inverse(shown)
     rows = [_row(["column", "distribution", "min", "median", "max"], "th")]
     if data.classes is None and data.target not in _columns_of(data).wanted:
         rows += _target_rows(data)
@@ -202,7 +206,8 @@ def _column_table(data: Dataset) -> str:
     label = f"Columns of {data.name}"
     gap = "10px" if data.classes is not None else "0"
     table = f'<div style="margin-top:{gap}">{_table(rows, label)}</div>'
-    return table + _caption(f"{DISTRIBUTION}.{scaled}{more}")
+    first = f", of its first {len(shown):,} rows" if len(shown) < whole else ""
+    return table + _caption(f"{DISTRIBUTION}{first}.{scaled}{more}")
 
 
 def _training_rows(data: Dataset) -> NDArray[Any]:

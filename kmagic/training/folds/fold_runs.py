@@ -15,8 +15,10 @@ from kmagic.data.dataset import Dataset
 from kmagic.data.inspection import sample_count, stream_kind
 from kmagic.models.fixed_batches import is_stateful
 from kmagic.models.keras_history import nested_layers
+from kmagic.support.disk_arrays import is_on_disk
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import join_with_and
+from kmagic.support.memory import require_memory
 from kmagic.support.messages import Function, Option, Part, Text
 from kmagic.support.model_registry import (
     last_call,
@@ -174,6 +176,9 @@ def _checked_data(
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
     checked = with_class_weight(options, arguments, dataset)
     if folds is not None:
+        size = sum(part.nbytes for part in keras.tree.flatten(arguments["x"]) if is_on_disk(part))
+        remedy = Text("Take a part of the data, or train once: ", Option("validation_split", 0.1))
+        require_memory(size, "The rows of a fold, which are copied,", remedy + ".")
         if is_stateful(model):
             raise TrainingError(
                 f"{name} is stateful: it takes full batches only, and the parts of a fold are not.",
