@@ -16,7 +16,7 @@ from kmagic.support.formatting import pluralize
 from kmagic.support.process_patches import InterruptGuard
 from kmagic.training.distributed.training_actor import TrainingActor, WorkerPlace
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 """Time for Ray to start the processes; afterwards those that are ready make up the group."""
 JOIN_SECONDS = 300.0
 """Time for the workers to import TensorFlow, to connect and to create the model."""

@@ -31,16 +31,16 @@ class TrainingActor:
 
     def __init__(self) -> None:
         self._replica: Any = None
+        self._port = socket.socket()  # kept, or another program might use it first
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
     def place(self) -> WorkerPlace:
-        """Where it runs, with a port that is free now."""
+        """Where it runs, with a port for TensorFlow."""
         import ray  # noqa: PLC0415 - an extra
 
         host: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family) as free:
-            free.bind(("", 0))
-            port = free.getsockname()[1]
+        self._port.bind(("", 0))
+        port = self._port.getsockname()[1]
         node = ray.get_runtime_context().get_node_id()
         shown = f"[{host}]" if ":" in host else host
         return WorkerPlace(node, f"{shown}:{port}", len(os.sched_getaffinity(0)))
@@ -48,7 +48,7 @@ class TrainingActor:
     def join(self, addresses: list[str], rank: int, threads: int, setup: Any, data: Any) -> None:
         """Connect with the other workers, and create the model."""
         cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": rank}}
-        os.environ["TF_CONFIG"] = json.dumps(cluster)
+        os.environ |= {"TF_CONFIG": json.dumps(cluster), "TF_GRPC_REUSE_PORT": "true"}
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         from kmagic.support.keras_import import load_keras  # noqa: PLC0415 - see above
 
