@@ -29,7 +29,7 @@ READING_OPTIONS = ("delimiter", "decimal", "thousands", "na_values", "header", "
 """Options that say how the cells of a table are written."""
 WINDOW_OPTIONS = ("window", "horizon", "stride", "by")
 """Options that cut a table into windows of its rows."""
-STREAMED = "folders, and to tables in .csv, .tsv or .parquet files"
+STREAMED = "folders, and to tables in .csv, .tsv, .parquet or .tfrecord files"
 """What can be kept on disk."""
 OPTIONS_OF_KIND: dict[DataKind, tuple[str, ...]] = {
     "images": ("flatten", "channel", "size", "gray"),

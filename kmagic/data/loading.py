@@ -81,9 +81,10 @@ def load_data(
         source: A name: boston_housing, california_housing, mnist, fashion_mnist, cifar10,
             cifar100, imdb or reuters. A path: of a folder of images or texts, with one subfolder
             per class, possibly below ``train/`` and ``test/`` (or ``val/``); of a table, ``.csv``,
-            ``.tsv`` or ``.parquet``, or a list of such tables, which are concatenated; of an
-            ``.npz`` file. A pandas data frame. Arrays or lists ``(x, y)`` or ``(x_train, y_train,
-            x_test, y_test)``; x may also be paths of images. A ``tf.data.Dataset`` of pairs.
+            ``.tsv``, ``.parquet`` or ``.tfrecord`` (features as columns, or images), or a list of
+            such tables, which are concatenated; of an ``.npz`` file. A pandas data frame. Arrays or
+            lists ``(x, y)`` or ``(x_train, y_train, x_test, y_test)``; x may also be paths of
+            images. A ``tf.data.Dataset`` of pairs.
         flatten: Flatten each image to a vector: 28 x 28 becomes 784.
         channel: Add a channel axis to grey images: 28 x 28 becomes 28 x 28 x 1.
         scale: "255" divides pixel values by 255; "standard" gives each column of a table, or each
@@ -218,8 +219,8 @@ def _load_path(source: str | os.PathLike[str], options: LoadOptions) -> Dataset:
         )
     raise DataError(
         f"{show_path(path)} is not a kind of file that can be loaded.",
-        "Pass a folder, .csv, .tsv, .parquet, .xlsx or .npz. Read other files, e.g. JSON, with "
-        "pandas or numpy, and pass the result: pandas.read_json(path).",
+        "Pass a folder, .csv, .tsv, .parquet, .xlsx, .tfrecord or .npz. Read other files, e.g. "
+        "JSON, with pandas or numpy, and pass the result: pandas.read_json(path).",
     )
 
 

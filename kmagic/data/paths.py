@@ -22,6 +22,7 @@ from kmagic.support.user_path import user_path
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 EXCEL_SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods")
+RECORD_SUFFIXES = (".tfrecord", ".tfrecords")
 TEXT_TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".psv", ".txt", ".dat", ".data")
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz")
 MAX_FILE_NAME = 300  # characters of a path
@@ -46,7 +47,8 @@ def is_table_name(path: Path) -> bool:
     """
     if path.suffix.lower() in COMPRESSED_SUFFIXES:
         return table_suffix(path) in TEXT_TABLE_SUFFIXES
-    return table_suffix(path) in (*TEXT_TABLE_SUFFIXES, *PARQUET_SUFFIXES, *EXCEL_SUFFIXES)
+    others = (*PARQUET_SUFFIXES, *EXCEL_SUFFIXES, *RECORD_SUFFIXES)
+    return table_suffix(path) in (*TEXT_TABLE_SUFFIXES, *others)
 
 
 def looks_like_files(values: Sequence[Any]) -> bool:

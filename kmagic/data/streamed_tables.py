@@ -12,6 +12,7 @@ from kmagic.data.assemble import join_notes
 from kmagic.data.disk_frame import DiskFrame, MixedColumnsError, TableStore
 from kmagic.data.load_options import LoadOptions
 from kmagic.data.table_file import TableFile, explain_package_errors, read_pieces
+from kmagic.data.tfrecords import read_records
 from kmagic.support.disk_arrays import CHUNK_BYTES
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names
@@ -124,6 +125,13 @@ def _pieces(
     pa: Any,
 ) -> Iterator[_Piece]:
     size = path.stat().st_size / MEGABYTE
+    if path.suffix.lower() in paths.RECORD_SUFFIXES:
+        for frame in read_records(path, options):
+            yield _Piece(
+                pa.Table.from_pandas(frame, preserve_index=False), TableFile(None, "TFRecord")
+            )
+        progress.advance(int(size))
+        return
     if path.suffix.lower() not in paths.PARQUET_SUFFIXES:
         read = 0
         for file in read_pieces(path, options, text_columns):

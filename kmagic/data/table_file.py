@@ -99,7 +99,7 @@ def read_table(path: Path, options: LoadOptions, *, as_text: bool = False) -> Ta
     remedy = "Read a part of it with pandas (nrows=, usecols=), or feed the model with tf.data."
     require_memory(MEMORY_FACTOR * size, show_path(path), remedy)
     suffix = path.suffix.lower()
-    if suffix in (*paths.PARQUET_SUFFIXES, *paths.EXCEL_SUFFIXES):
+    if suffix in (*paths.PARQUET_SUFFIXES, *paths.EXCEL_SUFFIXES, *paths.RECORD_SUFFIXES):
         only = f"text files, such as .csv, not to {suffix}"
         reject_options(options, ("delimiter", "encoding"), only)
     if suffix in paths.PARQUET_SUFFIXES:
@@ -107,6 +107,12 @@ def read_table(path: Path, options: LoadOptions, *, as_text: bool = False) -> Ta
 
         with explain_package_errors(path, "parquet", "pyarrow"):
             return TableFile(pd.read_parquet(path), "parquet")
+    if suffix in paths.RECORD_SUFFIXES:
+        import pandas as pd  # noqa: PLC0415 - half a second to import
+
+        from kmagic.data.tfrecords import read_records  # noqa: PLC0415 - imports pandas
+
+        return TableFile(pd.concat(read_records(path, options), ignore_index=True), "TFRecord")
     if suffix in paths.EXCEL_SUFFIXES:
         return _read_excel(path, options, as_text=as_text)
     return _read_text_table(path, options, as_text=as_text)

@@ -47,7 +47,7 @@ from kmagic.data.load_options import (
     inapplicable,
     reject_options,
 )
-from kmagic.data.paths import EXCEL_SUFFIXES, looks_like_files
+from kmagic.data.paths import EXCEL_SUFFIXES, RECORD_SUFFIXES, looks_like_files
 from kmagic.data.preparation import cell_format
 from kmagic.data.preparation.columns import Columns, UnknownCategoryWarning, learn_columns
 from kmagic.data.preparation.text_encoding import TextEncoding, learn_text
@@ -81,6 +81,11 @@ MAX_RESEMBLING = 3  # columns that may identify the rows
 def load_tables(*parts: Sequence[Path] | NDArray[Any], options: LoadOptions) -> Dataset:
     """Load tables from files: the files of each part are concatenated."""
     paths = [path for files in parts for path in files]
+    if all(path.suffix.lower() in RECORD_SUFFIXES for path in paths):
+        from kmagic.data.tfrecords import image_feature  # noqa: PLC0415 - rarely needed
+
+        if feature := image_feature(paths[0], options):
+            return _load_record_images(parts, feature, options)
     chosen, place_note = _choose_place(paths, options)
     if chosen.stream:
         return _load_on_disk(parts, options, place_note)
@@ -106,6 +111,24 @@ def load_tables(*parts: Sequence[Path] | NDArray[Any], options: LoadOptions) -> 
     file = replace(read[0], note=join_notes(*notes))
     name, source = _name_files(parts, options)
     return load_frames(frames, options, name, source, file)
+
+
+def _load_record_images(
+    parts: Sequence[Sequence[Path] | NDArray[Any]], feature: str, options: LoadOptions
+) -> Dataset:
+    """Load images in TFRecord files."""
+    from kmagic.data.tfrecords import (  # noqa: PLC0415 - rarely needed
+        feature_names,
+        list_record_images,
+    )
+
+    name, source = _name_files(parts, options)
+    others = [column for column in feature_names(parts[0][0]) if column != feature]
+    target = _find_target(pd.DataFrame(columns=others), options, name, IN_MEMORY)
+    listed = [list_record_images(list(files), feature, target) for files in parts]
+    values = [part for images_and_targets in listed for part in images_and_targets]
+    used: dict[str, Any] = dict.fromkeys(OPTIONS_OF_KIND["table"])
+    return load_image_list(Parts(*values), replace(options, **used), name, source)
 
 
 def _name_files(

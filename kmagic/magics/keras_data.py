@@ -25,8 +25,8 @@ DATA = LineParser(
 DATA.argument(
     "SOURCE",
     "mnist, fashion_mnist, cifar10, cifar100, imdb, reuters, boston_housing, "
-    "california_housing; a folder; a .csv, .tsv, .parquet, .xlsx or .npz file; a data frame, a "
-    "tf.data.Dataset, x y, or x_train y_train x_test y_test",
+    "california_housing; a folder; a .csv, .tsv, .parquet, .xlsx, .tfrecord or .npz file; a data "
+    "frame, a tf.data.Dataset, x y, or x_train y_train x_test y_test",
     nargs="+",
 )
 DATA.option("--scale HOW", "255, standard or none; computed from the training part")

@@ -59,10 +59,12 @@ def load_image_list(parts: assemble.Parts, options: LoadOptions, name: str, sour
         check_lengths(parts.x_test, parts.y_test, "x_test", "y_test")
         lists.append(parts.x_test)
         y = concatenate_targets(y, parts.y_test)
-    files = [
-        assemble.to_object_array(existing_files(list(paths), label))
-        for paths, label in zip(lists, ("x", "x_test"), strict=False)
-    ]
+    files = []
+    for paths, label in zip(lists, ("x", "x_test"), strict=False):
+        listed = list(paths)
+        are_records = bool(listed) and hasattr(listed[0], "read")
+        found = listed if are_records else existing_files(listed, label)
+        files.append(assemble.to_object_array(found))
     target = decide_target(y, options, images=True)
     if len(files) > 1 and options.split is None:  # the classes are checked after reading
         rows = len(files[0])
@@ -183,7 +185,7 @@ class _FileReader:
         shape = (len(files), *size, *channels)
         x = disk_array(shape, np.uint8) if self.options.stream else np.empty(shape, dtype=np.uint8)
 
-        def read(row: int, file: Path, name: str) -> bool:
+        def read(row: int, file: Any, name: str) -> bool:
             image = read_image(file, name, min_size=round(JPEG_OVERSAMPLING * max(size)))
             was_grey = image.mode in GREY_MODES
             image = convert_mode(image, mode)
@@ -208,7 +210,7 @@ class _FileReader:
 
     def _map(
         self,
-        work: Callable[[int, Path, str], T],
+        work: Callable[[int, Any, str], T],
         files: NDArray[Any],
         unit: str,
         written: NDArray[Any] | None = None,  # by the work
@@ -217,9 +219,13 @@ class _FileReader:
 
         def attempt(row: int) -> T | EvaluationError:
             file = files[row]
-            name = show_path(file) if self.root is None else str(file.relative_to(self.root))
+            in_record = hasattr(file, "read")
+            if in_record or self.root is None:
+                name = str(file) if in_record else show_path(file)
+            else:
+                name = str(file.relative_to(self.root))
             try:
-                return work(row, file, name)
+                return work(row, file.read() if in_record else file, name)
             except EvaluationError as error:
                 return error
 

@@ -91,7 +91,7 @@ def read_image(source: Any, name: str, *, min_size: int | None = None) -> Image:
         return _upright(image)
 
 
-def image_size(path: Path, name: str) -> tuple[int, int]:
+def image_size(path: Path | bytes, name: str) -> tuple[int, int]:
     """Return height and width of an upright image, from its header alone."""
     with _open(path, name) as image:
         rotated = image.getexif().get(ORIENTATION_TAG) in ROTATED_BY_90
