@@ -22,7 +22,7 @@ from kmagic.support.formatting import (
     list_names,
     pluralize,
 )
-from kmagic.support.process_patches import silence_ray_nodes
+from kmagic.support.process_patches import quiet_start, silence_ray_nodes
 from kmagic.support.rendering import Renderable
 
 LOCAL, AUTO, OFF = "local", "auto", "off"
@@ -30,6 +30,8 @@ EXPECTED = "local, auto, HOST:PORT or ray://HOST:PORT"
 ACTOR_PREFIX = "kmagic"
 """All actors have names that begin so: what runs on a cluster is known from them."""
 _PACKAGES = ("kmagic", "tensorflow", "keras")
+_HEAD_METHOD = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+_CLIENT_METHOD = "/ray.rpc.RayletDriver/KVExists"
 _CONNECT_SECONDS, _NODE_SECONDS = 5.0, 30.0
 _ADDRESS = re.compile(
     r"(?P<client>ray://)?(?P<host>\[[\da-f:]+\]|[\w.-]+):(?P<port>\d{1,5})", re.IGNORECASE
@@ -248,6 +250,11 @@ def connect(on: str) -> Cluster:
     if not ray.is_initialized():
         if address == AUTO:
             match = _ADDRESS.fullmatch(_own_address())
+            if match is None:
+                raise ClusterError(
+                    "This machine does not belong to a running Ray cluster.",
+                    'Start one with `ray start --head`, or use on="local".',
+                )
         if match:
             _check_reachable(address, match["host"].strip("[]"), int(match["port"]))
         _start_ray(ray, address)
@@ -301,11 +308,15 @@ def _check_reachable(address: str, host: str, port: int) -> None:
         raise ClusterError(f"The cluster {address} cannot be reached: {reason}.", remedy) from error
     if os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
         return
+    method = _CLIENT_METHOD if address.startswith("ray://") else _HEAD_METHOD
     with grpc.insecure_channel(f"{host}:{port}") as channel:
         try:
-            grpc.channel_ready_future(channel).result(timeout=_CONNECT_SECONDS)
-        except grpc.FutureTimeoutError:
-            raise ClusterError(f"At {address} there is no Ray server.", remedy) from None
+            channel.unary_unary(method)(b"", timeout=_CONNECT_SECONDS)
+        except grpc.RpcError as error:
+            # Ray refuses an empty request or one without a token in other ways.
+            codes = grpc.StatusCode
+            if error.code() in (codes.UNIMPLEMENTED, codes.UNAVAILABLE, codes.DEADLINE_EXCEEDED):
+                raise ClusterError(f"At {address} there is no Ray server.", remedy) from None
 
 
 def _start_ray(ray: ModuleType, address: str) -> None:
@@ -315,7 +326,8 @@ def _start_ray(ray: ModuleType, address: str) -> None:
     else:
         _use_token_if_there_is_one()
     try:
-        ray.init(address, **settings)
+        with quiet_start():
+            ray.init(address, **settings)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         with suppress(Exception):
             ray.shutdown()
@@ -341,11 +353,6 @@ def _explain(error: Exception, address: str) -> ClusterError:
             f"The cluster {address} refuses this machine: it has not the same token.",
             "Copy the file ~/.ray/auth_token of the head node to this machine, and restart the "
             "kernel.",
-        )
-    if address == AUTO:
-        return ClusterError(
-            "This machine does not belong to a running Ray cluster.",
-            'Start one with `ray start --head`, or use on="local".',
         )
     if address == LOCAL:
         return ClusterError(f"Ray cannot start on this machine: {text}")

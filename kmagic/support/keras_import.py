@@ -21,7 +21,7 @@ from kmagic.support.background_import import BackgroundImport
 from kmagic.support.errors import KmagicError
 from kmagic.support.file_system import first_line
 from kmagic.support.keras_cache import keras_home
-from kmagic.support.process_patches import drop_retracing_warning, quiet_import, quiet_logger
+from kmagic.support.process_patches import drop_retracing_warning, quiet_logger, quiet_start
 
 _lock = threading.Lock()
 _REQUIRED = {"tensorflow": (2, 18), "keras": (3, 6)}
@@ -153,5 +153,5 @@ def _preload_widgets(import_widgets: Callable[[], object]) -> None:
 
 
 def _load_quietly() -> None:
-    with _lock, quiet_import(), quiet_logger("matplotlib.font_manager"):
+    with _lock, quiet_start(), quiet_logger("matplotlib.font_manager"):
         import_module("keras")

@@ -7,8 +7,8 @@ filter of TensorFlow's logger     Keras traces one graph per model on         ne
                                   purpose; TensorFlow warns about retracing
 ``TF_CPP_MIN_LOG_LEVEL=3``        no warning about a missing GPU; a value     never
                                   that the user has set is kept
-file descriptor 2                 TensorFlow's C++ libraries write start-up   after the import
-                                  messages before any log level applies
+file descriptor 2                 TensorFlow's and Ray's C++ libraries write  after the start
+                                  messages that no log level stops
 level of the absl logger          Keras warns that HDF5 is a legacy format,   after the file is
                                   which the user has chosen                   written
 level of matplotlib's logger of   Keras imports matplotlib, which reports     after the import
@@ -78,6 +78,7 @@ from kmagic.support.rendering import running_shell, was_just_displayed
 HOOK_NAME = "KmagicDisplayHook"
 _START_UP_MESSAGE = re.compile(
     rb"All log messages before absl::InitializeLog|^[IWE]\d{4} |^\d{4}-\d\d-\d\d .*: [IWE] |"
+    rb"^\[\d{4}-\d\d-\d\d .*\.cc:\d+: |"
     rb"TF_ENABLE_ONEDNN_OPTS|To enable the following instructions|rebuild TensorFlow"
 )
 
@@ -96,7 +97,7 @@ def _is_useful(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def quiet_import() -> Iterator[None]:
+def quiet_start() -> Iterator[None]:
     """Collect what is written to standard error, then pass on all but start-up messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:

@@ -60,8 +60,8 @@ def test_matplotlib_does_not_report_that_it_builds_its_cache():
 
 def test_other_messages_are_kept():
     code = (
-        "import os\nfrom kmagic.support.process_patches import quiet_import\n"
-        "with quiet_import():\n"
+        "import os\nfrom kmagic.support.process_patches import quiet_start\n"
+        "with quiet_start():\n"
         "    os.write(2, b'I0000 00:00:1 1 port.cc:1] noise\\nsomething broke\\n')"
     )
     assert run(code).stderr == "something broke\n"

@@ -7,6 +7,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
 from kmagic.models.object_copies import load_with_classes, pickle_with_classes
 from kmagic.support.errors import EvaluationError, KmagicError
 from kmagic.support.model_registry import dataset_for, set_dataset
+from kmagic.support.process_patches import quiet_start
 from kmagic.support.progress import Progress
 
 ROWS = 4096
@@ -91,7 +93,10 @@ def predict_parts(
         num_cpus=cpus,
         num_gpus=gpus,
     )
-    for row in results.iter_rows():
+    rows = iter(results.iter_rows())
+    with quiet_start():
+        first = list(islice(rows, 1))
+    for row in chain(first, rows):
         content = row["content"]
         if isinstance(content, KmagicError):
             raise content
