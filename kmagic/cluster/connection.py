@@ -249,6 +249,7 @@ def connect(on: str) -> Cluster:
             )
     if not ray.is_initialized():
         if address == AUTO:
+            # Ray itself may take any cluster that runs on this machine.
             match = _ADDRESS.fullmatch(_own_address())
             if match is None:
                 raise ClusterError(
@@ -257,7 +258,7 @@ def connect(on: str) -> Cluster:
                 )
         if match:
             _check_reachable(address, match["host"].strip("[]"), int(match["port"]))
-        _start_ray(ray, address)
+        _start_ray(ray, match[0] if match else address)
     cluster = Cluster(address)
     try:
         cluster.messages.extend(_compare_versions(cluster.nodes))
