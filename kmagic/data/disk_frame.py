@@ -21,6 +21,7 @@ from kmagic.support.disk_arrays import (
     GROUPED_CHUNKS,
     disk_array,
     disk_folder,
+    explain_disk_errors,
     release,
     require_disk,
     scatter_rows,
@@ -82,7 +83,8 @@ class TableStore:
             rows = self._pa.concat_tables(self._waiting).combine_chunks()
             self._waiting.clear()
             require_disk(rows.nbytes, "The table")
-            self._writer.write_table(rows)
+            with explain_disk_errors():
+                self._writer.write_table(rows)
 
     def _close_writer(self) -> None:
         self._write_waiting()
@@ -99,8 +101,9 @@ class TableStore:
         mixed = [name for name, kinds in self._kinds.items() if len(kinds) > 1]
         if mixed:
             raise MixedColumnsError(mixed)
-        self._file.flush()
-        content = np.memmap(self._file, np.uint8, "r")
+        with explain_disk_errors():
+            self._file.flush()
+            content = np.memmap(self._file, np.uint8, "r")
         buffer, ends = self._pa.py_buffer(content), [*self._starts[1:], len(content)]
         tables = []
         for start, end in zip(self._starts, ends, strict=True):

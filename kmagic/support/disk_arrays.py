@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,21 @@ def disk_array(shape: tuple[int, ...], dtype: DTypeLike) -> np.memmap[Any, Any]:
     """
     size = prod(shape) * np.dtype(dtype).itemsize
     require_disk(size, "The data")
-    with tempfile.TemporaryFile(dir=disk_folder()) as file:
+    with explain_disk_errors(), tempfile.TemporaryFile(dir=disk_folder()) as file:
         if size and hasattr(os, "posix_fallocate"):  # a write to a full disk would end the process
             os.posix_fallocate(file.fileno(), 0, size)
         return np.memmap(file, dtype, "r+" if size else "w+", shape=shape)
+
+
+@contextmanager
+def explain_disk_errors() -> Iterator[None]:
+    """Turn errors of the disk, or of mapping a file, into messages for the user."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"The data cannot be kept in {disk_folder()}: {error.strerror or error}.", _OTHER_DISK
+        ) from error
 
 
 def mapped_file(array: Any) -> np.memmap[Any, Any] | None:

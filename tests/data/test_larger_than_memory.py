@@ -266,6 +266,14 @@ def test_parquet_files_with_an_index(houses: pd.DataFrame, tmp_path: Path) -> No
     assert data.columns == ("size", "rooms", "garden", "kind=a", "kind=b", "kind=c")
 
 
+def test_parquet_files_with_different_types(houses: pd.DataFrame, tmp_path: Path) -> None:
+    write(houses[:150], tmp_path / "1.parquet")
+    write(houses[150:].astype({"rooms": str}), tmp_path / "2.parquet")
+    files = [str(tmp_path / "1.parquet"), str(tmp_path / "2.parquet")]
+    with pytest.raises(DataError, match=r"rooms of .*1\.parquet has different types in the files"):
+        load_data(files, target="price", stream=True)
+
+
 def test_the_size_of_a_table_decides(
     houses: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import shutil
 from pathlib import Path
@@ -69,6 +70,17 @@ def test_a_full_disk_is_reported_before_anything_is_written(
         disk_array((10_000_000,), "int64")
     assert "TMPDIR" in error.value.remedy
     assert str(folder) in str(error.value)
+
+
+def test_an_error_of_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(disk_arrays.os, "posix_fallocate", full)
+    with pytest.raises(DataError, match=r"cannot be kept in .*: No space left on device") as error:
+        disk_array((10,), "int64")
+    assert "TMPDIR" in error.value.remedy
+    assert not list(folder.iterdir())
 
 
 def test_rows_are_converted_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

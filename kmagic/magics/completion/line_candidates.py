@@ -23,7 +23,7 @@ from kmagic.magics.session import MAGICS, Session, is_model
 from kmagic.models.reference import language_words, word_families
 from kmagic.support.errors import KmagicError
 
-TABLE_FILES = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".npz")
+TABLE_FILES = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".npz", ".tfrecord")
 MODEL_FILES = (".keras", ".h5", ".hdf5", ".json", ".kmagic")
 MAX_FILES = 200  # files of a folder that are listed
 _COLUMN_OPTIONS = frozenset({"--target", "--features", "--drop", "--by"})
