@@ -53,8 +53,7 @@ _KEYWORDS = (
 @magic(TUNE, interruptible=True)
 def keras_tune(session: Session, line: ParsedLine, cell: str) -> Any:
     """Search for the best values; ``%%keras_tune -h`` shows the options."""
-    from kmagic.display.tuning.study_displays import study_displays  # noqa: PLC0415 - not before a search
-    from kmagic.models.build.search_reading import read_search_space  # noqa: PLC0415 - as above
+    from kmagic.models.build.search_reading import read_search_space  # noqa: PLC0415 - not before a search
     from kmagic.tuning.tune import tune  # noqa: PLC0415 - as above
 
     words = line.arguments
@@ -74,7 +73,7 @@ def keras_tune(session: Session, line: ParsedLine, cell: str) -> Any:
     options |= {key: True for key in ("in_process", "fresh") if getattr(line, key)}
     if line.no_checks:
         options["checks"] = False
-    displays = [] if line.quiet else study_displays()
+    displays: list[Any] | None = [] if line.quiet else None
     with line.marking_options():
         study = tune(space, x, y, name=name, displays=displays, **options)
     if line.out:

@@ -35,7 +35,7 @@ from kmagic.support.memory import available_memory
 from kmagic.support.messages import Option, Text
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.process_patches import isolated_keras, layer_counts, let_gpu_memory_grow
-from kmagic.support.progress import Progress
+from kmagic.support.rendering import import_address
 from kmagic.support.user_path import user_path
 from kmagic.training.continuation import row_digests
 from kmagic.training.fit import inspect_and_check, with_class_weight
@@ -49,12 +49,13 @@ from kmagic.tuning.cluster_pool import ClusterPool
 from kmagic.tuning.search_loop import SearchLoop
 from kmagic.tuning.shared_values import TRAIN_HERE, ArrayFolder, PickledNames, for_cluster
 from kmagic.tuning.study import BATCH_SIZE, Study, StudyDisplay
-from kmagic.tuning.study_store import StudyStore, counted, import_optuna
+from kmagic.tuning.study_store import StudyStore, import_optuna
 from kmagic.tuning.trial_history import trial_runs
 from kmagic.tuning.trial_run import TrialSetup
 from kmagic.tuning.worker_pool import LocalPool
 
 TRIALS, EPOCHS = 20, 10
+_DISPLAYS = "kmagic.display.tuning.study_displays:study_displays"
 _WORKER_BYTES = 3 * 2**29
 """Memory that a worker needs for TensorFlow and a small model."""
 _MINIMUMS = {"trials": 1, "epochs": 1, "workers": 1, "repeat": 0}
@@ -149,7 +150,8 @@ def tune(
         repeat: Train this many of the best trials with three further seeds at the end;
             ``study.compare()`` says whether they differ by more than seeds do.
         name: Name of the models.
-        displays: Views to use instead of the progress bar. An empty list shows nothing.
+        displays: Views to use instead of the default: a card in a notebook, a line in a terminal,
+            or as ``KMAGIC_DISPLAY`` says. An empty list shows nothing.
 
     Returns:
         The study: ``study.best_values``, ``study.text()``, ``study.model()``, ``study.to_frame()``,
@@ -254,7 +256,7 @@ def tune(
             budget=limit,
             messages=messages,
         )
-        views = [_ProgressOfTrials()] if displays is None else list(displays)
+        views = import_address(_DISPLAYS)() if displays is None else list(displays)
         setup = TrialSetup(
             data=data,
             options=replace(
@@ -540,16 +542,3 @@ def _default_workers() -> int:
     memory = available_memory()
     fitting = cpu_count() if memory is None else max(1, memory // _WORKER_BYTES)
     return len(_visible_gpus()) or min(cpu_count(), fitting)
-
-
-class _ProgressOfTrials(StudyDisplay):
-    """The number of trials that have ended, as a progress bar."""
-
-    def start(self, study: Study) -> None:
-        self._progress = Progress(study.target, "trials")
-
-    def update(self, study: Study) -> None:
-        self._progress.advance(counted(study.optuna_study) - self._progress.done)
-
-    def end(self, study: Study) -> None:  # noqa: ARG002 - of this study
-        self._progress.__exit__()

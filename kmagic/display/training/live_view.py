@@ -61,8 +61,7 @@ class LiveView(Display):
         self.run = run
         listens = add_view(run.id, self)
         self._feed = WidgetFeed(run, answers=listens)
-        # Without the channel, and in VS Code, which keeps it from widgets, no page could announce.
-        self.seen |= not listens or any(name.startswith("VSCODE_") for name in os.environ)
+        self.seen |= not pages_can_announce(listens=listens)
         if self.is_shown:
             self.widget.state = self._feed.snapshot()
             return
@@ -155,6 +154,11 @@ def add_view(key: str, view: Any) -> bool:
     """
     _running[key] = view
     return _register_control_handlers()
+
+
+def pages_can_announce(*, listens: bool) -> bool:
+    """Whether a page can tell that it shows a widget; VS Code keeps the channel from widgets."""
+    return listens and not any(name.startswith("VSCODE_") for name in os.environ)
 
 
 def _register_control_handlers() -> bool:

@@ -10,7 +10,12 @@ from typing import Any
 
 from kmagic.display.kit.assets import js_module
 from kmagic.display.kit.card import Bundle
-from kmagic.display.training.live_view import WIDGET_VIEW, add_view, remove_view
+from kmagic.display.training.live_view import (
+    WIDGET_VIEW,
+    add_view,
+    pages_can_announce,
+    remove_view,
+)
 from kmagic.display.tuning.study_card import study_bundle, study_line
 from kmagic.support.busy_kernel import answer_pages
 from kmagic.support.display_mode import DisplayMode, display_mode, running_kernel
@@ -75,10 +80,11 @@ class LiveStudy(_RunningCard):
         self.status = "running"
         self._study = study
         key = uuid.uuid4().hex
-        self.seen = not add_view(key, self)
+        listens = add_view(key, self)
+        self.seen = not pages_can_announce(listens=listens)
         self.widget = _study_view_class()(
             study=key,
-            control_channel=not self.seen,
+            control_channel=listens,
             running=True,
             card=self._bundle(study)["text/html"],
         )

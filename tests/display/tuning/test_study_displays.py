@@ -15,6 +15,7 @@ from kmagic.display.tuning.study_displays import (
     UpdatedStudyCard,
     study_displays,
 )
+from tests.tuning.searching import TEXT, X, Y, tune
 
 from .studies import make_study
 
@@ -82,6 +83,23 @@ def test_a_page_without_widgets_gets_the_card_beside_it(cell):
     view.update(study)
     assert cell.shown[-1].keys() == {"text/plain", "text/html", live_view.WIDGET_VIEW}
     view.end(study)
+
+
+def test_vs_code_shows_the_widget_alone_and_cannot_announce_it(cell, monkeypatch):
+    monkeypatch.setattr(live_view, "_register_control_handlers", lambda: True)
+    monkeypatch.setenv("VSCODE_PID", "1")
+    study = make_study(3, target=12, status="running")
+    view = LiveStudy()
+    view.start(study)
+    view.update(study)
+    assert cell.shown == [view.widget]
+    view.end(study)
+
+
+def test_a_search_in_python_has_the_display_of_its_environment(monkeypatch, capsys):
+    monkeypatch.setenv("KMAGIC_DISPLAY", "text")
+    tune(TEXT, X, Y, trials=1, displays=None)
+    assert "1 trial" in capsys.readouterr().out
 
 
 def test_a_page_stops_the_search_once_and_at_once(cell):
