@@ -87,10 +87,10 @@ class ClusterWorker(Worker):
             message = ray.get(self.message)
         except ray.exceptions.RayError as error:
             self._has_ended = True
+            if _is_of_node(error):
+                return TrialOutcome(is_interrupted=True)
             reason = _why_lost(error)
-            if not self.is_ready:
-                return reason
-            return TrialOutcome("" if _is_of_node(error) else reason, _is_of_node(error))
+            return TrialOutcome(reason) if self.is_ready else reason
         self.message = self._actor.receive.remote()
         if isinstance(message, TrialOutcome) and message.weights and self.task is not None:
             weights_file(self._weights, self.task.number).write_bytes(message.weights)

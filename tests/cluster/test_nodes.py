@@ -1,9 +1,10 @@
-"""Searches and predictions on several nodes that are lost or lose their network."""
+"""Searches, trainings and predictions on several nodes that are lost or lose their network."""
 
 from __future__ import annotations
 
 import threading
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,9 +82,45 @@ def images(tmp_path_factory):
     return folder
 
 
-def test_many_images_are_classified_while_a_node_is_lost(nodes, images, tmp_path, monkeypatch):
-    if len(kmagic.connect(nodes.address).nodes) < 3:  # one was lost in an earlier test
+def with_two_nodes(nodes):
+    """Replace the node that an earlier test has killed."""
+    if sum(node.process.poll() is None for node in nodes.nodes) < 2:
         nodes.add()
+
+
+def test_a_training_survives_a_break_of_the_network_and_the_loss_of_a_node(nodes):
+    with_two_nodes(nodes)
+    breaks = []
+
+    class Losing(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002 - Keras's
+            if epoch == 1 and nodes.has_networks:
+                breaks.append(threading.Thread(target=nodes.nodes[-1].interrupt_network, args=[5]))
+                breaks[0].start()
+            if epoch == 3:
+                nodes.nodes[-1].kill()
+
+    def line():
+        return kmagic.build("input 4 / dense 1 kernel_initializer=zeros / compile sgd loss=mse")
+
+    options = {"epochs": 5, "batch_size": 16, "shuffle": False, "displays": []}
+    alone, model = line(), line()
+    kmagic.fit(alone, X, Y, **options)
+    callbacks = [Losing()]
+    run = kmagic.fit(model, X, Y, **options, on=nodes.address, workers=2, callbacks=callbacks)
+    for thread in breaks:
+        thread.join()
+    assert run.status == "done"
+    assert len(run.log) == 5
+    assert run.pipeline == "distributed, 1 worker with 16 of 16 samples each"
+    (message,) = run.messages
+    assert "worker" in str(message)
+    for value, expected in zip(model.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_many_images_are_classified_while_a_node_is_lost(nodes, images, tmp_path, monkeypatch):
+    with_two_nodes(nodes)
     model = kmagic.build("input 4x4x1 / flatten / dense 2 softmax")
     expected = kmagic.predict_to_file(model, images, tmp_path / "here.parquet", scaling=255)
     out = tmp_path / "there.parquet"
