@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from PIL import Image
 
@@ -204,3 +205,26 @@ def test_the_magics(model, tmp_path, shell, monkeypatch):
     }.items():
         result, _ = run_cell(shell, cell)
         assert message in str(result.error_in_exec), cell
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_images(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(file_prediction, "IMAGES", 256)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(256):
+        Image.fromarray(np.full((4, 4), index, "uint8")).save(folder / f"{index}.png")
+    for index in range(256, 100_000):  # links, which are read like files
+        (folder / f"{index}.png").hardlink_to(folder / f"{index % 256}.png")
+    memory = []
+    write = file_prediction._Parts.write
+
+    def measuring(*arguments):
+        write(*arguments)
+        memory.append(psutil.Process().memory_info().rss)
+
+    monkeypatch.setattr(file_prediction._Parts, "write", measuring)
+    result = kmagic.predict_to_file(model, folder, tmp_path / "o.parquet", scaling=255, top=1)
+    assert result.count == 100_000
+    assert sum(result.counts.values()) == 100_000
+    assert memory[-1] - memory[20] < 50 * 2**20
