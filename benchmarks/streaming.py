@@ -3,8 +3,8 @@
     python benchmarks/streaming.py [--images 4000] [--rounds 3] [--epochs 4]
 
 The images are JPEGs of digits and of noise, 64 x 64 pixels, in a temporary folder. The first part
-compares the time of an epoch, after the first one, which fills the cache of ``tf.data`` and traces
-the graph; kmagic reads the files before. The second part trains on the same ``tf.data.Dataset``
+compares the time of an epoch, after the first one, which traces the graph; kmagic reads the files,
+and ``tf.data`` fills its cache, before. The second part trains on the same ``tf.data.Dataset``
 with ``kmagic.fit`` and with ``model.fit``. The methods alternate; a ratio is that of one round.
 """
 
@@ -111,11 +111,15 @@ def compare_folders(folder: Path, rounds: int, epochs: int) -> None:
         kmagic.fit(small_net(), data, epochs=epochs, callbacks=[ours], displays=[])
         with tempfile.TemporaryDirectory() as cache:
             dataset = cached_folder(folder, f"{cache}/images")
+            start = time.perf_counter()
+            for _ in dataset:  # fills the cache, which Keras's iterators may disturb
+                pass
+            filled = time.perf_counter() - start
             small_net().fit(dataset, epochs=epochs, shuffle=False, callbacks=[theirs], verbose=0)
         ratios.append(ours.later / theirs.later)
         print(
             f"round {number + 1}: kmagic {ours.later:.2f} s, cache and prefetch "
-            f"{theirs.later:.2f} s per epoch; first epoch of theirs {theirs.seconds[0]:.1f} s"
+            f"{theirs.later:.2f} s per epoch after {filled:.1f} s for the cache"
         )
     print(f"ratio {statistics.median(ratios):.2f}, goal at most 1.00\n")
 

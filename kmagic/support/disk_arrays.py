@@ -86,12 +86,13 @@ def explain_disk_errors() -> Iterator[None]:
 
 
 def mapped_file(array: Any) -> np.memmap[Any, Any] | None:
-    """The mapped file that an array is, or is a view of; None if there is none."""
+    """The mapped file that an array is, or is a view of, as a whole; None if there is none."""
+    found = None
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap) and isinstance(array._mmap, mmap.mmap):  # type: ignore[attr-defined] # noqa: SLF001 - has no other name
-            return array
+            found = array
         array = array.base
-    return None
+    return found
 
 
 def is_on_disk(array: Any) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import keras
@@ -18,7 +18,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kmagic.data.preparation.sliding_rows import SlidingRows
-from kmagic.support.disk_arrays import CHUNK_BYTES, release
+from kmagic.support.disk_arrays import CHUNK_BYTES, GROUPED_CHUNKS, mapped_file, release
 
 ENDLESS = 2**62
 PREFETCHED_BATCHES = 4
@@ -132,62 +132,76 @@ def from_disk(arrays: Any, samples: int, batch_size: int, *, shuffle: bool) -> t
     leaves = tf.nest.flatten(arrays)
     row_bytes = max(1, sum(leaf[:1].nbytes for leaf in leaves))
     together = batch_size * max(1, CHUNK_BYTES // (batch_size * row_bytes))
+    readers = [_row_reader(leaf) for leaf in leaves]
     # Of TensorFlow's seed, as the other streams.
     seed = int(tf.random.uniform((), maxval=2**31 - 1, dtype=tf.int32)) if shuffle else 0
-    rng = np.random.default_rng(seed)
-    blocks = rng if shuffle else None
+    rng = np.random.default_rng(seed) if shuffle else None
 
-    def read(leaf: NDArray[Any], rows: Any, order: NDArray[np.intp] | None) -> NDArray[Any]:
-        values = np.asarray(leaf[rows])
-        release(leaf)
-        if values.dtype.kind == "f":
-            values = values.astype(keras.config.floatx(), copy=False)
-        return values if order is None else values[order]
+    def batches() -> Iterator[NDArray[np.int64]]:
+        groups = _row_groups(samples, together, BLOCK_BYTES // row_bytes, rng)
+        for number, rows in enumerate(groups):
+            full = len(rows) - len(rows) % batch_size
+            for part, size in ((rows[:full], batch_size), (rows[full:], len(rows) - full)):
+                if len(part):
+                    yield part.reshape(-1, size)
+            if number % GROUPED_CHUNKS == 0:
+                for leaf in leaves:
+                    release(leaf)
 
-    def groups() -> Iterator[Any]:
-        rows: Any
-        for rows in _row_groups(samples, together, BLOCK_BYTES // row_bytes, blocks):
-            count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
-            order = rng.permutation(count) if shuffle else None
-            parts = [read(leaf, rows, order) for leaf in leaves]
-            full = count - count % batch_size
-            for cut, size in ((slice(full), batch_size), (slice(full, count), count - full)):
-                if len(parts[0][cut]):
-                    batches = [part[cut].reshape(-1, size, *part.shape[1:]) for part in parts]
-                    yield tf.nest.pack_sequence_as(arrays, batches)
+    def gather(rows: tf.Tensor) -> Any:
+        return tf.nest.pack_sequence_as(arrays, [read(rows) for read in readers])
 
-    def signature(leaf: NDArray[Any]) -> tf.TensorSpec:
-        dtype = keras.config.floatx() if leaf.dtype.kind == "f" else leaf.dtype
-        return tf.TensorSpec((None, None, *leaf.shape[1:]), dtype)
-
-    specs = tf.nest.map_structure(signature, arrays)
-    stream = tf.data.Dataset.from_generator(groups, output_signature=specs).prefetch(1).unbatch()
+    gather = tf.autograph.experimental.do_not_convert(gather)
+    stream = tf.data.Dataset.from_generator(
+        batches, output_signature=tf.TensorSpec((None, None), tf.int64)
+    )
+    count = tf.data.experimental.assert_cardinality(math.ceil(samples / batch_size))
     ahead = max(1, min(PREFETCHED_BATCHES, CHUNK_BYTES // (batch_size * row_bytes)))
-    batches = tf.data.experimental.assert_cardinality(math.ceil(samples / batch_size))
-    return _untuned(stream.prefetch(ahead).apply(batches))
+    return _untuned(stream.unbatch().map(gather).prefetch(ahead).apply(count))
+
+
+def _row_reader(array: NDArray[Any]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function that reads rows of an array; those of a file without a copy of the file."""
+    file, size = mapped_file(array), array[:1].nbytes
+    dtype = keras.config.floatx() if array.dtype.kind == "f" else array.dtype
+    first = 0 if file is None else array.ctypes.data - file.ctypes.data
+    is_usable = file is not None and file.flags.writeable and file.ctypes.data % ALIGNMENT == 0
+    are_rows = array.flags.c_contiguous and array.dtype.kind in "iuf" and size and first % size == 0
+    if file is not None and not (is_usable and are_rows):
+        read = partial(tf.numpy_function, lambda rows: array[rows], Tout=array.dtype)
+        return lambda rows: tf.cast(tf.ensure_shape(read([rows]), (None, *array.shape[1:])), dtype)
+    with tf.device("CPU:0"):
+        if file is None:
+            tensor = as_tensor(array)
+        else:
+            whole = np.ndarray((file.nbytes // size, *array.shape[1:]), array.dtype, file)
+            tensor, first = tf.experimental.dlpack.from_dlpack(whole.__dlpack__()), first // size
+    return lambda rows: tf.cast(tf.gather(tensor, rows + first), dtype)
 
 
 def _row_groups(
     samples: int, together: int, block: int, rng: np.random.Generator | None
-) -> Iterator[slice | NDArray[np.intp]]:
-    """The rows that are in memory together: in order, or blocks of them at random."""
+) -> Iterator[NDArray[np.int64]]:
+    """The rows that are read together: in order, or those of blocks at random."""
     if rng is None:
-        yield from (slice(at, min(at + together, samples)) for at in range(0, samples, together))
+        yield from (
+            np.arange(at, min(at + together, samples)) for at in range(0, samples, together)
+        )
         return
     block = max(1, block)
     first = int(rng.integers(block))  # so that other rows are neighbours in each epoch
     edges = np.unique(np.concatenate([[0], np.arange(first, samples, block), [samples]]))
-    rows: list[NDArray[np.intp]] = []
+    rows: list[NDArray[np.int64]] = []
     count = 0
     for index in rng.permutation(len(edges) - 1).tolist():
         rows.append(np.arange(edges[index], edges[index + 1]))
         count += len(rows[-1])
         while count >= together:
             joined = np.concatenate(rows)
-            yield joined[:together]
+            yield rng.permutation(joined[:together])
             rows, count = [joined[together:]], count - together
     if count:
-        yield np.concatenate(rows)
+        yield rng.permutation(np.concatenate(rows))
 
 
 def as_tensor(array: Any) -> tf.Tensor:

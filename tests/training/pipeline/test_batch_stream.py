@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from kmagic.data.preparation.sliding_rows import SlidingRows
 from kmagic.training.pipeline import batch_stream
 from kmagic.training.pipeline.batch_stream import from_disk, ordered, shuffled
 
+rng = np.random.default_rng(0)
 SIZES = [(12, 4), (13, 4), (3, 4), (4, 4), (1, 1), (7, 1)]
 
 
@@ -66,6 +68,29 @@ def test_each_epoch_of_a_file_has_a_new_order() -> None:
     assert len({tuple(np.concatenate(each)) for each in rounds}) == 4
     members = {frozenset(each.tolist()) for epoch in rounds for each in epoch[:-1]}
     assert len(members) == 4 * 6  # no batch is repeated
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+@pytest.mark.parametrize("dtype", ["uint8", "bool", "float64"])
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda rows: rows,
+        lambda rows: rows[7:],
+        lambda rows: rows[1:20].reshape(-1, 3, 2),
+        lambda rows: rows[3:].view(np.ndarray)[..., None],
+        lambda rows: rows[::2],
+        lambda rows: rows[:, 1:4],
+        lambda rows: rows.reshape(-1)[2:-4].reshape(-1, 6),
+    ],
+)
+def test_views_of_a_file(tmp_path: Path, mode: str, dtype: str, view: Any) -> None:
+    np.save(tmp_path / "x.npy", rng.integers(0, 200, (41, 6)).astype(dtype))
+    rows = view(np.load(tmp_path / "x.npy", mmap_mode=mode))
+    stream = from_disk((rows, np.arange(len(rows))), len(rows), 8, shuffle=True)
+    for x, number in stream.as_numpy_iterator():
+        assert x.dtype == ("float32" if dtype == "float64" else dtype)
+        np.testing.assert_array_equal(x, rows[number])
 
 
 def test_each_epoch_has_a_new_order() -> None:
