@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 from kmagic.support.formatting import escape_control_characters, safe_repr
 from kmagic.support.messages import PYTHON, Option, Spelling, Text, render
@@ -101,6 +102,12 @@ class KmagicError(Exception):
     def _render_traceback_(self) -> list[str]:
         name = f"{BOLD}{type(self).__name__}{RESET}"
         return f"{name}: {self.render(colour=True)}".splitlines()
+
+
+def check_integer(error: type[KmagicError], option: str, value: object, minimum: int) -> None:
+    """Raise ``error`` unless the value of an option is an integer of at least ``minimum``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+        raise error(option=option, expected=f"an integer of at least {minimum}", actual=value)
 
 
 class InputWarning(UserWarning):

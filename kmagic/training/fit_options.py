@@ -6,12 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
 from kmagic.models.one_cycle import schedule_of
-from kmagic.support.errors import KmagicError, TrainingError
+from kmagic.support.errors import KmagicError, TrainingError, check_integer
 from kmagic.support.formatting import join_with_and, parse_duration
 from kmagic.support.keras_import import keras
 from kmagic.support.messages import Function, Option, Text
@@ -114,9 +113,7 @@ class FitOptions:
         for name, least in INTEGER_MINIMUMS.items():
             value = getattr(self, name)
             if value is not None and not (name == "reduce_lr" and isinstance(value, bool)):
-                is_integer = isinstance(value, Integral) and not isinstance(value, bool)
-                expected = f"an integer of at least {least}"
-                self._require(name, is_integer and int(value) >= least, expected)
+                check_integer(TrainingError, name, value, least)
         self._require("seed", (self.seed or 0) <= MAX_SEED, f"at most {MAX_SEED:,}")
         split = self.validation_split
         is_fraction = isinstance(split, float | int) and 0 <= split < 1

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kmagic.data.dataset import find_dataset
 from kmagic.data.inspection import count_batches, random_state_kept, sample_count, stream_kind
 from kmagic.models.one_cycle import schedule_of
-from kmagic.support.errors import TrainingError
+from kmagic.support.errors import TrainingError, check_integer
 from kmagic.support.formatting import pluralize
 from kmagic.support.messages import Option, Text
 from kmagic.support.object_errors import explain_special_methods
@@ -199,9 +199,7 @@ def _check_model(model: Any, name: str) -> None:
 
 
 def _check_range(steps: Any, lowest: Any, highest: Any) -> None:
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < MIN_STEPS:
-        expected = f"an integer of at least {MIN_STEPS}"
-        raise TrainingError(option="steps", expected=expected, actual=steps)
+    check_integer(TrainingError, "steps", steps, MIN_STEPS)
     for option, value in (("lowest", lowest), ("highest", highest)):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not 0 < value < math.inf:

@@ -29,7 +29,7 @@ from kmagic.models.global_settings import changed_settings
 from kmagic.models.model_arrays import has_custom_step
 from kmagic.models.object_copies import pickle_for_process
 from kmagic.support.caller_names import caller_names
-from kmagic.support.errors import TrainingError
+from kmagic.support.errors import TrainingError, check_integer
 from kmagic.support.formatting import describe_error
 from kmagic.support.memory import available_memory
 from kmagic.support.messages import Option, Text
@@ -176,7 +176,8 @@ def tune(
     import_optuna()
     counts = {"trials": trials, "epochs": epochs, "repeat": repeat, "workers": workers}
     for option, value in counts.items():
-        _check_count(option, value)
+        if value is not None:
+            check_integer(TrainingError, option, value, _MINIMUMS[option])
     _check_place(on, cpus, gpus, in_process=in_process)
     limit = FitOptions(budget=budget, seed=seed).budget_seconds
     space = text if isinstance(text, SearchSpace) else read_search_space(text, caller_names())
@@ -353,14 +354,6 @@ def _check_place(
             Text(Option("on", on), " and ", Option("in_process", True), " cannot be combined."),
             "Leave out one of the two.",
         )
-
-
-def _check_count(option: str, value: Any) -> None:
-    least = _MINIMUMS[option]
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    if value is not None and not (is_integer and value >= least):
-        expected = f"an integer of at least {least}"
-        raise TrainingError(option=option, expected=expected, actual=value)
 
 
 def _check_callbacks(callbacks: Any) -> None:

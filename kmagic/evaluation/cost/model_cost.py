@@ -33,7 +33,7 @@ from kmagic.models.keras_history import (
     operation_of,
 )
 from kmagic.models.model_variables import count_parameters
-from kmagic.support.errors import EvaluationError
+from kmagic.support.errors import EvaluationError, check_integer
 from kmagic.support.formatting import (
     format_bytes,
     format_flops,
@@ -210,13 +210,15 @@ def cost(
     """
     _check_model(model)
     fixed = fixed_batch_size(model)
-    size = _check_size("batch_size", batch_size) or fixed or KERAS_BATCH
+    for option, value in (("batch_size", batch_size), ("length", length)):
+        if value is not None:
+            check_integer(EvaluationError, option, value, 1)
+    size = batch_size or fixed or KERAS_BATCH
     if fixed not in (None, size):
         expected = f"{fixed:,}, the fixed batch size of the model"
         raise EvaluationError(option="batch_size", expected=expected, actual=size)
     notes: list[str] = []
     single = fixed or 1
-    _check_size("length", length)
     specs = {samples: _input_specs(model, samples, length) for samples in (single, size)}
     forward = _traced(model, specs[single])
     counter = FlopCounter()
@@ -257,13 +259,6 @@ def _check_model(model: Any) -> None:
             model_phrase(model) + " has no weights yet: the shape of its input is not known.",
             "Begin it with an input, or call it on data first.",
         )
-
-
-def _check_size(option: str, value: Any) -> Any:
-    is_size = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    if value is not None and not is_size:
-        raise EvaluationError(option=option, expected="a whole number of at least 1", actual=value)
-    return value
 
 
 def _input_specs(model: Any, samples: int, length: int | None) -> Any:

@@ -16,7 +16,7 @@ from kmagic.data.inspection import sample_count, stream_kind
 from kmagic.models.fixed_batches import is_stateful
 from kmagic.models.keras_history import nested_layers
 from kmagic.support.disk_arrays import is_on_disk
-from kmagic.support.errors import TrainingError
+from kmagic.support.errors import TrainingError, check_integer
 from kmagic.support.formatting import join_with_and
 from kmagic.support.memory import require_memory
 from kmagic.support.messages import Function, Option, Part, Text
@@ -123,11 +123,9 @@ def run_folds(
 def _check_options(
     options: FitOptions, folds: Any, repeat: Any, *, groups: Any, chronological: bool | None
 ) -> None:
-    for option, value, least in (("folds", folds, 2), ("repeat", repeat, 1)):
-        is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not (value is None and option == "folds") and not (is_integer and value >= least):
-            expected = f"an integer of at least {least}"
-            raise TrainingError(option=option, expected=expected, actual=value)
+    if folds is not None:
+        check_integer(TrainingError, "folds", folds, 2)
+    check_integer(TrainingError, "repeat", repeat, 1)
     if options.epochs < 1:
         raise TrainingError(option="epochs", expected="at least 1", actual=options.epochs)
 

@@ -328,7 +328,7 @@ def test_a_fixed_batch_counts_for_one_sample():
 @pytest.mark.parametrize("value", [0, -1, 1.5, "8", True])
 @pytest.mark.parametrize("option", ["batch_size", "length"])
 def test_sizes_are_whole_numbers(option, value):
-    with pytest.raises(EvaluationError, match=f"{option}= must be a whole number of at least 1"):
+    with pytest.raises(EvaluationError, match=f"{option}= must be an integer of at least 1"):
         cost(kmagic.build("input ?x4\ngru 3"), **{option: value})
 
 
