@@ -12,16 +12,19 @@ from __future__ import annotations
 import uuid
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.display.kit.assets import js_module, read_static
 from kmagic.display.kit.samples import Sample, collect_samples, encode_samples
-from kmagic.evaluation.confusion.confusion_matrix import Order, check_choice
+from kmagic.evaluation.confusion.comparison import Comparison
+from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix, Order, check_choice
+from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 from kmagic.support.display_mode import display_mode
 from kmagic.support.errors import KmagicError
 from kmagic.support.formatting import (
@@ -30,15 +33,6 @@ from kmagic.support.formatting import (
     isolate_names,
     shorten_name,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
-
-    from kmagic.evaluation.confusion.comparison import Comparison
-    from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
-    from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 
 MAX_WIDGETS = 16  # cards that are interactive at a time; older ones become static
 MAX_SAMPLES = 48  # samples in a reply

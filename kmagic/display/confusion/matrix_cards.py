@@ -7,12 +7,15 @@ A card is complete HTML: cells open without scripts, so they open in a saved not
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.display.confusion.interactive_matrix import (
     OUTCOMES,
+    Cell,
     InteractiveComparison,
     InteractiveConfusion,
     InteractiveLabels,
@@ -58,6 +61,10 @@ from kmagic.display.kit.card import (
     tooltip_text,
 )
 from kmagic.display.kit.samples import Sample, samples_html
+from kmagic.evaluation.confusion.comparison import Comparison
+from kmagic.evaluation.confusion.confusion_matrix import ConfusedPair, ConfusionMatrix
+from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics
+from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 from kmagic.support.colour_scale import (
     DIAGONAL_TINT,
     MAX_OPACITY,
@@ -72,17 +79,6 @@ from kmagic.support.formatting import (
     shorten_name,
     text_width,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from numpy.typing import NDArray
-
-    from kmagic.display.confusion.interactive_matrix import Cell
-    from kmagic.evaluation.confusion.comparison import Comparison
-    from kmagic.evaluation.confusion.confusion_matrix import ConfusedPair, ConfusionMatrix
-    from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics
-    from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 
 C = TypeVar("C", bound=tuple[int, ...])
 

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import io
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.display.kit.card import escape_html, image_html
 from kmagic.support.colour_scale import MAX_OPACITY, MIN_OPACITY, colour_values
 from kmagic.support.formatting import isolate_names
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from kmagic.training.run.confusion_history import ConfusionHistory
+from kmagic.training.run.confusion_history import ConfusionHistory
 
 ORANGE, BLUE = (213, 94, 0), (0, 114, 178)
 HEATMAP_SIDE = 360  # pixels

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from kmagic.display.kit.card import breakable_html, name_html
 from kmagic.support.formatting import escape_control_characters, shorten_names, text_width
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 ROW_LENGTH, TURNED_LENGTH = 44, 24  # characters of a row's name, and of a vertical one
 COLUMN_SPACE, MIN_COLUMN, MAX_COLUMN = 400, 34, 92  # pixels of all columns, and of one

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.display.kit.card import (
     MIDTONES,
@@ -19,15 +20,11 @@ from kmagic.display.kit.card import (
     table_html,
     with_drawings,
 )
+from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
+from kmagic.evaluation.confusion.confusion_metrics import ThresholdCurve
+from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 from kmagic.support.downsampling import Point
 from kmagic.support.formatting import format_count, text_width
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
-    from kmagic.evaluation.confusion.confusion_metrics import ThresholdCurve
-    from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 
 UNDEFINED = "\N{EN DASH}"
 HEADLINE = ("accuracy", "balanced accuracy", "kappa", "MCC", "macro F1", "weighted F1")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from kmagic.display.kit.assets import minified_css
 from kmagic.display.kit.card import Bundle, bar_html, escape_html, mime_bundle
-from kmagic.support.display_mode import display_mode
-
-if TYPE_CHECKING:
-    from kmagic.support.display_mode import DisplayMode
-    from kmagic.support.progress import Progress, ProgressView
+from kmagic.support.display_mode import DisplayMode, display_mode
+from kmagic.support.progress import Progress, ProgressView
 
 
 def progress_view(mode: DisplayMode | None = None) -> ProgressView | None:

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kmagic.display.kit.card import drawing_html, escape_html
 from kmagic.display.kit.chart import axis_ticks
 from kmagic.display.kit.sparkline import COLOURS
+from kmagic.language.search_space import Hyperparameter
 from kmagic.support.formatting import format_metric, shorten_name
-
-if TYPE_CHECKING:
-    from kmagic.language.search_space import Hyperparameter
-    from kmagic.tuning.study import Study, StudyTrial
+from kmagic.tuning.study import Study, StudyTrial
 
 MAX_AXES = 9
 """Axes of parameters; in a larger space, those that matter most."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from kmagic.data.dataset import find_dataset
 from kmagic.evaluation.confusion.confusion_matrix import (
@@ -44,9 +45,6 @@ from kmagic.support.messages import Function, Option, Text
 from kmagic.support.model_registry import dataset_for
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.training.run.cross_validation import CrossValidation
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 
 @explain_special_methods

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from kmagic.evaluation.confusion.confusion_metrics import divide
@@ -19,9 +20,6 @@ from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import list_names, safe_repr
 from kmagic.support.memory import require_memory
 from kmagic.support.messages import Function, Option, Text
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ClassNames: TypeAlias = Sequence[object] | Mapping[int, object]
 Label: TypeAlias = int | str

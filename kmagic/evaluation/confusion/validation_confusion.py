@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.data.inspection import count_batches, stream_kind
 from kmagic.evaluation.confusion.confusion_metrics import count_confusions
@@ -21,11 +23,6 @@ from kmagic.models.model_arrays import dense_rows, sample_shape, sparse_rows
 from kmagic.support.errors import EvaluationError
 from kmagic.support.keras_import import keras
 from kmagic.support.messages import Function, Option, Text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from numpy.typing import NDArray
 
 MAX_SAMPLES, MAX_BYTES = 256, 8_000_000  # of one batch: samples, and bytes of input
 TWO = 2  # classes of one unit, axes of a table, parts of a batch

@@ -7,15 +7,13 @@ text, or ``silent=``, hides it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kmagic.language.spec import NO_SPAN
+from kmagic.models.build import ModelOrigin
 from kmagic.models.lint.advice import Advice, filter_advice
 from kmagic.models.lint.model_advice import layer_advice, output_advice, text_advice
 from kmagic.models.lint.model_graph import read_model_graph
-
-if TYPE_CHECKING:
-    from kmagic.models.build import ModelOrigin
 
 __all__ = ["Advice", "advise"]
 

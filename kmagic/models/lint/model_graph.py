@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kmagic.language.spec import NO_SPAN, Span
 from kmagic.language.vocabulary import PREFERRED, snake_case
 from kmagic.models import keras_history
+from kmagic.models.build import ModelOrigin
 from kmagic.models.keras_history import KerasCall
-
-if TYPE_CHECKING:
-    from kmagic.models.build import ModelOrigin
 
 _ACTIVATION_LAYERS = frozenset(
     {"ELU", "LeakyReLU", "PReLU", "ReLU", "Relu", "Sigmoid", "Softmax", "Tanh"}
