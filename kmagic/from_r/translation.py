@@ -162,6 +162,7 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
         mistakes.sort(key=lambda mistake: mistake.range.start)
         problems = dict.fromkeys(mistake.problem(text) for mistake in mistakes)
         raise RCodeError(list(problems), text, where, first_line)
+    others.sort(key=lambda other: other[0].start)
     spec = ModelSpec(body)
     return Translation(
         format_spec(spec),
@@ -169,15 +170,9 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
         r=text,
         spec=spec,
         notes=tuple(sorted(notes.values(), key=lambda remark: remark.line)),
-        left_out=tuple(
-            dict.fromkeys(_remark(text, *other) for other in sorted(others, key=_start))
-        ),
+        left_out=tuple(dict.fromkeys(_remark(text, *other) for other in others)),
         spans=tuple(statement.span for statement in statements_in(body, inner=True)),
     )
-
-
-def _start(other: tuple[r_parser.TextRange, str]) -> int:
-    return other[0].start
 
 
 def _remark(text: str, span: r_parser.TextRange, message: str) -> Remark:

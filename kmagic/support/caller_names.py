@@ -73,7 +73,7 @@ class CallerNames(LimitedNames):
 def warn_caller(message: str, category: type[Warning]) -> None:
     """Warn at the line that called kmagic, however deep the function is that notices it."""
     level, frame = 1, inspect.currentframe()
-    while frame and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "kmagic":
+    while frame and _package_of(frame) == "kmagic":
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
 
@@ -87,7 +87,7 @@ def caller_names(notebook: Mapping[str, Any] | None = None, **values: Any) -> Ma
         values: Values of names, for a function; they come before variables.
     """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as IPython does
-    while frame is not None and _is_between(frame):
+    while frame is not None and _package_of(frame) in _OTHER_CODE:
         frame = frame.f_back
     if frame is None or frame.f_locals is notebook:
         return notebook or values
@@ -106,8 +106,8 @@ def if_missing(names: Mapping[str, Any]) -> str:
     return names.if_missing if isinstance(names, LimitedNames) else IN_A_CELL
 
 
-def _is_between(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OTHER_CODE
+def _package_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def _variables(frame: FrameType) -> dict[str, Any]:

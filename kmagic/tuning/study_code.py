@@ -38,7 +38,9 @@ def study_program(study: Study) -> str:
             "For the program of its best model, name its variable.",
         ) from error
     identity = study.optuna_study.user_attrs[IDENTITY]
-    imports = sorted({"import keras", "import optuna", *writer.imports}, key=_import_order)
+    imports = sorted(
+        {"import keras", "import optuna", *writer.imports}, key=lambda line: (line[0] == "f", line)
+    )
     notebook = sorted(writer.notebook - set(writer.variables.values()))
     comment = [f"# From the notebook: {', '.join(['x_train', 'y_train', *notebook])}"]
     sampler = ", ".join(f"{name}={value}" for name, value in SAMPLER_OPTIONS.items())
@@ -290,7 +292,3 @@ def _suggestion(parameter: Hyperparameter) -> str:
 def _literal(value: Any) -> str:
     text = repr(value)
     return text.replace("'", '"') if isinstance(value, str) and '"' not in text else text
-
-
-def _import_order(line: str) -> tuple[bool, str]:
-    return line.startswith("from"), line

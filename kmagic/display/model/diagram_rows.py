@@ -247,7 +247,9 @@ def _fold_chains(items: list[Item]) -> list[Item]:
     """Long chains of single layers, as one row each; those at both ends stay."""
     runs = [
         [index for index, _ in run]
-        for is_single, run in groupby(enumerate(items), key=lambda each: _is_single(each[1]))
+        for is_single, run in groupby(
+            enumerate(items), lambda each: isinstance(each[1], DiagramRow) and not each[1].folded
+        )
         if is_single
     ]
     for run in reversed(runs):
@@ -257,10 +259,6 @@ def _fold_chains(items: list[Item]) -> list[Item]:
         if last - first >= MIN_CHAIN:
             _fold(items, first, last)
     return items
-
-
-def _is_single(item: Item) -> bool:
-    return isinstance(item, DiagramRow) and not item.folded
 
 
 # --- folding --------------------------------------------------------------------------------------

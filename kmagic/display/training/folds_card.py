@@ -24,7 +24,7 @@ from kmagic.support.downsampling import Point
 from kmagic.support.formatting import format_duration, format_metric, pluralize
 from kmagic.training.run.cross_validation import CrossValidation
 from kmagic.training.run.run_history import outcome_text
-from kmagic.training.run.training_run import VALIDATION, TrainingRun
+from kmagic.training.run.training_run import VALIDATION
 
 MAX_ROWS, MAX_SCORES = 50, 5
 _FIGURES = "display:flex;flex-wrap:wrap;gap:6px 36px;margin:4px 0 8px"
@@ -99,7 +99,7 @@ def _runs_html(result: CrossValidation, names: Sequence[str]) -> str:
         run = each.run
         scores = [format_metric(each.logs[name]) if name in each.logs else "" for name in names]
         seconds = [format_duration(run.seconds) for _ in times]
-        outcome = escape_html(_outcome(run))
+        outcome = "" if run.status == "done" and not run.note else escape_html(outcome_text(run))
         label = result.label(each)
         rows.append([label, loss_curve_html(run), f"{len(run.log):,}", *scores, *seconds, outcome])
     heads = ["run", "loss curve", "epochs", *map(escape_html, names), *times, ""]
@@ -107,7 +107,3 @@ def _runs_html(result: CrossValidation, names: Sequence[str]) -> str:
     if hidden := len(result.results) - len(rows):
         table += f'<div class="km-muted">{pluralize(hidden, "more run")} in to_frame()</div>'
     return table if rows else ""
-
-
-def _outcome(run: TrainingRun) -> str:
-    return "" if run.status == "done" and not run.note else outcome_text(run)

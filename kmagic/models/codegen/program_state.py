@@ -388,7 +388,8 @@ class ProgramState:
                 number = expressions.python_integer(value.value)
                 if number is not value.value:
                     code, value = call("int", code), replace(value, value=number)
-                if role == "schedule" and _is_int(value.value) and not _is_unknown(value):
+                is_known = not isinstance(value.value, Placeholder)
+                if role == "schedule" and is_known and _is_int(value.value):
                     return call("float", code)
                 is_dimension = role == "shape" and _is_number(value)
                 return sequence_of("tuple", [code]) if is_dimension else code
@@ -690,10 +691,6 @@ def _number_of_outputs(cls: Any, kwargs: dict[str, str]) -> int:
 
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_unknown(given: NotebookValue) -> bool:
-    return isinstance(given.value, Placeholder)
 
 
 def _is_number(given: NotebookValue) -> bool:

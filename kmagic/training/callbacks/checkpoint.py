@@ -250,9 +250,6 @@ class Checkpoint:
             self._write_best(copy)
         self.best_state = best
 
-    def _states(self) -> list[Path]:
-        return sorted((self.folder / STATE).glob("epoch-*.weights.h5"))
-
     def confusion(self, last_epoch: int) -> ConfusionHistory | None:
         """The confusion matrices of its run up to an epoch; None if there are none."""
         try:
@@ -339,7 +336,7 @@ class Checkpoint:
             self._copy_record(RECORD, PREVIOUS)
         with atomic_write(path, ".json", force=True) as part:
             part.write_text(json.dumps(record, default=str), encoding="utf-8")
-        for state in self._states():
+        for state in (self.folder / STATE).glob("epoch-*.weights.h5"):
             if state.name not in needed:
                 with suppress(OSError):  # the next epoch tries it again
                     state.unlink()

@@ -308,7 +308,9 @@ class ConfusionCallback(keras.callbacks.Callback):  # type: ignore[misc] # as ab
         if self._validation is None:
             return
         try:
-            matrix = self._confusion(self._validation, self._is_ending)
+            matrix = self._confusion(
+                self._validation, lambda: self._run.stopping or time.monotonic() >= self._end
+            )
         except KmagicError as error:
             self._validation = None
             self._run.add_message(error.message)
@@ -322,6 +324,3 @@ class ConfusionCallback(keras.callbacks.Callback):  # type: ignore[misc] # as ab
         if self._run.confusion is None or self._run.confusion.classes != classes:
             self._run.confusion = ConfusionHistory(classes)
         self._run.confusion.add(epoch + 1, matrix)
-
-    def _is_ending(self) -> bool:
-        return self._run.stopping or time.monotonic() >= self._end
