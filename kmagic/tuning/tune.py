@@ -532,6 +532,5 @@ def _visible_gpus() -> list[str]:
 
 def _default_workers() -> int:
     """One process per GPU, or per core as far as the memory suffices."""
-    memory = available_memory()
-    fitting = cpu_count() if memory is None else max(1, memory // _WORKER_BYTES)
+    fitting = max(1, available_memory() // _WORKER_BYTES)
     return len(_visible_gpus()) or min(cpu_count(), fitting)

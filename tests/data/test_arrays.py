@@ -245,7 +245,7 @@ def test_what_does_not_fit_into_memory(
         load_data(tmp_path / "few.npz")
     with pytest.raises(DataError, match="data, scaled to float32, would take"):
         load_data((pixels, y), scale=255)
-    monkeypatch.setattr(memory, "available_memory", lambda: None)
+    monkeypatch.setattr(memory, "available_memory", lambda: 10_000)
     assert rows(load_data(tmp_path / "few.npz")) == ROWS
 
 

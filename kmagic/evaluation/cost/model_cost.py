@@ -340,7 +340,7 @@ def _latencies(
     for size, spec in specs.items():
         if any(each.dtype == tf.string for each in keras.tree.flatten(spec)):
             reason = "the model takes text"
-        elif size > 1 and needed and available is not None and needed > MAX_SHARE * available:
+        elif size > 1 and needed and needed > MAX_SHARE * available:
             reason = f"only {format_bytes(available)} of memory are available"
         else:
             try:

@@ -61,7 +61,7 @@ class WeightCounter:
         if self.size <= _ALWAYS_FREE:
             return
         self.available = self.available or available_memory()
-        if self.preview is not None and self.size > _PREVIEW_SHARE * (self.available or math.inf):
+        if self.preview is not None and self.size > _PREVIEW_SHARE * self.available:
             preview, self.preview, before = self.preview, None, self.size
             self.size = 0
             preview()
@@ -82,8 +82,8 @@ def check_array(shape: Any, dtype: Any) -> None:
     _check(array_bytes(shape, dtype), available_memory(), "would take")
 
 
-def _check(size: int, available: int | None, verb: str) -> None:
-    if available is not None and size > MAX_SHARE * available:
+def _check(size: int, available: int, verb: str) -> None:
+    if size > MAX_SHARE * available:
         raise StepError(
             f"{verb} {format_bytes(size)}, "
             f"more than an eighth of the available memory, {format_bytes(available)}",

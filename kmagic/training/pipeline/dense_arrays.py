@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import psutil
 
 from kmagic.data.preparation.sliding_rows import stored_bytes
 from kmagic.support.disk_arrays import mapped_file
@@ -93,9 +93,7 @@ def is_large_file(array: Any) -> bool:
         return False
     if file.mode == "c" and not array.flags.writeable:
         return bool(array.nbytes > machine_memory() * MAX_MEMORY_SHARE)
-    available = available_memory()
-    share = MAX_MAPPED_BYTES if available is None else available * MAX_MEMORY_SHARE
-    return bool(array.nbytes > min(MAX_MAPPED_BYTES, share))
+    return bool(array.nbytes > min(MAX_MAPPED_BYTES, available_memory() * MAX_MEMORY_SHARE))
 
 
 def dense_validation(validation_data: Any) -> DenseArrays | None:
@@ -124,7 +122,7 @@ def weights_by_class(y: np.ndarray, class_weight: Mapping[int, float]) -> np.nda
 
 def machine_memory() -> int:
     """Bytes of memory that the machine has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(psutil.virtual_memory().total)
 
 
 def _convert_structure(value: Any, label: str) -> Any:
