@@ -76,5 +76,10 @@ def _of_variable() -> int | None:
     if match is None:
         raise DataError(f"{LIMIT_VARIABLE} must be a size such as 4GB; got {text!r}.")
     limit = int(float(match[1]) * _UNITS[match[2].upper()])
+    return max(0, limit - private_memory())
+
+
+def private_memory() -> int:
+    """Bytes of memory of this process, without the files that it shares with others."""
     used = psutil.Process().memory_info()
-    return max(0, limit - int(used.rss - getattr(used, "shared", 0)))
+    return int(used.rss - getattr(used, "shared", 0))

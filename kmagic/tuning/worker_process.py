@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import threading
 import traceback
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from kmagic.support.formatting import describe_error
+from kmagic.support.memory import private_memory
 
 if TYPE_CHECKING:
     from kmagic.tuning.trial_run import TrialSetup
@@ -108,10 +108,3 @@ def _load_setup(setup_file: str) -> TrialSetup:
 
     setup: TrialSetup = cloudpickle.loads(Path(setup_file).read_bytes())
     return replace(setup, data=open_shared(setup.data))
-
-
-def private_memory() -> int:
-    """Bytes of memory of this process, without the files that it shares with others."""
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    found = re.search(r"RssAnon:\s*(\d+) kB", status)
-    return int(found[1]) * 1024 if found else 0
