@@ -13,6 +13,7 @@ from kmagic.language.parser import parse, parse_partial
 from kmagic.language.search_space import Hyperparameter, Place, SearchSpace, find_places
 from kmagic.models.codegen import keras_program
 from kmagic.models.codegen.program_state import Placeholder
+from kmagic.models.codegen.source_layout import format_source
 from kmagic.support.errors import DSLError, TrainingError
 from kmagic.tuning.study import BATCH_SIZE, Study
 from kmagic.tuning.study_store import IDENTITY, SAMPLER_OPTIONS, pruner_options
@@ -43,64 +44,52 @@ def study_program(study: Study) -> str:
     )
     notebook = sorted(writer.notebook - set(writer.variables.values()))
     comment = [f"# From the notebook: {', '.join(['x_train', 'y_train', *notebook])}"]
-    sampler = ", ".join(f"{name}={value}" for name, value in SAMPLER_OPTIONS.items())
+    pruning = pruner_options(identity["options"].get("epochs", 1))
+    sampler, pruner = (
+        ", ".join(f"{name}={value}" for name, value in options.items())
+        for options in (SAMPLER_OPTIONS, pruning)
+    )
     direction = "maximize" if study.is_maximized else "minimize"
     best = "max" if study.is_maximized else "min"
     best_values = []
     for trial in study.ranking[:1]:
         best_values = [f"# The best values, of trial {trial.number}:"]
         best_values += [f"# {key}: {value!r}" for key, value in study.used_values(trial).items()]
-    return "\n".join(
-        [
-            *comment,
-            *imports,
-            "",
-            "",
-            "def build_model(trial):",
-            indent(body, _INDENT),
-            f"{_INDENT}return model",
-            "",
-            "",
-            "class ReportEpochs(keras.callbacks.Callback):",
-            "    def __init__(self, trial):",
-            "        super().__init__()",
-            "        self.trial = trial",
-            "",
-            "    def on_epoch_end(self, epoch, logs=None):",
-            f'        self.trial.report(logs["{study.goal}"], epoch)',
-            "        if self.trial.should_prune():",
-            "            raise optuna.TrialPruned",
-            "",
-            "",
-            "def objective(trial):",
-            "    keras.utils.clear_session()",
-            "    model = build_model(trial)",
-            *indent(_fit_code(study, identity["options"]), _INDENT).split("\n"),
-            f'    return {best}(history.history["{study.goal}"])',
-            "",
-            "",
-            "study = optuna.create_study(",
-            f'    direction="{direction}",',
-            f"    sampler=optuna.samplers.TPESampler(seed={identity['seed']}, {sampler}),",
-            f"    pruner=optuna.pruners.MedianPruner({_pruner_arguments(study)}),",
-            ")",
-            f"study.optimize(objective, n_trials={study.target})",
-            "print(study.best_params)",
-            *best_values,
-            "",
-        ]
-    )
+    lines = [
+        *comment,
+        *imports,
+        "def build_model(trial):",
+        indent(body, _INDENT),
+        "    return model",
+        "class ReportEpochs(keras.callbacks.Callback):",
+        "    def __init__(self, trial):",
+        "        super().__init__()",
+        "        self.trial = trial",
+        "    def on_epoch_end(self, epoch, logs=None):",
+        f"        self.trial.report(logs[{study.goal!r}], epoch)",
+        "        if self.trial.should_prune():",
+        "            raise optuna.TrialPruned",
+        "def objective(trial):",
+        "    keras.utils.clear_session()",
+        "    model = build_model(trial)",
+        f"    history = model.fit({_fit_arguments(study, identity['options'])})",
+        f"    return {best}(history.history[{study.goal!r}])",
+        "study = optuna.create_study(",
+        f"    direction={direction!r},",
+        f"    sampler=optuna.samplers.TPESampler(seed={identity['seed']}, {sampler}),",
+        f"    pruner=optuna.pruners.MedianPruner({pruner}),",
+        ")",
+        f"study.optimize(objective, n_trials={study.target})",
+        "print(study.best_params)",
+        *best_values,
+    ]
+    return format_source("\n".join(lines))
 
 
-def _pruner_arguments(study: Study) -> str:
-    options = pruner_options(study.optuna_study.user_attrs[IDENTITY]["options"].get("epochs", 1))
-    return ", ".join(f"{name}={value}" for name, value in options.items())
-
-
-def _fit_code(study: Study, options: Mapping[str, Any]) -> str:
-    """The call of ``model.fit`` with the options of the search."""
+def _fit_arguments(study: Study, options: Mapping[str, Any]) -> str:
+    """The arguments of ``model.fit``, with the options of the search."""
     size = next((p for p in study.parameters if p.name == BATCH_SIZE), None)
-    lines = ["history = model.fit(", f"{_INDENT}x_train,", f"{_INDENT}y_train,"]
+    arguments = ["x_train", "y_train"]
     given = {"epochs": options.get("epochs", 1), **options}
     callbacks = ["ReportEpochs(trial)"]
     for name, value in given.items():
@@ -111,13 +100,12 @@ def _fit_code(study: Study, options: Mapping[str, Any]) -> str:
             callbacks.append(f"keras.callbacks.ReduceLROnPlateau(patience={epochs})")
         elif name in ("validation_data", "sample_weight"):
             text = "(x_val, y_val)" if name == "validation_data" else "sample_weight"
-            lines.append(f"{_INDENT}{name}={text},")
+            arguments.append(f"{name}={text}")
         elif name not in ("callbacks", "seed", "name", "checks", "plain"):
-            lines.append(f"{_INDENT}{name}={value!r},")
+            arguments.append(f"{name}={value!r}")
     if size is not None:
-        lines.append(f"{_INDENT}batch_size={_suggestion(size)},")
-    lines += [f"{_INDENT}callbacks=[{', '.join(callbacks)}],", f"{_INDENT}verbose=0,", ")"]
-    return "\n".join(lines)
+        arguments.append(f"batch_size={_suggestion(size)}")
+    return ", ".join([*arguments, f"callbacks=[{', '.join(callbacks)}]", "verbose=0"])
 
 
 class _Writer:
@@ -186,7 +174,7 @@ class _Writer:
         yield self._assignment(chooser)
         for index, choice in enumerate(chooser.choices):
             last = index == len(chooser.choices) - 1
-            test = f"{variable} == {_literal(choice)}:"
+            test = f"{variable} == {choice!r}:"
             yield "else:" if last else f"elif {test}" if index else f"if {test}"
             chosen = _replaced(parsed, place, place.chosen(choice))
             yield from (
@@ -232,7 +220,7 @@ class _Writer:
             values = [spec.plain_value(place.chosen(choice)) for choice in parameter.choices]
             if list(parameter.choices) != values:
                 pairs = zip(parameter.choices, values, strict=True)
-                table = ", ".join(f"{_literal(label)}: {value!r}" for label, value in pairs)
+                table = ", ".join(f"{label!r}: {value!r}" for label, value in pairs)
                 code = f"{{{table}}}[{code}]"
         return f"{variable} = {code}"
 
@@ -279,16 +267,10 @@ def _owner(place: Place) -> Any:
 
 def _suggestion(parameter: Hyperparameter) -> str:
     """The call that suggests a value."""
-    name = repr(parameter.name).replace("'", '"')
+    name = repr(parameter.name)
     if parameter.choices:
-        values = ", ".join(map(_literal, parameter.choices))
-        return f"trial.suggest_categorical({name}, [{values}])"
+        return f"trial.suggest_categorical({name}, {list(parameter.choices)})"
     kind = "int" if isinstance(parameter.low, int) else "float"
     extra = f", step={parameter.step!r}" if parameter.step is not None else ""
     extra += ", log=True" if parameter.log else ""
     return f"trial.suggest_{kind}({name}, {parameter.low!r}, {parameter.high!r}{extra})"
-
-
-def _literal(value: Any) -> str:
-    text = repr(value)
-    return text.replace("'", '"') if isinstance(value, str) and '"' not in text else text

@@ -97,7 +97,16 @@ def render_source(statements: Iterable[SourceStatement]) -> str:
         for _ in range(3):
             x = layers.Dense(4)(x)
     """
-    code = "".join(f"{line}\n" for line in _lines(statements))
+    return format_source("\n".join(_lines(statements)))
+
+
+def format_source(code: str) -> str:
+    """Code as ruff formats it; all that it needs are line breaks between statements.
+
+    Example:
+        >>> print(format_source("x = f( 'a' )"), end="")
+        x = f("a")
+    """
     command = (find_ruff_bin(), "format", "--isolated", "-")
     done = subprocess.run(command, input=code, capture_output=True, encoding="utf-8", check=True)  # noqa: S603 - ruff, with code that is not executed
     return done.stdout
