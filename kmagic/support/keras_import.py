@@ -75,12 +75,6 @@ def load_keras() -> None:
         check_installation_once()
 
 
-@cache
-def check_installation_once() -> None:
-    """:func:`check_installation` until there is nothing to report."""
-    check_installation()
-
-
 def check_installation() -> None:
     """Raise KmagicError if Keras, TensorFlow or the backend are not as kmagic needs them."""
     imported = sys.modules.get("keras.src.backend.config")
@@ -105,6 +99,10 @@ def check_installation() -> None:
                     f"kmagic needs {_TITLES[name]} {needed} or later; this is {installed}.",
                     f"Run `%pip install --upgrade {name}` and restart the kernel.",
                 )
+
+
+check_installation_once = cache(check_installation)
+"""The same until there is nothing to report."""
 
 
 def configured_backend() -> str:

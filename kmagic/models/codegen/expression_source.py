@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from kmagic.language import expressions
-from kmagic.models.codegen.source_layout import literal
 
 Rename: TypeAlias = Callable[[str], str]
 _PRIMARY = ast.Attribute | ast.Call | ast.Constant | ast.Dict | ast.List | ast.Name
@@ -41,7 +40,7 @@ def expression_code(
 
 
 class _Renamer(ast.NodeTransformer):
-    """Renames names, puts strings into double quotes, and lets no integer of NumPy overflow."""
+    """Renames names, and lets no integer of NumPy overflow."""
 
     def __init__(self, rename: Rename, names: Mapping[str, Any]) -> None:
         self.rename, self.names = rename, names
@@ -73,6 +72,3 @@ class _Renamer(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(self.rename(node.id))
-
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        return ast.Name(literal(node.value)) if isinstance(node.value, str) else node

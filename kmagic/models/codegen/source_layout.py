@@ -54,12 +54,9 @@ def literal(value: object) -> str:
 
     Example:
         >>> literal((1e-4, "relu", None))
-        '(1e-4, "relu", None)'
+        "(1e-4, 'relu', None)"
     """
     match value:
-        case str():
-            quote = "'" if value.count('"') > value.count("'") else '"'
-            return f"{quote}{''.join(_escaped(char, quote) for char in value)}{quote}"
         case float():
             return _float(value)
         case tuple() | list():
@@ -69,12 +66,6 @@ def literal(value: object) -> str:
             return dictionary((literal(key), literal(item)) for key, item in value.items())
         case _:
             return "..." if value is ... else repr(value)
-
-
-def _escaped(char: str, quote: str) -> str:
-    if char in "\"'":
-        return f"\\{char}" if char == quote else char
-    return repr(char)[1:-1]
 
 
 def _float(value: float) -> str:

@@ -45,7 +45,7 @@ def test_expression_keeps_its_meaning() -> None:
         assert ast.dump(ast.parse(before)) == ast.dump(ast.parse(after))
         operand = expression_code(before, str, is_operand=True)
         assert ast.dump(ast.parse(f"({before}).x")) == ast.dump(ast.parse(f"{operand} .x"))
-    assert expression_code("[1,'x',\"it's\"]", str) == '[1, "x", "it\'s"]'
+    assert expression_code("[1,'x',\"it's\"]", str) == "[1, 'x', \"it's\"]"
 
 
 def test_names_are_renamed_as_in_the_program() -> None:

@@ -108,4 +108,4 @@ def test_blank_line_is_kept_between_statements() -> None:
     ],
 )
 def test_literal_is_python_source(value: object, text: str) -> None:
-    assert literal(value) == text
+    assert render_source([f"x = {literal(value)}"]) == f"x = {text}\n"
