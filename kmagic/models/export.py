@@ -44,8 +44,8 @@ def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | Non
             has its own.
 
     Returns:
-        Source code that builds an equal model, formatted like ``ruff format`` except within
-        expressions. A model built by kmagic keeps its blocks, as functions, and its expressions.
+        Source code that builds an equal model, as ``ruff format`` writes it. A model built by
+        kmagic keeps its blocks, as functions, and its expressions.
 
     Raises:
         DSLError: The text has mistakes.

@@ -66,9 +66,8 @@ def keras_program(
         shapes: The shapes of outputs by the positions of their lines, as far as they are known.
 
     Returns:
-        Source that ``ruff format`` does not change, except for spaces within expressions in braces,
-        which are written as by ``ast.unparse``. Run with the notebook's variables, it creates
-        a model equal to the one that :func:`kmagic.build` creates from the text.
+        Source as ``ruff format`` writes it. Run with the notebook's variables, it creates a model
+        equal to the one that :func:`kmagic.build` creates from the text.
 
     Raises:
         DSLError: The text contains mistakes, or needs values that are unknown.
