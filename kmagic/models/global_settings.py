@@ -30,6 +30,12 @@ def changed_settings() -> dict[str, str]:
     return {name: value for name, value in current.items() if value != DEFAULTS[name]}
 
 
+def apply_settings(settings: Mapping[str, str]) -> None:
+    """Make the settings of another process those of this one."""
+    for name, value in settings.items():
+        getattr(keras.config, f"set_{name}")(value)
+
+
 def settings_code(settings: Mapping[str, str]) -> str:
     """The lines of a program that make settings.
 

@@ -75,6 +75,15 @@ def load_keras() -> None:
         check_installation_once()
 
 
+def load_keras_in_worker(threads: int) -> None:
+    """Import them in a process of its own, which gets a part of the machine's cores."""
+    load_keras()
+    import tensorflow as tf  # noqa: PLC0415 - imported by now
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
 def check_installation() -> None:
     """Raise KmagicError if Keras, TensorFlow or the backend are not as kmagic needs them."""
     imported = sys.modules.get("keras.src.backend.config")

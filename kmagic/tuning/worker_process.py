@@ -87,17 +87,13 @@ def work(
 
 
 def _prepare(load_setup: Callable[[], TrialSetup], threads: int) -> TrialSetup:
-    from kmagic.support.keras_import import load_keras  # noqa: PLC0415 - takes seconds
+    from kmagic.support.keras_import import load_keras_in_worker  # noqa: PLC0415 - takes seconds
 
-    load_keras()
-    import keras  # noqa: PLC0415 - imported by now
-    import tensorflow as tf  # noqa: PLC0415 - as above
+    load_keras_in_worker(threads)
+    from kmagic.models.global_settings import apply_settings  # noqa: PLC0415 - imports Keras
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
     setup = load_setup()
-    for name, value in setup.settings.items():
-        getattr(keras.config, f"set_{name}")(value)
+    apply_settings(setup.settings)
     return setup
 
 

@@ -24,6 +24,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
 )
 from kmagic.models.object_copies import load_with_classes, pickle_with_classes
 from kmagic.support.errors import EvaluationError, KmagicError
+from kmagic.support.keras_import import load_keras_in_worker
 from kmagic.support.model_registry import dataset_for, set_dataset
 from kmagic.support.process_patches import quiet_start
 from kmagic.support.progress import Progress
@@ -107,14 +108,8 @@ class PartPredictor:
     """Runs in a process of its own on a node, with a copy of the model; Ray calls it."""
 
     def __init__(self, setup: list[Any]) -> None:
-        from kmagic.support.keras_import import load_keras  # noqa: PLC0415 - not imported there yet
-
-        load_keras()
-        import tensorflow as tf  # noqa: PLC0415 - as above
-
         content, data, self._work, threads = import_ray().get(setup[0])
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        load_keras_in_worker(threads)
         self._model = load_with_classes(content)
         set_dataset(self._model, data)
 

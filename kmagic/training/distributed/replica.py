@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kmagic.models.global_settings import apply_settings
 from kmagic.models.keras_history import flat_layers
 from kmagic.models.model_variables import all_variables
 from kmagic.models.object_copies import load_with_classes
@@ -69,8 +70,7 @@ class Replica:
         self._setup, self._data = setup, data
         self._rank, self._workers = rank, workers
         self.strategy = strategy
-        for name, value in setup.settings.items():
-            getattr(keras.config, f"set_{name}")(value)
+        apply_settings(setup.settings)
         if setup.seed is not None:
             keras.utils.set_random_seed((setup.seed + rank) % 2**32)
         self.model = self._load()

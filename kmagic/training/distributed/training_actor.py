@@ -50,13 +50,11 @@ class TrainingActor:
         cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": rank}}
         os.environ |= {"TF_CONFIG": json.dumps(cluster), "TF_GRPC_REUSE_PORT": "true"}
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        from kmagic.support.keras_import import load_keras  # noqa: PLC0415 - see above
+        from kmagic.support.keras_import import load_keras_in_worker  # noqa: PLC0415 - see above
 
-        load_keras()
+        load_keras_in_worker(threads)
         import tensorflow as tf  # noqa: PLC0415 - as above
 
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
         from kmagic.training.distributed.replica import Replica  # noqa: PLC0415 - as above
 
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
