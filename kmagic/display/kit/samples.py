@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.display.kit.card import escape_html, image_html
 from kmagic.models.model_arrays import dense_rows
@@ -23,9 +25,6 @@ from kmagic.support.formatting import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
     from PIL import Image
 
 THUMBNAIL_SIZE, GAP = 56, 6  # pixels

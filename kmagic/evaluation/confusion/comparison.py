@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.evaluation.confusion.matrix_plot import plot_difference
 from kmagic.support.errors import EvaluationError
@@ -21,11 +23,8 @@ from kmagic.support.formatting import (
 from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
     from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
 

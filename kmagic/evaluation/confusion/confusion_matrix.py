@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.evaluation.confusion.comparison import Comparison
 from kmagic.evaluation.confusion.confusion_metrics import (
@@ -35,11 +37,8 @@ from kmagic.support.messages import Option, Text
 from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
 Order: TypeAlias = Literal["given", "name", "support", "error", "similarity"]
 Normalize: TypeAlias = Literal["true", "pred", "all"]

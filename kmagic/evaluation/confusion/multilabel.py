@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from kmagic.evaluation.confusion.confusion_matrix import (
     ConfusionMatrix,
@@ -40,7 +41,6 @@ from kmagic.support.rendering import Renderable
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-    from numpy.typing import ArrayLike, NDArray
 
 TABLE = 2  # axes of a table: samples and labels
 N_WORST = 3

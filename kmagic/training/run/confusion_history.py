@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kmagic.support.downsampling import BoundedSeries
+from kmagic.support.downsampling import BoundedSeries, Point
 from kmagic.support.formatting import (
     format_count,
     isolate_direction,
@@ -13,12 +14,8 @@ from kmagic.support.formatting import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import pandas as pd
     from numpy.typing import NDArray
-
-    from kmagic.support.downsampling import Point
 
 MAX_CURVES = 100
 """With more classes only the last matrix is kept, without accuracy curves."""

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kmagic.support.downsampling import limit_per_column
+from kmagic.support.downsampling import Point, limit_per_column
 from kmagic.support.formatting import format_metric, pluralize
 from kmagic.support.rendering import Renderable
-from kmagic.training.run.training_run import VALIDATION
+from kmagic.training.run.training_run import VALIDATION, TrainingRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
     import pandas as pd
-
-    from kmagic.support.downsampling import Point
-    from kmagic.training.run.training_run import TrainingRun
 
 MAX_PREVIOUS_RUNS, MAX_PREVIOUS_CURVES = 3, 12
 PREVIOUS_COLUMNS = 300  # about as many as a chart has pixels

@@ -15,16 +15,15 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from kmagic.support.display_mode import is_static
+from kmagic.support.downsampling import BoundedSeries, Point
 from kmagic.support.formatting import format_elapsed, format_metric, pluralize
 from kmagic.support.process_patches import enable_figure_display
 from kmagic.support.rendering import Renderable
+from kmagic.training.run.confusion_history import ConfusionHistory
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-    from kmagic.support.downsampling import BoundedSeries, Point
-    from kmagic.training.run.confusion_history import ConfusionHistory
 
 VALIDATION = "val_"
 
