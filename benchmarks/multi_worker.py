@@ -46,6 +46,7 @@ conv2d 64 3x3 relu / maxpool 2
 flatten / dense 10 softmax
 compile adam sparse_categorical_crossentropy
 """
+SHAPES = [(1, 1), (1,), (), ()]  # of the variables of a small model and of SGD
 SIZES = (1_000, 100_000, 1_000_000, 10_000_000)
 """Values of float32 in a vector."""
 
@@ -115,7 +116,9 @@ def sums(repeats: int) -> None:
 def _started_workers() -> ray_workers.RayWorkers:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    setup = ReplicaSetup(pickle_with_classes("model", model, ""), {"train": 2}, None, None)
+    setup = ReplicaSetup(
+        pickle_with_classes("model", model, ""), {"train": 2}, None, None, {}, SHAPES
+    )
     data = {"train": (np.zeros((2, 1), "float32"), np.zeros((2, 1), "float32"))}
     workers = ray_workers.RayWorkers("model", 2, setup, data, use_gpus=False)
     workers.start(lambda: None, at_least=2)

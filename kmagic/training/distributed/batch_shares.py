@@ -24,8 +24,8 @@ class Share:
     Attributes:
         rows: The indices of its samples.
         weight: The weight of its gradient in the sum over all workers.
-        counts: Whether its metrics count. If a batch has fewer rows than there are workers, each
-            computes the whole batch, and only the first one's metrics count.
+        counts: Whether it counts. If a batch has fewer rows than there are workers, each computes
+            the whole batch, and only the first one counts.
     """
 
     rows: NDArray[np.intp]
@@ -53,9 +53,8 @@ def shares_of(rows: NDArray[np.intp], workers: int) -> list[Share]:
         [([0, 1, 2], 0.6), ([3, 4], 0.4)]
     """
     if len(rows) < workers:
-        return [Share(rows, 1 / workers, counts=worker == 0) for worker in range(workers)]
-    parts = np.array_split(rows, workers)
-    return [Share(part, len(part) / len(rows)) for part in parts]
+        return [Share(rows, float(worker == 0), worker == 0) for worker in range(workers)]
+    return [Share(part, len(part) / len(rows)) for part in np.array_split(rows, workers)]
 
 
 def batches_of(

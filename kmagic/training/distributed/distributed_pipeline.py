@@ -28,7 +28,7 @@ from kmagic.training.callbacks.recording_callbacks import StopTraining, stop_if_
 from kmagic.training.distributed.batch_shares import describe_split
 from kmagic.training.distributed.mirrored_replica import MirroredWorkers, gpu_names
 from kmagic.training.distributed.ray_workers import RayWorkers, WorkerLostError
-from kmagic.training.distributed.replica import Part, ReplicaSetup, build_variables
+from kmagic.training.distributed.replica import Part, ReplicaSetup, build_variables, shapes_of
 from kmagic.training.fit_options import PLACES, FitOptions
 from kmagic.training.pipeline.dense_arrays import DenseArrays, UnsuitedError, dense_validation
 from kmagic.training.pipeline.executions import BatchesPerCall
@@ -151,6 +151,8 @@ class DistributedPipeline(KerasPipeline):
     def fit(self, model: keras.Model, callbacks: Any, interrupts: InterruptGuard) -> None:
         """Train as ``model.fit`` does."""
         build_variables(model, self._data["train"])
+        model.stop_training = False
+        callbacks.on_train_begin()
         interrupts.release()  # nothing is created here any more
         epochs = range(self.arguments.get("initial_epoch", 0), self._run.epochs)
         if epochs:
@@ -162,8 +164,6 @@ class DistributedPipeline(KerasPipeline):
                     f"The training cannot start: {error}.",
                     Text("Use fewer ", Option("workers"), ", or end what else uses the cluster."),
                 ) from error
-        model.stop_training = False
-        callbacks.on_train_begin()
         logs: dict[str, Any] = {}
         for epoch in epochs:
             logs = self._train_epoch_again(epoch, callbacks)
@@ -182,6 +182,7 @@ class DistributedPipeline(KerasPipeline):
             self._batches,
             *self._seeds,
             changed_settings(),
+            shapes_of(all_variables(self._model)),
         )
         if self._devices:
             return MirroredWorkers(self._devices, setup, self._data)

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from kmagic.training.distributed.batch_shares import Share
-from kmagic.training.distributed.replica import Part, Replica, ReplicaSetup
+from kmagic.training.distributed.replica import Part, Replica, ReplicaSetup, rows_of_all, sum_of_all
 
 
 class OwnKeysStrategy(tf.distribute.MirroredStrategy):  # type: ignore[misc] # untyped
@@ -47,13 +47,16 @@ class MirroredReplica(Replica):
         before = None if shares[-1].counts else self._metric_values()
         batches = [self._rows(part, share) for share in shares]
         weights = [tf.constant(share.weight * len(shares)) for share in shares]
+        fractions = [tf.constant(1.0 if before else share.weight) for share in shares]
 
         def of_each(values: list[Any]) -> Any:
             distribute = self.strategy.experimental_distribute_values_from_function
             return distribute(lambda context: values[context.replica_id_in_sync_group])
 
         self._steps[part](
-            tf.nest.map_structure(lambda *parts: of_each(list(parts)), *batches), of_each(weights)
+            tf.nest.map_structure(lambda *parts: of_each(list(parts)), *batches),
+            of_each(weights),
+            of_each(fractions),
         )
         if before is not None:  # each replica has counted the whole batch
             pairs = zip(self.model.metrics_variables, before, self._metric_values(), strict=True)
@@ -62,15 +65,23 @@ class MirroredReplica(Replica):
 
     def _traced_once(self, step: Any, part: Part) -> Any:  # noqa: ARG002 - not needed by a single process
 
-        def replicas(batch: Any, weight: Any) -> None:
-            self.strategy.run(step, args=(batch, weight))
+        def any_size(part: tf.Tensor) -> tf.Tensor:  # Keras weighs batches by a size that it knows
+            return tf.compat.v1.placeholder_with_default(part, [None, *part.shape[1:]])
+
+        def replica(batch: Any, *weights: tf.Tensor) -> None:
+            step(tf.nest.map_structure(any_size, batch), *weights)
+
+        def replicas(*arguments: Any) -> None:
+            self.strategy.run(replica, args=arguments)
 
         converted = tf.autograph.experimental.do_not_convert(replicas)
         return tf.function(converted, reduce_retracing=True)
 
     def _sum(self, value: tf.Tensor) -> tf.Tensor:
-        context = tf.distribute.get_replica_context()
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+        return sum_of_all(value)
+
+    def _gather(self, value: tf.Tensor) -> tf.Tensor:
+        return rows_of_all(value)
 
     def _average_statistics(self) -> None:
         """Nothing: Keras has averaged them in each step."""

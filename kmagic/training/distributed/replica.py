@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import keras
@@ -20,6 +20,7 @@ from kmagic.models.global_settings import apply_settings
 from kmagic.models.keras_history import flat_layers
 from kmagic.models.model_variables import all_variables
 from kmagic.models.object_copies import load_with_classes
+from kmagic.support.errors import TrainingError
 from kmagic.training.distributed.batch_shares import Share, batches_of, epoch_order, shares_of
 from kmagic.training.pipeline.step_graph import unconverted_function
 
@@ -38,13 +39,15 @@ class ReplicaSetup:
         order_seed: Seed of the order of the samples; None if they are not shuffled.
         seed: Seed of everything else that is random; None if it need not be repeatable.
         settings: Global settings of Keras that differ from the defaults.
+        shapes: The shapes of all variables.
     """
 
     model: bytes
     batch_sizes: Mapping[Part, int]
     order_seed: int | None
     seed: int | None
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str]
+    shapes: Sequence[tuple[int, ...]]
 
 
 class Replica:
@@ -76,6 +79,11 @@ class Replica:
         self.model = self._load()
         build_variables(self.model, data["train"])
         self._variables = all_variables(self.model)
+        if shapes_of(self._variables) != setup.shapes:
+            raise TrainingError(
+                f"{self.model.name} cannot be copied to a worker: its copy has other variables.",
+                "Build and compile it again with the present settings of Keras.",
+            )
         self._orders: dict[Part, Any] = {}
         self._steps = {"train": self._train_step(), "test": self._test_step()}
         self.sum_now = unconverted_function(self._sum)
@@ -135,7 +143,8 @@ class Replica:
     def _run_step(self, part: Part, shares: Sequence[Share]) -> None:
         share = shares[self._rank]
         kept = None if share.counts else self._metric_values()
-        self._steps[part](self._rows(part, share), tf.constant(share.weight))
+        weight = tf.constant(share.weight)
+        self._steps[part](self._rows(part, share), weight, weight)
         if kept is not None:
             for variable, value in zip(self.model.metrics_variables, kept, strict=True):
                 variable.assign(value)
@@ -151,19 +160,30 @@ class Replica:
     def _train_step(self) -> Any:
         """The training step, for batches of any size: each worker must trace it only once."""
         weight: list[Any] = []
-        sum_gradients(self.model.optimizer, lambda flat: self._sum(flat * weight[-1]))
+        replace_gradients(
+            self.model.optimizer, lambda gradients: self._sum_gradients(gradients, weight[-1])
+        )
 
-        def step(batch: Any, share_weight: tf.Tensor) -> None:
+        def step(batch: Any, share_weight: tf.Tensor, fraction: tf.Tensor) -> None:
             weight.append(share_weight)
-            self.model.train_step(batch)
+            self._count_fraction(self.model.train_step, batch, fraction)
 
         return self._traced_once(step, "train")
 
     def _test_step(self) -> Any:
-        def step(batch: Any, _: tf.Tensor) -> None:
-            self.model.test_step(batch)
+        def step(batch: Any, _: tf.Tensor, fraction: tf.Tensor) -> None:
+            self._count_fraction(self.model.test_step, batch, fraction)
 
         return self._traced_once(step, "test")
+
+    def _count_fraction(self, step: Callable[[Any], Any], batch: Any, fraction: tf.Tensor) -> None:
+        """Run a step; the losses of outputs are means of batches, and a share is a part of one."""
+        metrics = getattr(self.model._compile_loss, "metrics", ())  # noqa: SLF001 - not public
+        variables = [variable for metric in metrics for variable in metric.variables]
+        before = [tf.identity(variable.value) for variable in variables]
+        step(batch)
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value + fraction * (variable.value - value))
 
     def _traced_once(self, step: Callable[..., None], part: Part) -> Any:
         if part not in self._data:
@@ -173,7 +193,8 @@ class Replica:
             self._data[part],
         )
         converted = tf.autograph.experimental.do_not_convert(step)
-        return tf.function(converted, input_signature=[spec, tf.TensorSpec([], tf.float32)])
+        number = tf.TensorSpec([], tf.float32)
+        return tf.function(converted, input_signature=[spec, number, number])
 
     # --- all workers together -----------------------------------------------------------------
 
@@ -182,12 +203,42 @@ class Replica:
         if self._workers == 1:
             return value
 
-        def reduce(part: tf.Tensor) -> tf.Tensor:
-            context = tf.distribute.get_replica_context()
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, part)
-
         with tf.device(self.strategy.extended.worker_devices[0]):
-            return self.strategy.run(reduce, args=(tf.identity(value),))
+            return self.strategy.run(sum_of_all, args=(tf.identity(value),))
+
+    def _gather(self, value: tf.Tensor) -> tf.Tensor:
+        """The rows of a tensor of all workers."""
+        if self._workers == 1:
+            return value
+        with tf.device(self.strategy.extended.worker_devices[0]):
+            return self.strategy.run(rows_of_all, args=(tf.identity(value),))
+
+    def _sum_gradients(self, gradients: list[Any], weight: tf.Tensor) -> list[Any]:
+        """The weighted sum of the gradients of all workers, with one operation for each dtype.
+
+        The slices of an Embedding stay slices: for these, Keras's optimizers compute differently.
+        """
+        result = list(gradients)
+        dense: dict[Any, list[int]] = {}
+        for index, value in enumerate(gradients):
+            if isinstance(value, tf.IndexedSlices):
+                values = self._gather(value.values * tf.cast(weight, value.dtype))
+                indices = self._gather(value.indices)
+                result[index] = tf.IndexedSlices(values, indices, value.dense_shape)
+            elif value is not None:
+                dense.setdefault(value.dtype, []).append(index)
+        for dtype, indices in dense.items():
+            flat = tf.concat([tf.reshape(gradients[index], [-1]) for index in indices], 0)
+            sizes = [math.prod(gradients[index].shape) for index in indices]
+            parts = tf.split(self._sum(flat * tf.cast(weight, dtype)), sizes)
+            for index, part in zip(indices, parts, strict=True):
+                result[index] = tf.reshape(part, gradients[index].shape)
+        return result
+
+
+def shapes_of(variables: Sequence[Any]) -> list[tuple[int, ...]]:
+    """The shapes of some variables."""
+    return [tuple(variable.shape) for variable in variables]
 
 
 def is_random_state(variable: Any) -> bool:
@@ -201,20 +252,22 @@ def build_variables(model: keras.Model, data: Any) -> None:
     model._symbolic_build(data_batch=sample)  # noqa: SLF001 - what Keras's fit calls
 
 
-def sum_gradients(optimizer: Any, reduce: Callable[[tf.Tensor], tf.Tensor]) -> None:
-    """Let an optimizer use the gradients that a function returns for all of them as one vector."""
+def sum_of_all(value: tf.Tensor) -> tf.Tensor:
+    """The sum of a tensor over all replicas; to be called in a replica."""
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def rows_of_all(value: tf.Tensor) -> tf.Tensor:
+    """The rows of a tensor of all replicas; to be called in a replica."""
+    return tf.distribute.get_replica_context().all_gather(value, axis=0)
+
+
+def replace_gradients(optimizer: Any, change: Callable[[list[Any]], list[Any]]) -> None:
+    """Let an optimizer use the gradients that a function returns for them."""
     apply = optimizer.apply
 
-    def apply_sums(gradients: Any, trainable_variables: Any = None) -> Any:
-        gradients = list(gradients)
-        known = [index for index, value in enumerate(gradients) if value is not None]
-        for dtype in dict.fromkeys(gradients[index].dtype for index in known):
-            same = [index for index in known if gradients[index].dtype == dtype]
-            dense = [tf.convert_to_tensor(gradients[index]) for index in same]
-            total = reduce(tf.concat([tf.reshape(value, [-1]) for value in dense], 0))
-            parts = tf.split(total, [int(np.prod(value.shape)) for value in dense])
-            for index, value, part in zip(same, dense, parts, strict=True):
-                gradients[index] = tf.reshape(part, value.shape)
-        return apply(gradients, trainable_variables)
+    def apply_changed(gradients: Any, trainable_variables: Any = None) -> Any:
+        return apply(change(list(gradients)), trainable_variables)
 
-    optimizer.apply = apply_sums
+    optimizer.apply = apply_changed

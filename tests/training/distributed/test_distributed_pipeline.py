@@ -98,6 +98,29 @@ def test_losses_and_weights_are_those_of_one_process(workers: int, alone: Any) -
     assert run.options["workers"] == workers
 
 
+def test_embeddings_and_several_outputs() -> None:
+    """Keras's Adam uses each slice of an Embedding's gradient; losses of outputs are means."""
+    words = RNG.integers(0, 9, (103, 5))
+    targets = {"amount": RNG.random((103, 1)), "kind": Y}
+
+    def result(**place: Any) -> tuple[keras.Model, TrainingRun]:
+        keras.utils.set_random_seed(3)
+        x = keras.Input((5,), name="words")
+        hidden = keras.layers.Flatten()(keras.layers.Embedding(9, 3)(x))
+        amount = keras.layers.Dense(1, name="amount")(hidden)
+        kind = keras.layers.Dense(3, activation="softmax", name="kind")(hidden)
+        model = keras.Model(x, {"amount": amount, "kind": kind})
+        model.compile("adam", {"amount": "mse", "kind": "sparse_categorical_crossentropy"})
+        return model, fit(model, words, targets, shuffle=False, **HOW | {"epochs": 2}, **place)
+
+    model, run = result(on="auto", workers=3)
+    other, expected = result()
+    assert {"loss", "amount_loss", "val_kind_loss"} < expected.history.keys()
+    for name, curve in expected.history.items():
+        np.testing.assert_allclose(run.history[name], curve, rtol=1e-5, atol=1e-6)
+    assert_equal_models(model, other)
+
+
 def test_random_layers_and_statistics_train_as_well_as_in_one_process() -> None:
     x = RNG.normal(size=(400, 6, 6, 1)).astype("float32") + np.arange(400)[:, None, None, None] % 3
     y = np.arange(400) % 3
