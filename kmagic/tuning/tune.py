@@ -9,7 +9,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from inspect import isclass
 from pathlib import Path
 from typing import Any, Literal
@@ -40,7 +40,7 @@ from kmagic.support.user_path import user_path
 from kmagic.training.continuation import row_digests
 from kmagic.training.fit import inspect_and_check, with_class_weight
 from kmagic.training.fit_inputs import convert_arguments, dataset_parts, split_validation
-from kmagic.training.fit_options import FitOptions
+from kmagic.training.fit_options import PLACES, FitOptions
 from kmagic.training.run.provenance import fingerprint
 from kmagic.training.run.run_list import list_run
 from kmagic.training.run.training_run import VALIDATION
@@ -199,24 +199,9 @@ def tune(
         )
     is_maximized = _is_maximized(goal, direction)
     dataset = find_dataset(x)
-    options = FitOptions(
-        epochs=epochs,
-        batch_size=batch_size,
-        validation_split=validation_split,
-        validation_data=validation_data,
-        callbacks=callbacks,
-        class_weight=class_weight,
-        sample_weight=sample_weight,
-        shuffle=shuffle,
-        patience=patience,
-        reduce_lr=reduce_lr,
-        steps_per_epoch=steps_per_epoch,
-        validation_steps=validation_steps,
-        validation_batch_size=validation_batch_size,
-        plain=plain,
-        checks=checks,
-        name=name,
-    )
+    values, of_search = locals(), {"budget", "fresh", "seed", *PLACES}
+    names_of_fit = {option.name for option in fields(FitOptions)} & values.keys() - of_search
+    options = FitOptions(**{option: values[option] for option in names_of_fit})
     _check_callbacks(callbacks)
     words = set(re.findall(r"[^\W\d]\w*", space.text))
     mentioned = {word: names[word] for word in sorted(words) if word in names}

@@ -222,25 +222,9 @@ def confusion_of(
         >>> confusion_of(Sign(), [[-1.0], [2.0], [3.0]], [0, 1, 0]).matrix.tolist()
         [[1, 1], [0, 1]]
     """
-    return confusions_of(
-        [(name, model)],
-        x,
-        y,
-        batch_size=batch_size,
-        steps=steps,
-        samples=samples,
-        on=on,
-        class_names=class_names,
-        normalize=normalize,
-        threshold=threshold,
-        sample_weight=sample_weight,
-        unit=unit,
-        order=order,
-        scale=scale,
-        diagonal=diagonal,
-        top_losses=top_losses,
-        multilabel=multilabel,
-    )[0]
+    arguments = dict(locals())
+    models = [(arguments.pop("name"), arguments.pop("model"))]
+    return confusions_of(models, **arguments)[0]
 
 
 def confusions_of(
