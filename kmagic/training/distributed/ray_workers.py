@@ -194,4 +194,6 @@ class RayWorkers:
                 reason = "the memory of its machine ran out"
             elif "node has died" in str(error):
                 reason = "its machine was lost"
+            elif isinstance(error, errors.ActorUnavailableError):
+                reason = "its machine did not answer"
             raise WorkerLostError(reason) from error
