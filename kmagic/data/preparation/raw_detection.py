@@ -100,6 +100,9 @@ def detect_raw(data: Any, array: Any) -> Verdict:
     is_array = isinstance(array, np.ndarray) and array.dtype.kind in "biuf" and array.size
     if not is_array or not isinstance(preparation, Preparation):
         return "prepared"
+    own = (getattr(data, name, None) for name in ("x_train", "x_test"))
+    if any(np.may_share_memory(array, part) for part in own if isinstance(part, np.ndarray)):
+        return "prepared"  # the rows of a dataset, though those of a trend may look raw
     scaling, shape = preparation.scaling, preparation.image_shape or preparation.sample_shape
     if preparation.columns is not None and preparation.windowing is None:
         shape = (len(preparation.columns.names),)

@@ -145,3 +145,14 @@ def test_images_darker_than_any_byte_stay_as_they_are():
         assert detect_raw(data, np.full((2, 8, 8), values)) == verdict
     assert detect_raw(data, np.full((2, 8, 8), 40)) == "raw"
     assert detect_raw(data, RNG.normal(size=(2, 8, 8))) == "prepared"
+
+
+@pytest.mark.parametrize("options", [{"window": 5}, {"chronological": True}])
+def test_the_rows_of_a_dataset_with_a_trend_are_prepared(options):
+    rows = np.arange(200.0)
+    frame = pd.DataFrame({"size": rows / 20, "y": rows / 20})
+    data = kmagic.load_data(frame, target="y", scale="standard", **options)
+    assert detect_raw(data, data.x_test.copy()) == "raw"  # they look like it
+    for x in (data.x_train, data.x_test, data.x_test[-3:], data.x_test[::2]):
+        assert detect_raw(data, x) == "prepared"
+        assert prepare_if_raw(data, x) is x
