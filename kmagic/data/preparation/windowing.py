@@ -20,6 +20,7 @@ Indices = NDArray[np.intp]
 
 MAX_STEP = 1.5  # usual steps, from which one is a gap
 MAX_CLOSED_DAYS = 7  # without a working day, for daily rows without weekends
+WORKING_DAYS = 5  # of a week
 MIN_KEPT = 0.5  # share of the windows, without those across gaps
 DAY = 86_400.0  # seconds
 MAX_COPY_BYTES = 100_000_000  # of windows that are copied into memory
@@ -153,7 +154,8 @@ class Windowing:
             return self
         step = float(np.median(steps))
         limit = MAX_STEP * step
-        if step == DAY and np.is_busday(times.astype("datetime64[D]")).all():
+        weekdays = np.unique(times.astype("datetime64[D]").astype(np.int64) % 7)
+        if step == DAY and len(weekdays) <= WORKING_DAYS:  # not Monday to Friday everywhere
             limit = (MAX_CLOSED_DAYS + 1) * DAY
         return replace(self, step=step, limit=limit)
 
