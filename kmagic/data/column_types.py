@@ -28,7 +28,7 @@ from kmagic.data.preparation.cell_format import (
     read_booleans,
     split_unit,
 )
-from kmagic.data.time_order import looks_like_date
+from kmagic.data.time_order import looks_like_date, number_dates
 from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.messages import Option, Part, Text
 
@@ -45,7 +45,6 @@ _IDENTIFIER = re.compile(
 )
 _MEASUREMENT = re.compile(r"[+-]?\d[\d.,]*\s*[^\W\d_]{1,3}\.?|\d{1,2}:\d{2}(:\d{2})?.{0,3}")
 _DATE_NAME = re.compile(r"date|datum|day|time|stamp|epoch", re.IGNORECASE)
-_YEARS = (1900, 2100)  # of dates that are written as integers
 _INEXACT_NUMBER = re.compile(r"[<>~≈≤≥]?\s*[+-]?\d[\d.,]*\s*[+kKmMbB]?")
 """A number with a sign or letter that makes it no number: "1,000+", "10M", "<5"."""
 _SENTINELS = (-9.0, -99.0, -999.0, -9999.0, -99999.0)
@@ -291,10 +290,10 @@ class _Column:
         if not len(cells) or types.is_bool_dtype(cells) or not is_numeric(cells):
             return
         values = cells.to_numpy(dtype=np.float64)
-        unit = _date_unit(values) if _DATE_NAME.search(self.name) else None
-        if unit is not None:
+        dates = number_dates(self.table.frame[self.name]) if _DATE_NAME.search(self.name) else None
+        if dates is not None:
             self.table.dates.append(self.name)
-            self._replace(_to_dates(self.table.frame[self.name], unit).array)
+            self._replace(dates.array)
             return
         lowest = float(values.min())
         others = values[values != lowest]
@@ -391,26 +390,6 @@ def _plain(value: float) -> str:
 
 def _rows(words: Counter[str]) -> str:
     return pluralize(words.total(), "row")
-
-
-def _date_unit(values: NDArray[np.float64]) -> Literal["", "s", "ms"] | None:
-    """Numbers as dates: "" for 20200131, else their unit since 1970; None if they are none."""
-    if not np.isfinite(values).all():
-        return None
-    low, high = (year * 10_000 for year in _YEARS)
-    if ((values > low) & (values < high)).all():
-        is_whole = (values == np.rint(values)).all()
-        return None if not is_whole or _to_dates(pd.Series(values), "").isna().any() else ""
-    if ((values > 3e8) & (values < 4.1e9)).all():  # noqa: PLR2004 - 1979 to 2099
-        return "s"
-    return "ms" if ((values > 3e11) & (values < 4.1e12)).all() else None  # noqa: PLR2004 - as above
-
-
-def _to_dates(cells: Any, unit: Literal["", "s", "ms"]) -> Any:
-    if unit:
-        return pd.to_datetime(cells, unit=unit)
-    words = cells.astype("Int64").astype(str)
-    return pd.to_datetime(words, format="%Y%m%d", errors="coerce")
 
 
 def _to_integers(values: Any) -> Any:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice, permutations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ _DATE = re.compile(
 )
 _DAY_OR_MONTH = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2")
 ANCHORS = 8  # windows that are searched for in the others
+YEARS = (1900, 2100)  # of dates that are written as integers
 MIN_WINDOWS = 4
 MAX_DISTANCE = 32  # rows between two windows of which one continues the other
 MAX_VALUES = 2**23  # that are searched
@@ -47,6 +48,29 @@ def looks_like_date(word: str) -> bool:
     return _DATE.fullmatch(word.strip()) is not None
 
 
+def number_dates(cells: Any) -> Any | None:
+    """A pandas Series of numbers as dates: 20200131, or seconds or milliseconds since 1970.
+
+    Returns:
+        The dates, NaT where there is no number; None if the numbers are none.
+    """
+    import pandas as pd  # noqa: PLC0415 - half a second to import
+
+    values = cells.dropna().to_numpy(dtype=np.float64)
+    if not len(values) or not np.isfinite(values).all():
+        return None
+    low, high = (year * 10_000 for year in YEARS)
+    if ((values > low) & (values < high) & (values == np.rint(values))).all():
+        words = cells.astype("Int64").astype(str)
+        dates = pd.to_datetime(words, format="%Y%m%d", errors="coerce")
+        return dates if dates.notna().sum() == len(values) else None
+    scales: dict[Literal["s", "ms"], int] = {"s": 1, "ms": 1000}
+    for unit, scale in scales.items():
+        if ((values > 3e8 * scale) & (values < 4.1e9 * scale)).all():  # 1979 to 2099
+            return pd.to_datetime(cells, unit=unit)
+    return None
+
+
 def parse_dates(cells: Any, column: str) -> Any:
     """The cells of a pandas Series as dates, NaT where one is empty.
 
@@ -55,10 +79,16 @@ def parse_dates(cells: Any, column: str) -> Any:
     """
     import pandas as pd  # noqa: PLC0415 - half a second to import
 
+    if pd.api.types.is_numeric_dtype(cells) and (dates := number_dates(cells)) is not None:
+        return dates
     if not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
         is_period = isinstance(cells.dtype, pd.PeriodDtype)
         return cells.dt.to_timestamp() if is_period else pd.to_datetime(cells, utc=True)
     words = cells.dropna().astype(str).str.strip()
+    if len(words) and words.str.isdecimal().all():
+        dates = number_dates(pd.to_numeric(words).reindex(cells.index))
+        if dates is not None:
+            return dates
     pairs = [match for word in words.unique() if (match := _DAY_OR_MONTH.match(word))]
     can_be = {  # day first or not
         True: all(int(match[3]) <= 12 for match in pairs),  # noqa: PLR2004 - months

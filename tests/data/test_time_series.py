@@ -190,6 +190,31 @@ def test_the_remedy_for_irregular_steps():
     assert "drop=" not in str(caught.value.remedy)
 
 
+@pytest.mark.parametrize(("zone", "closed"), [(None, (4, 5)), ("Europe/Berlin", (5, 6))])
+def test_rows_of_five_days_a_week(zone, closed):
+    days = pd.date_range("2024-01-01", periods=2 * ROWS, tz=zone)
+    frame = table().assign(date=days[~days.day_of_week.isin(closed)][:ROWS])
+    data = load(frame)  # midnight in Berlin is Sunday to Thursday in UTC
+    np.testing.assert_array_equal(data.x_train, load().x_train)
+    assert "left out, because there is a gap" not in data.note
+    with pytest.raises(DataError, match="irregular"):
+        load(table().assign(date=days[~days.day_of_week.isin(closed[:1])][:ROWS]))
+
+
+@pytest.mark.parametrize("write", [str, int])
+@pytest.mark.parametrize("unit", ["day", "s", "ms"])
+def test_raw_rows_whose_dates_are_numbers(unit, write):
+    dates = table()["date"].astype("datetime64[ms]")
+    numbers = dates.astype("int64") // (1000 if unit == "s" else 1)
+    numbers = dates.dt.strftime("%Y%m%d").astype(int) if unit == "day" else numbers
+    raw = table().assign(date=numbers)
+    data = load(raw)
+    windows, series = data.preparation.cut(raw.assign(date=numbers.map(write)))
+    assert len(windows) == ROWS - 10 + 1
+    assert series.window_names()[0] == "2024-01-10"
+    np.testing.assert_array_equal(windows[: len(data.x_train)], data.x_train)
+
+
 def test_rows_with_empty_cells_that_are_left_out_are_gaps():
     frame = table().drop(columns="date")
     frame.loc[50, "temp"] = np.nan
