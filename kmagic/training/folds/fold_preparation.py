@@ -71,23 +71,34 @@ def prepare_fold(
 def _prepare_windows(
     dataset: Dataset, x: NDArray[Any], train: Rows, held_out: Rows
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The same for windows, whose rows are prepared once; both parts follow one another in time."""
+    """The same for windows, whose rows are prepared once."""
     sliding, steps = SlidingRows.of(x), x.shape[1]
     if sliding is None:
-        rows, known = x.reshape(-1, x.shape[2]), (train[:, np.newaxis] * steps + np.arange(steps))
-        known = known.reshape(-1)
+        rows, step, every = x.reshape(-1, x.shape[2]), steps, 1
     else:
-        last = int(train[-1]) * sliding.step + (steps - 1) * sliding.every
-        rows, known = sliding.rows, np.arange(int(train[0]) * sliding.step, last + 1)
+        rows, step, every = sliding.rows, sliding.step, sliding.every
+    known = np.zeros(len(rows), dtype=bool)
+    for offset in range(0, steps * every, every):
+        known[train * step + offset] = True
     values = _learn_columns(dataset.features, rows, None, known)
     if dataset.scaling.kind == "standard":
         values = learn_scaling("standard", values[known]).apply(values)
     windows = values.reshape(x.shape) if sliding is None else sliding.with_rows(values)
-    return windows[train[0] : train[-1] + 1], windows[held_out[0] : held_out[-1] + 1]
+    training, other = (windows[_without_copy(part)] for part in (train, held_out))
+    return training, other
+
+
+def _without_copy(rows: Rows) -> slice | Rows:
+    """Rows that follow one another as a slice."""
+    follow = len(rows) == rows[-1] - rows[0] + 1 and bool((np.diff(rows) == 1).all())
+    return slice(rows[0], rows[-1] + 1) if follow else rows
 
 
 def _learn_columns(
-    columns: Columns | None, x: NDArray[Any], empty: NDArray[np.bool_] | None, train: Rows
+    columns: Columns | None,
+    x: NDArray[Any],
+    empty: NDArray[np.bool_] | None,
+    train: Rows | NDArray[np.bool_],
 ) -> NDArray[Any]:
     """Rows with the empty cells and the categories as the rows to train on determine them."""
     values, start = x if columns is None else x.copy(), 0

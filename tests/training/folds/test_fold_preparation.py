@@ -131,3 +131,24 @@ def test_windows_are_standardized_by_the_rows_of_the_training_windows(by):
     np.testing.assert_allclose(other[-1, :, -1], expected, atol=1e-4)
     assert np.ptp(training[..., 0]) == 0  # no training row has rain
     assert np.shares_memory(training[0], training[count])
+
+
+@pytest.mark.parametrize("by", [None, "shop"])
+@pytest.mark.parametrize("gap", [False, True])
+def test_windows_of_folds_at_random(by, gap):
+    frame = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=90), "load": np.arange(90.0)})
+    frame = frame.drop(index=[40] if gap else [])
+    other_shop = frame.assign(shop="Ulm", load=frame["load"] + 200)
+    both = pd.concat([frame.assign(shop="Bonn"), other_shop][: 2 if by else 1])
+    data = kmagic.load_data(both, target="load", features="load", window=6, scale="standard", by=by)
+    raw = data.scaling.inverse(data.x_train)
+    rows = np.random.default_rng(0).permutation(len(raw))
+    train, held_out = np.sort(rows[:9]), np.sort(rows[9:])
+    training, other = prepare_fold(data, data.x_train, train, held_out)
+    assert (len(training), len(other)) == (len(train), len(held_out))
+    known = (
+        raw[train].ravel() if gap else np.unique(raw[train].round())
+    )  # without a gap, rows are shared
+    expected = (raw - known.mean()) / known.std()
+    np.testing.assert_allclose(training, expected[train], atol=1e-4)
+    np.testing.assert_allclose(other, expected[held_out], atol=1e-4)
