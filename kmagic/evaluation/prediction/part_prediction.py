@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -68,6 +69,8 @@ def predict_parts(
         for number in numbers:
             yield number, work(model, number)
         return
+    if not numbers:
+        return
     cluster = connect(on)
     count = min(cluster.require("A prediction", cpus=cpus, gpus=gpus), len(numbers))
     remedy = "Predict in this process, without a cluster."
@@ -98,7 +101,7 @@ def predict_parts(
     with quiet_start():
         first = list(islice(rows, 1))
     for row in chain(first, rows):
-        content = row["content"]
+        content = pickle.loads(row["content"])  # noqa: S301 - from our own process
         if isinstance(content, KmagicError):
             raise content
         yield int(row["number"]), content
@@ -116,12 +119,13 @@ class PartPredictor:
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, Any]:
         """A batch is one part."""
         number = int(batch["number"][0])
-        content = np.empty(1, dtype=object)
+        content: Any
         try:
-            content[0] = self._work(self._model, number)
+            content = self._work(self._model, number)
         except KmagicError as error:
-            content[0] = EvaluationError(error.message, error.remedy)
-        return {"number": [number], "content": content}
+            content = EvaluationError(error.message, error.remedy)
+        # As bytes: Ray would turn tables of numbers into arrays.
+        return {"number": [number], "content": [pickle.dumps(content)]}
 
 
 def _silence(data: Any) -> None:
@@ -168,7 +172,15 @@ def predict_on_cluster(
     """As :func:`predict_outputs`, on a cluster."""
     connect(on)
     samples = int(input_arrays(arrays)[0].shape[0])
-    work = ArrayWork(import_ray().put(arrays), batch_size)
+    if not samples:
+        return predict_outputs(model, arrays)  # which refuses it
+    try:
+        work = ArrayWork(import_ray().put(arrays), batch_size)
+    except TypeError as error:  # such as an array in an open HDF5 file
+        raise EvaluationError(
+            f"A {type(arrays).__name__} cannot be copied to the cluster.",
+            "Predict in this process, without a cluster, or pass NumPy arrays.",
+        ) from error
     numbers = range(-(-samples // ROWS))
     parts: dict[int, dict[Any, NDArray[Any]]] = {}
     with Progress(samples, "samples predicted") as progress:

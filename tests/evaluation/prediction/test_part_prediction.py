@@ -1,0 +1,55 @@
+"""Predictions part by part on a cluster of this machine."""
+
+from __future__ import annotations
+
+import h5py
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+import kmagic
+from kmagic.cluster import connection
+from kmagic.evaluation.prediction import file_prediction
+from kmagic.support.errors import EvaluationError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    pytest.importorskip("ray")
+    yield kmagic.connect("local")
+    connection.disconnect()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+
+
+def test_a_table_of_numbers_that_was_predicted_but_not_written(model, tmp_path, monkeypatch):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for index in range(2):
+        pd.DataFrame({"a": [1.0 + index, 7.0]}).to_parquet(folder / f"{index}.parquet")
+    monkeypatch.chdir(tmp_path)
+    expected = kmagic.predict_to_file(model, "tables", "here.parquet").to_frame()
+
+    def full(*_):
+        raise OSError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(file_prediction._Parts, "join", full)
+        with pytest.raises(OSError, match="full"):
+            kmagic.predict_to_file(model, "tables", "there.parquet", on="local")
+    result = kmagic.predict_to_file(model, "tables", "there.parquet", on="local")
+    assert result.earlier == 4
+    pd.testing.assert_frame_equal(result.to_frame(), expected, rtol=1e-5)
+
+
+def test_arrays_that_cannot_be_predicted_there(model, tmp_path):
+    with pytest.raises(EvaluationError, match="is empty"):
+        kmagic.predict(model, np.zeros((0, 1)), on="local")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = np.ones((3, 1))
+        with pytest.raises(EvaluationError, match="A Dataset cannot be copied to the cluster"):
+            kmagic.predict(model, file["x"], on="local")
