@@ -77,7 +77,7 @@ FIT.option("--plain", "use plain Keras fit")
 FIT.option(
     "--on ADDRESS",
     "train on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT (default with --workers: "
-    "that of %%keras_cluster, or local)",
+    "that of %%keras_cluster, or local); off: on this machine",
     read="text",
 )
 FIT.option(
@@ -106,7 +106,8 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
         x, y, _ = session.take_data(line, test=False)
     options = _fit_options(line) | {"name": name, "displays": [] if line.quiet else None}
     if line.on or line.workers:
-        options["on"] = session.cluster_of(line)
+        is_here = line.on == "off" and line.workers
+        options["on"] = "local" if is_here else session.cluster_of(line)
     folds = line.keywords("folds", "repeat", "groups") | {"chronological": line.chronological}
     count = len(session.runs)
     result: Any = None

@@ -69,7 +69,7 @@ def keras_tune(session: Session, line: ParsedLine, cell: str) -> Any:
     space = read_search_space(cell, session.names, where=where, first_line=2)
     given = line.keywords(*_KEYWORDS) | validation_options(line)
     options = {key: value for key, value in given.items() if value is not None}
-    options["on"] = None if line.in_process else session.cluster_of(line)
+    options["on"] = line.on if line.in_process and line.on != "off" else session.cluster_of(line)
     options |= {key: True for key in ("in_process", "fresh") if getattr(line, key)}
     if line.no_checks:
         options["checks"] = False

@@ -130,6 +130,23 @@ def test_versions_that_differ(local, monkeypatch, package, version, is_large):
         assert f"{package} {here[package]} on" in message
 
 
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [("--workers 2", "auto"), ("--workers 2 --on off", "local"), ("--on off", None)],
+)
+def test_off_is_this_machine_for_the_workers_of_a_training(shell, monkeypatch, options, place):
+    def connect(_):
+        return connection.Cluster("auto")
+
+    places = []
+    monkeypatch.setattr(connection, "connect", connect)
+    monkeypatch.setattr("kmagic.api.fit", lambda *_, on, **__: places.append(on))
+    shell.user_ns["net"] = kmagic.build("input 1 / dense 1 / compile sgd loss=mse")
+    run_cell(shell, "%keras_cluster auto -q")[0].raise_error()
+    run_cell(shell, f"%keras_fit net {{[1]}} {{[1]}} {options}")[0].raise_error()
+    assert places == [place]
+
+
 def test_the_magic(local, shell):
     result, _ = run_cell(shell, "%keras_cluster")
     assert "uses no cluster" in str(result.error_in_exec)

@@ -68,6 +68,7 @@ def test_the_result_is_not_printed_with_q_and_can_be_kept(shell):
         ("net x y -b 16..8", r"\^{5} .*larger than the first\. Write 8\.\.16\."),
         ("net x y -b 8|a", "--batch-size must be a positive integer"),
         ("net x y --class-weight nobody", "--class-weight must be a dictionary or"),
+        ("net x y --on local", "--on local and --in-process cannot be combined"),
         ("net x y --repeat 0", "--repeat must be a whole number of at least 1"),
     ],
 )
