@@ -61,20 +61,14 @@ def keras_classify(session: Session, line: ParsedLine) -> Any:
     images: Any = [session.file_or_value(line, word, _near_file) for word in line.arguments]
     images = images[0] if len(images) == 1 else images
     y_true = line.true if line.options.true else _known_labels(session, images)
-    class_names, scaling = line.class_names, line.scaling
-    data = None if line.app or dataset_for(model) else _matching_dataset(session, model)
-    if data is not None:
-        class_names = data.classes if class_names is None else class_names
-        scaling = data.scaling if scaling is None else scaling
     result = classify(
         images,
         model=model,
-        class_names=class_names,
         y_true=y_true,
-        scaling=scaling,
         explain=line.explain_for or line.explain,
         name=name,
         **line.keywords("app", "top", "batch_size"),
+        **_names_and_scaling(session, line, model),
     )
     result = replace(result, spelling=line.spelling)
     if line.out:
@@ -93,7 +87,18 @@ def _classify_into_file(session: Session, line: ParsedLine, name: str, model: An
     if line.app and model is None:
         application = find_application(line.app)
         model, name = application.model(), application.name
-    return predict_into_file(session, line, name, model, **line.keywords("top", "scaling"))
+    options = line.keywords("top") | _names_and_scaling(session, line, model)
+    return predict_into_file(session, line, name, model, **options)
+
+
+def _names_and_scaling(session: Session, line: ParsedLine, model: Any) -> dict[str, Any]:
+    """Class names and scaling: those of the line, or of a dataset that matches the model."""
+    options = line.keywords("class_names", "scaling")
+    data = None if line.app or dataset_for(model) else _matching_dataset(session, model)
+    if data is not None:
+        known = {"class_names": data.classes, "scaling": data.scaling}
+        options = {key: known[key] if value is None else value for key, value in options.items()}
+    return options
 
 
 def _near_file(word: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import MAX_ARRAYS, Session, input_warnings_as_text, magic
+from kmagic.support.messages import render
 
 EVALUATE = LineParser(
     "%keras_evaluate",
@@ -95,7 +97,7 @@ def predict_into_file(
     if not sources:
         line.fail("expected a table or images", "", "Name a .parquet file or a folder of images.")
     needs = {key: value for key in ("cpus", "gpus") if (value := getattr(line, key)) is not None}
-    options |= line.keywords("class_names", "batch_size", "fresh") | needs
+    options = line.keywords("class_names", "batch_size", "fresh") | needs | options
     result = predict_to_file(
         model,
         sources[0] if len(sources) == 1 else sources,
@@ -104,6 +106,7 @@ def predict_into_file(
         on=session.cluster_of(line),
         **options,
     )
+    result = replace(result, note=render(result.note, line.spelling))
     return session.deliver(result, quiet=line.quiet)
 
 

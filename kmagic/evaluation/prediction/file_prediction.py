@@ -10,7 +10,7 @@ import time
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,8 +19,13 @@ import numpy as np
 from kmagic.cluster.connection import connect
 from kmagic.data.preparation.raw_detection import SCALED_FRAME, detect_raw
 from kmagic.evaluation.classification.applications import recognize_application
+from kmagic.evaluation.classification.classification import Classification
 from kmagic.evaluation.classification.classify import classify_readable, folder_key
-from kmagic.evaluation.classification.image_inputs import ImageSource, list_images
+from kmagic.evaluation.classification.image_inputs import (
+    ImagePreprocessor,
+    ImageSource,
+    list_images,
+)
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import predict_in_batches
 from kmagic.evaluation.prediction.model_inputs import model_inputs_for
@@ -71,7 +76,7 @@ class PredictionFile(Renderable):
         wrong: Number of images of another class than their folder; None if that is not known.
         seconds: Duration of this call.
         earlier: Images or rows that an earlier, interrupted call had predicted.
-        note: What the user should know about the preparation of the rows.
+        note: What the user should know about the preparation of the images or rows.
     """
 
     renderer: ClassVar[str] = "kmagic.display.prediction.file_card:file_bundle"
@@ -86,7 +91,7 @@ class PredictionFile(Renderable):
     wrong: int | None = None
     seconds: float = 0.0
     earlier: int = 0
-    note: str = ""
+    note: str | Text = ""
 
     def to_frame(self) -> pd.DataFrame:
         """The predictions, all in memory.
@@ -191,7 +196,9 @@ def predict_to_file(
         raise EvaluationError(
             option="out", expected="a file that ends in .parquet", actual=str(out)
         )
-    if isinstance(source, str | os.PathLike) and (tables := _table_files(user_path(source))):
+    if isinstance(source, str | os.PathLike) and (
+        tables := _table_files(user_path(source), target)
+    ):
         work: _Work = _TableWork.of(model, tables, class_names, batch_size)
     else:
         options = {"top": top, "class_names": class_names, "scaling": scaling}
@@ -274,7 +281,7 @@ class _Work(PartWork):
         """The number of images or rows of a part."""
 
     @property
-    def note(self) -> str:
+    def note(self) -> str | Text:
         """What the user should know about the preparation."""
         return ""
 
@@ -292,7 +299,10 @@ class _ImageWork(_Work):
     class_names: tuple[str, ...] | None
     scaling: Any
     batch_size: int
+    effect: str = ""
+    """A digest of what the scaling does."""
     unit: str = "image"
+    note: str | Text = ""
 
     @classmethod
     def of(
@@ -329,9 +339,10 @@ class _ImageWork(_Work):
             None if names is None else tuple(names),
             scaling,
             batch_size or 32,
+            _effect_of(model, scaling),
         )
-        work.predict(model, slice(0, 1))  # reports what does not fit, before any part begins
-        return work
+        # Reports what does not fit, before any part begins.
+        return replace(work, note=work.classify(model, slice(0, 1)).note_text)
 
     @property
     def count(self) -> int:
@@ -345,27 +356,16 @@ class _ImageWork(_Work):
         return min(IMAGES, self.total - number * IMAGES)
 
     def options(self) -> list[Any]:
-        return [self.top, self.class_names, repr(self.scaling)]
+        return [self.top, self.class_names, self.effect]
 
     def __call__(self, model: Any, number: int) -> pd.DataFrame:
         """The classes of the images of a part."""
-        return self.predict(model, slice(number * IMAGES, (number + 1) * IMAGES))
-
-    def predict(self, model: Any, images: slice) -> pd.DataFrame:
-        """The classes of some images."""
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
-        names = self.names[images]
-        result, _ = classify_readable(
-            [str(file) for file in self.files[images]],
-            model,
-            top=self.top,
-            class_names=self.class_names,
-            y_true=list(self.true[images]) or None,
-            scaling=self.scaling,
-            batch_size=self.batch_size,
-            progress=lambda count: Progress(count, open_view=lambda: None),
-        )
+        images = slice(number * IMAGES, (number + 1) * IMAGES)
+        names, result = self.names[images], self.classify(model, images)
+        if len(result) < len(names):
+            raise KeyboardInterrupt  # it has ended the part early
         rows: list[tuple[Any, ...]] = [
             (name, rank, best.label, best.probability, image.true_class, None)
             for name, image in zip(names, result, strict=True)
@@ -380,6 +380,31 @@ class _ImageWork(_Work):
         frame["true"] = frame["true"].map(lambda true: true.label, na_action="ignore")
         frame = frame.astype(_TYPES | {"true": "string", _UNREADABLE: "string"})
         return frame if self.true else frame.drop(columns="true")
+
+    def classify(self, model: Any, images: slice) -> Classification:
+        """The classes of some images."""
+        files = [str(file) for file in self.files[images]]
+        result, _ = classify_readable(
+            files,
+            model,
+            top=self.top,
+            class_names=self.class_names,
+            y_true=list(self.true[images]) or [""] * len(files),
+            scaling=self.scaling,
+            batch_size=self.batch_size,
+            progress=lambda count: Progress(count, open_view=lambda: None),
+        )
+        return result
+
+
+def _effect_of(model: Any, scaling: Any) -> str:
+    """A digest of what a scaling does with pixels; a function has no value to compare."""
+    images = ImagePreprocessor.for_model(model, None, None, scaling)
+    if images.scale is None:
+        return ""
+    shape = [side or 16 for side in images.shape or (16, 16, 1)]
+    pixels = np.resize(np.arange(256, dtype=np.float32), [1, *shape])
+    return hashlib.sha256(np.asarray(images.scale(pixels)).tobytes()).hexdigest()
 
 
 def _true_classes(sources: Sequence[ImageSource], names: Sequence[str]) -> list[str]:
@@ -421,8 +446,9 @@ class _TableWork(_Work):
             groups += [
                 (file, group, metadata.row_group(group).num_rows)
                 for group in range(metadata.num_row_groups)
+                if metadata.row_group(group).num_rows
             ]
-        if not sum(rows for *_, rows in groups):
+        if not groups:
             raise DataError(f"{show_path(files[0])} has no rows.")
         data = dataset_for(model)
         preparation: Any = getattr(data, "preparation", None)
@@ -458,7 +484,7 @@ class _TableWork(_Work):
         return SCALED_FRAME if self.is_scaled else ""
 
     def options(self) -> list[Any]:
-        return [repr(self.kind)]
+        return [repr(self.kind), self.is_scaled]
 
     @staticmethod
     def _frames(group: tuple[Path, int, int]) -> Iterator[pd.DataFrame]:
@@ -478,7 +504,10 @@ class _TableWork(_Work):
         rows = [predict_in_batches(model, part, batch_size=self.batch_size) for part in parts]
         target = str(getattr(dataset_for(model), "target", ""))
         info = PredictionInfo("", self.kind, None, (), None, target)
-        return Predictions(np.concatenate(rows), info).to_frame()
+        output = np.concatenate(rows)
+        if output.dtype.kind not in "biuf":  # bfloat16, which parquet does not know
+            output = output.astype(np.float32)
+        return Predictions(output, info).to_frame()
 
 
 def _prepare_rows(model: Any, frame: pd.DataFrame, *, is_scaled: bool) -> Any:
@@ -492,8 +521,9 @@ def _prepare_rows(model: Any, frame: pd.DataFrame, *, is_scaled: bool) -> Any:
     return preparation.reshape(numbers)
 
 
-def _table_files(path: Path) -> list[Path]:
-    """The files of a table; empty for anything else."""
+def _table_files(path: Path, target: Path) -> list[Path]:
+    """The files of a table, without that of its predictions; empty for anything else."""
+    path, target = path.absolute(), target.absolute()
     if path.suffix.lower() in (".csv", ".tsv"):
         raise DataError(
             f"{show_path(path)} cannot be predicted part by part.",
@@ -501,8 +531,13 @@ def _table_files(path: Path) -> list[Path]:
             "large.",
         )
     if path.is_dir():
-        return sorted(path.glob(f"*{SUFFIX}"), key=natural_sort_key)
-    return [path.absolute()] if path.suffix == SUFFIX and path.is_file() else []
+        files = sorted(path.glob(f"*{SUFFIX}"), key=natural_sort_key)
+        return [file for file in files if file != target]
+    if path == target:
+        raise EvaluationError(
+            option="out", expected="another file than the table", actual=str(target)
+        )
+    return [path] if path.suffix == SUFFIX and path.is_file() else []
 
 
 # --- what is written ------------------------------------------------------------------------------
@@ -525,14 +560,19 @@ class _Parts:
         self._folder = folder
         digest = hashlib.sha256()
         for weights in model.get_weights() if hasattr(model, "get_weights") else ():
-            digest.update(np.ascontiguousarray(weights).data)
+            digest.update(weights.tobytes())
         for file in work.files:
             details = file.stat()
             digest.update(repr((str(file), details.st_size, details.st_mtime_ns)).encode())
-        digest.update(json.dumps(work.options(), default=str).encode())
+        preparation = getattr(dataset_for(model), "preparation", None)
+        config = None if preparation is None else preparation.get_config()
+        digest.update(json.dumps([work.options(), config], default=str).encode())
         identity, file = digest.hexdigest(), folder / "identity"
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
+        if not file.exists():  # it was being removed
+            for number in self.done():
+                (folder / f"{number}{SUFFIX}").unlink()
         if file.exists() and file.read_text() != identity:
             raise EvaluationError(
                 f"{show_path(folder)} contains parts of other predictions: of another model, "
@@ -544,7 +584,8 @@ class _Parts:
 
     def done(self) -> set[int]:
         """The numbers of the parts that are written."""
-        return {int(path.stem) for path in self._folder.glob(f"*{SUFFIX}")}
+        names = (path.stem for path in self._folder.glob(f"*{SUFFIX}"))
+        return {int(name) for name in names if name.isdecimal()}
 
     def write(self, number: int, frame: pd.DataFrame) -> None:
         """Write a part, as a whole or not at all."""

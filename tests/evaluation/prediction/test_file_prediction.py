@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import psutil
@@ -9,6 +11,8 @@ import pytest
 from PIL import Image
 
 import kmagic
+from kmagic.data.preparation.preparation import Preparation
+from kmagic.data.preparation.scaling import Scaling
 from kmagic.evaluation.prediction import file_prediction, part_prediction
 from kmagic.support.errors import DataError, EvaluationError
 from kmagic.support.model_registry import set_dataset
@@ -118,6 +122,68 @@ def test_an_interrupted_prediction_continues(model, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(result.to_frame(), whole)
 
 
+def test_an_interrupt_within_a_part_keeps_the_finished_ones(model, tmp_path, monkeypatch):
+    write_images(tmp_path / "x", range(0, 250, 20))
+    batches = []
+    predict = model.predict_on_batch
+
+    def interrupted(x):
+        batches.append(x)
+        if len(batches) == 5:  # the second half of the second part
+            raise KeyboardInterrupt
+        return predict(x)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "predict_on_batch", interrupted)
+        result = kmagic.predict_to_file(
+            model, tmp_path / "x", tmp_path / "o.parquet", scaling=255, batch_size=2
+        )
+    assert (result.count, result.total) == (4, 13)
+
+
+def test_parts_of_an_unknown_call_are_not_used(model, tmp_path):
+    write_images(tmp_path / "x", [10, 200])
+    out, parts = tmp_path / "o.parquet", tmp_path / "o.parquet.parts"
+    call = {"scaling": 255, "top": 1, "class_names": NAMES}
+    frame = kmagic.predict_to_file(model, tmp_path / "x", out, **call).to_frame()
+    parts.mkdir()
+    frame.assign(label="wrong").to_parquet(parts / "0.parquet", index=False)
+    (parts / ".kmagic-00000000-1-ab.part.parquet").write_text("from another machine")
+    result = kmagic.predict_to_file(model, tmp_path / "x", out, **call)
+    assert result.counts == {"bright": 1, "dark": 1}
+
+
+@pytest.mark.parametrize("change", ["scaling", "preparation"])
+def test_images_that_are_scaled_otherwise_do_not_continue(model, tmp_path, monkeypatch, change):
+    write_images(tmp_path / "x", range(0, 250, 20))
+    call = {"scaling": lambda x: x / 255} if change == "scaling" else {"class_names": NAMES}
+    if change == "preparation":
+        set_dataset(model, Preparation(scaling=Scaling("255"), sample_shape=(4, 4, 1)))
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 1)
+        kmagic.predict_to_file(model, tmp_path / "x", tmp_path / "o.parquet", **call)
+    other = dict(call)
+    if change == "scaling":
+        other["scaling"] = lambda x: x / 127.5
+        call["scaling"] = lambda x: x / 255  # as the same cell in another kernel
+    else:
+        set_dataset(model, None)
+    with pytest.raises(EvaluationError, match="other options"):
+        kmagic.predict_to_file(model, tmp_path / "x", tmp_path / "o.parquet", **other)
+    if change == "preparation":  # as a file keeps it
+        config = Preparation(scaling=Scaling("255"), sample_shape=(4, 4, 1)).get_config()
+        set_dataset(model, Preparation.from_config(json.loads(json.dumps(config))))
+    result = kmagic.predict_to_file(model, tmp_path / "x", tmp_path / "o.parquet", **call)
+    assert result.earlier == 4
+
+
+def test_an_unknown_scale_is_mentioned(model, tmp_path):
+    write_images(tmp_path / "x", [10, 200])
+    result = kmagic.predict_to_file(model, tmp_path / "x", tmp_path / "o.parquet")
+    assert "pass scaling=255" in str(result.note)
+    assert "pass scaling=255" in result._repr_mimebundle_()["text/plain"]
+
+
 def test_other_weights_do_not_continue(model, tmp_path, monkeypatch):
     write_images(tmp_path / "x", range(0, 250, 20))
     with monkeypatch.context() as patch:
@@ -151,6 +217,38 @@ def test_a_table_is_predicted_as_in_memory(tmp_path, scale):
     np.testing.assert_allclose(result.to_frame().price, np.asarray(expected)[:, 0], rtol=1e-5)
 
 
+def test_a_table_with_and_without_its_preparation(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(50, 9, 40), "price": rng.normal(size=40)})
+    data = kmagic.load_data(frame, target="price", scale="standard")
+    model = kmagic.build("input 1 / dense 1 / compile sgd loss=mse")
+    frame[["a"]].to_parquet(tmp_path / "t.parquet", row_group_size=10)
+    set_dataset(model, data)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        kmagic.predict_to_file(model, tmp_path / "t.parquet", tmp_path / "o.parquet")
+    set_dataset(model, None)  # as after keras.models.load_model
+    with pytest.raises(EvaluationError, match="other options"):
+        kmagic.predict_to_file(model, tmp_path / "t.parquet", tmp_path / "o.parquet")
+    config = json.loads(json.dumps(data.preparation.get_config()))
+    set_dataset(model, Preparation.from_config(config))
+    result = kmagic.predict_to_file(model, tmp_path / "t.parquet", tmp_path / "o.parquet")
+    assert result.earlier == 20
+
+
+def test_empty_tables_and_the_file_of_predictions_are_no_source(tmp_path):
+    import keras
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, dtype="bfloat16")])
+    pd.DataFrame({"a": np.zeros(0)}).to_parquet(tmp_path / "t1.parquet")
+    pd.DataFrame({"a": [1.0, 2.0]}).to_parquet(tmp_path / "t2.parquet")
+    for _ in range(2):
+        assert kmagic.predict_to_file(model, tmp_path, tmp_path / "o.parquet").count == 2
+    with pytest.raises(EvaluationError, match="must be another file than the table"):
+        kmagic.predict_to_file(model, tmp_path / "t2.parquet", tmp_path / "t2.parquet")
+    assert pd.read_parquet(tmp_path / "t2.parquet").a.tolist() == [1.0, 2.0]
+
+
 def test_rows_that_are_scaled_already_are_told_once(tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(500, 9, 40), "y": rng.normal(size=40)})
@@ -180,6 +278,20 @@ def test_what_cannot_be_predicted_is_refused(model, tmp_path):
     with pytest.raises(DataError, match="is not a parquet file"):
         kmagic.predict_to_file(model, tmp_path / "t.parquet", out)
     assert not list(tmp_path.glob("*.parts"))
+
+
+def test_the_magic_guesses_the_dataset_as_without_a_file(model, tmp_path, shell, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "photos", [10, 120, 220])
+    x = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 1)).astype("uint8")
+    data = kmagic.load_data((x, np.arange(8) % 2), scale="255", class_names=NAMES)
+    shell.user_ns |= {"light": model, "digits": data}
+    run_cell(shell, "%keras_classify light photos -o frame")[0].raise_error()
+    run_cell(shell, "%keras_classify light photos -o o.parquet")[0].raise_error()
+    expected = shell.user_ns["frame"]
+    frame = pd.read_parquet("o.parquet").query("rank == 1")
+    assert set(frame.label) == set(NAMES)
+    np.testing.assert_allclose(frame.probability, expected.query("rank == 1").probability)
 
 
 def test_the_magics(model, tmp_path, shell, monkeypatch):
