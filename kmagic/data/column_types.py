@@ -437,7 +437,7 @@ def find_identifiers(frames: Sequence[Any], columns: Sequence[str]) -> dict[str,
 def like_identifier(frames: Sequence[Any], column: str) -> str:
     """How a column resembles an identifier, though its name says nothing; "" if it does not."""
     parts = [frame[column] for frame in frames]
-    can_count = all(part.iloc[0] in (0, 1) for part in parts)
+    can_count = all(part.iloc[:1].isin((0, 1)).all() for part in parts)
     is_unnamed = column.isdecimal() and min(map(len, parts)) > ALWAYS_CATEGORIES
     if not (can_count or is_unnamed) or not all(
         types.is_integer_dtype(part) and part.is_unique for part in parts

@@ -372,6 +372,7 @@ def test_half_characters_in_names_and_cells() -> None:
         (pd.array([None, *range(ROWS - 1)], dtype="Int64"), ("a", "size")),
         (pd.array([None] * ROWS, dtype="Int64"), "Column a of data has no values"),
         (pd.array([True, None] * (ROWS // 2), dtype="boolean"), ("a", "size")),
+        (pd.array([None, True] * (ROWS // 2), dtype="boolean"), ("a", "size")),
         (pd.arrays.SparseArray(np.arange(ROWS) % 4), ("a", "size")),
         (np.arange(ROWS, dtype=np.float16) / 3, ("a", "size")),
         (pd.to_timedelta(np.arange(ROWS), unit="h"), "a contains durations"),
