@@ -11,7 +11,12 @@ from kmagic.data import paths
 from kmagic.data.assemble import join_notes
 from kmagic.data.disk_frame import DiskFrame, MixedColumnsError, TableStore
 from kmagic.data.load_options import LoadOptions
-from kmagic.data.table_file import TableFile, explain_package_errors, read_pieces
+from kmagic.data.table_file import (
+    TableFile,
+    check_unique,
+    explain_package_errors,
+    read_pieces,
+)
 from kmagic.data.tfrecords import read_records
 from kmagic.support.disk_arrays import CHUNK_BYTES
 from kmagic.support.errors import DataError
@@ -101,6 +106,8 @@ def _store(
                     sizes[-1] += len(piece.table)
                 if piece is not None:
                     read.append(piece.file)
+    if not sum(sizes):
+        raise DataError(f"{show_path(parts[0][0])} has no rows.")
     tables, content = store.finish()
     pa.default_memory_pool().release_unused()
     frame = DiskFrame(tables, content, {name: at for at, name in enumerate(names)}, sizes)
@@ -127,6 +134,7 @@ def _pieces(
     size = path.stat().st_size / MEGABYTE
     if path.suffix.lower() in paths.RECORD_SUFFIXES:
         for frame in read_records(path, options):
+            check_unique(list(frame.columns), show_path(path))
             yield _Piece(
                 pa.Table.from_pandas(frame, preserve_index=False), TableFile(None, "TFRecord")
             )

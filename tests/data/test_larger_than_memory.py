@@ -266,6 +266,14 @@ def test_parquet_files_with_an_index(houses: pd.DataFrame, tmp_path: Path) -> No
     assert data.columns == ("size", "rooms", "garden", "kind=a", "kind=b", "kind=c")
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_without_rows(houses: pd.DataFrame, tmp_path: Path, suffix: str) -> None:
+    write(houses[:0], file := tmp_path / f"none{suffix}")
+    for stream in (True, False):
+        with pytest.raises(DataError, match=r"none.* has no rows"):
+            load_data(file, target="price", stream=stream)
+
+
 def test_parquet_files_with_different_types(houses: pd.DataFrame, tmp_path: Path) -> None:
     write(houses[:150], tmp_path / "1.parquet")
     write(houses[150:].astype({"rooms": str}), tmp_path / "2.parquet")
