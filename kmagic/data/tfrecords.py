@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +13,7 @@ import pandas as pd
 
 from kmagic.data.images.image_reader import read_image
 from kmagic.data.load_options import LoadOptions
+from kmagic.data.time_order import looks_like_date
 from kmagic.support.disk_arrays import CHUNK_BYTES
 from kmagic.support.errors import DataError, EvaluationError
 from kmagic.support.formatting import list_names
@@ -118,14 +120,31 @@ def read_records(path: Path, options: LoadOptions) -> Iterator[pd.DataFrame]:
         for name, feature in sorted(example.items()):
             if name in (options.drop or ()):
                 names[name] = "", 1  # an empty column, which is dropped later
-            elif not _is_left_out(name, options) and (values := _values(feature)):
+            elif (values := _values(feature)) and (
+                not _is_left_out(name, options) or _may_be_date(values, options)
+            ):
                 names.setdefault(name, (feature.WhichOneof("kind"), len(values)))
     columns: list[str] = []
     for name, (_, count) in names.items():
         columns += [name] if count == 1 else [f"{name}_{index}" for index in range(count)]
     size = max(1, CHUNK_BYTES // (VALUE_BYTES * max(1, len(columns))))
     rows: list[list[Any]] = []
+    known = set(names)
     for number, (_, example) in enumerate(_records(path)):
+        for name in set(example) - known:
+            if _is_left_out(name, options):
+                known.add(name)
+            elif _values(example[name]):
+                left_out = (options.target, *(options.drop or ()))
+                others = ",".join(column for column in columns if column not in left_out)
+                raise DataError(
+                    f"Feature {name} appears first in record {number:,} of {show_path(path)}.",
+                    Text(
+                        "Write a record that has it first, or select the others: ",
+                        Option("features", others),
+                        ".",
+                    ),
+                )
         row: list[Any] = []
         for name, (kind, count) in names.items():
             values = _values(example[name]) if kind and name in example else []
@@ -177,8 +196,20 @@ def _parse(raw: bytes, path: Path, number: int) -> Any:
 
 def _is_left_out(name: str, options: LoadOptions) -> bool:
     if options.features:
-        return name not in (*options.features, options.target)
+        wanted = map(str, (*options.features, options.target, options.by))
+        column = re.compile(rf"{re.escape(name)}(_\d+)?")  # of a feature of several values
+        return not any(map(column.fullmatch, wanted))
     return name in (options.drop or ())
+
+
+def _may_be_date(values: Sequence[Any], options: LoadOptions) -> bool:
+    """Whether the rows may be sorted by a feature."""
+    is_sorted = options.chronological or options.window is not None
+    first = values[0]
+    is_date = isinstance(first, int) or (
+        isinstance(first, bytes) and looks_like_date(first.decode(errors="replace"))
+    )
+    return is_sorted and len(values) == 1 and is_date
 
 
 def _values(feature: Any) -> Sequence[Any]:

@@ -165,6 +165,45 @@ def test_what_is_refused(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     assert load_data(file, features="image", target="label").image_shape == (6, 8, 3)
 
 
+@pytest.mark.parametrize("options", [{"chronological": True}, {"window": 3}])
+def test_selected_features_are_sorted_by_the_dates(tmp_path: Path, options: Any) -> None:
+    days = pd.date_range("2024-01-01", periods=ROWS).astype(str)
+    records = [{"day": days[row], "size": row / 2, "y": row * 1.5} for row in range(ROWS)]
+    file = write(tmp_path / "a.tfrecord", rng.permutation(np.array(records)))
+    data = load_data(file, target="y", features="size", **options)
+    assert "by the dates in day" in data.note or "by day, in steps of 1 day" in data.note
+    assert data.columns == ("size",)
+    np.testing.assert_array_equal(data.y_test, np.arange(ROWS)[-len(data.y_test) :] * 1.5)
+
+
+def test_features_of_several_values_can_be_selected(
+    tmp_path: Path, rows: list[dict[str, Any]]
+) -> None:
+    file = write(tmp_path / "a.tfrecord", rows)
+    assert load_data(file, target="kind", features="point_1,size").columns == ("point_1", "size")
+    shops = [{"shop": row % 2, "size": row / 2, "y": row * 1.5} for row in range(ROWS)]
+    write(file, shops)
+    data = load_data(file, target="y", features="size", by="shop", window=3)
+    assert data.title.endswith("2 series")
+
+
+def test_a_feature_that_appears_late_is_not_lost(tmp_path: Path) -> None:
+    records = [{"size": row / 2, "y": row % 2} for row in range(ROWS)]
+    records[-1]["age"] = 3.0
+    file = write(tmp_path / "a.tfrecord", records)
+    with pytest.raises(DataError, match="Feature age appears first in record 39 of") as error:
+        load_data(file, target="y", missing="mean")
+    assert "features='size'" in str(error.value.remedy)
+    assert load_data(file, target="y", features="size").columns == ("size",)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_two_columns_of_one_name(tmp_path: Path, stream: bool) -> None:
+    records = [{"a": [1.0, 2.0], "a_0": row / 2, "y": row % 2} for row in range(ROWS)]
+    with pytest.raises(DataError, match="has more than one column named a_0"):
+        load_data(write(tmp_path / "a.tfrecord", records), target="y", stream=stream)
+
+
 def test_files_that_are_damaged(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     file = write(tmp_path / "a.tfrecord", rows)
     content = bytearray(file.read_bytes())
