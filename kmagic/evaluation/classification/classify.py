@@ -32,6 +32,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
     stream_batches,
 )
 from kmagic.evaluation.prediction.model_inputs import reject_images
+from kmagic.evaluation.prediction.predictions import output_kind_of
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.support.data_values import check_has_values
 from kmagic.support.errors import EvaluationError
@@ -292,7 +293,8 @@ class _ClassificationJob:
     ) -> dict[int, ImagePrediction]:
         array = self.preprocessor.to_batch(list(images.values()))
         self.note = self.note or self.preprocessor.note(self.sources, array)
-        probabilities = label_arrays.to_probabilities(self._predict(array))
+        scores = self._predict(array)
+        probabilities = label_arrays.to_probabilities(scores, known=self._are_probabilities(scores))
         if not self._has_names:
             self._choose_names(probabilities.shape[1])
         predictions = {}
@@ -319,6 +321,13 @@ class _ClassificationJob:
         elif not missing:
             self._traced.add(array.shape[1:])
         return predict_batch(self.model, array)[:count]
+
+    def _are_probabilities(self, scores: NDArray[Any]) -> bool | None:
+        """False if the loss takes logits, which may be between 0 and 1; None if not known."""
+        width = scores.shape[1] if scores.ndim > 1 else 1
+        names = [""] * max(width, 2)
+        kind = output_kind_of(self.model, np.zeros((1, width)), class_names=names)
+        return False if kind.logits else None
 
     def _reload(self, source: image_inputs.ImageSource, image: ImagePrediction) -> ImagePrediction:
         """An image with its thumbnail and explanation, if it can still be read."""

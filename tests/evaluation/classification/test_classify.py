@@ -55,6 +55,15 @@ def test_arrays_of_floats_are_the_models_own_input():
     assert found.facts() == "2 images, top 3 · 1 wrong"
 
 
+def test_logits_are_logits_whatever_else_is_in_their_batch():
+    model = kmagic.build("input 4x4x1 / flatten / dense 1 kernel_initializer=ones")
+    model.compile("sgd", tf.keras.losses.BinaryCrossentropy(from_logits=True))
+    images = np.stack([grey(0.3 / 16, (4, 4, 1)), grey(-1.0, (4, 4, 1))])
+    for found in (classify(images, model), classify(images[:1], model)):
+        assert found[0].top_classes[0].label == "1"
+        assert found[0].top_classes[0].probability == pytest.approx(1 / (1 + np.exp(-0.3)))
+
+
 def test_the_frame_has_a_row_per_image_and_class():
     frame = classify(grey(0.5, (2, 8, 8)), Light(8, 8, 1), top=2).to_frame()
     assert list(frame.columns) == ["image", "rank", "label", "probability"]
