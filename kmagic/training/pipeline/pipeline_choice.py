@@ -239,7 +239,7 @@ def disk_streams(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
     Keras would copy such arrays into memory.
     """
-    size = arguments.get("batch_size") or DEFAULT_BATCH_SIZE
+    given = arguments.get("batch_size")
     changed: dict[str, Any] = {}
     parts = {name: arguments.get(name) for name in ("x", "y", "sample_weight")}
     held_out = arguments.get("validation_data")
@@ -247,15 +247,24 @@ def disk_streams(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if is_large(parts):
             training = dense_arrays(**parts).weighted(arguments.get("class_weight"))
             shuffle = bool(arguments.get("shuffle", True))
+            size = _batch_size(given, training, arguments.get("steps_per_epoch"))
             changed = dict.fromkeys(("y", "sample_weight", "class_weight", "batch_size"))
             changed["x"] = from_disk(training.packed, training.samples, size, shuffle=shuffle)
-            changed["shuffle"] = False
+            changed |= {"shuffle": False}
+            if given and held_out is not None:
+                changed["validation_batch_size"] = arguments.get("validation_batch_size") or given
         if isinstance(held_out, tuple | list) and is_large(held_out):
-            size = arguments.get("validation_batch_size") or size
+            given = arguments.get("validation_batch_size") or given
             validation = dense_arrays(*held_out)
+            size = _batch_size(given, validation, arguments.get("validation_steps"))
             stream = from_disk(validation.packed, validation.samples, size, shuffle=False)
             changed |= {"validation_data": stream, "validation_batch_size": None}
     return changed
+
+
+def _batch_size(given: int | None, arrays: DenseArrays, steps: int | None) -> int:
+    """The size of a batch; if only their number is given, all samples are used, as in Keras."""
+    return given or (math.ceil(arrays.samples / steps) if steps else DEFAULT_BATCH_SIZE)
 
 
 def is_large(arrays: Any) -> bool:

@@ -19,6 +19,7 @@ from kmagic.support.errors import TrainingError
 from kmagic.training.pipeline import batch_stream, dense_arrays, executions, pipeline_choice
 from kmagic.training.pipeline.dense_arrays import UnsuitedError
 from kmagic.training.pipeline.executions import BatchesPerCall, StepFunction
+from kmagic.training.pipeline.pipeline_choice import disk_streams
 
 from ..fitting import RecordingDisplay, fit
 
@@ -448,6 +449,21 @@ def test_a_large_file_is_read_in_batches(mapped: np.memmap[Any, Any], plain: boo
     assert run.pipeline == ("plain: requested" if plain else "fast")
     assert (run.samples, run.validation_samples, run.batch_size) == (60, 36, 10)
     assert run.history == theirs.history
+
+
+def test_the_batches_of_a_large_file_are_as_large_as_those_of_keras(
+    mapped: np.memmap[Any, Any],
+) -> None:
+    def sizes(name: str, **how: Any) -> list[int]:
+        return [len(y) for _, y in disk_streams({"x": mapped, "y": Y, **how})[name]]
+
+    assert sizes("x", steps_per_epoch=5) == [20, 20, 20, 20, 16]
+    assert sizes("x", steps_per_epoch=5, batch_size=48) == [48, 48]
+    held_out = {"validation_data": (mapped[:9], Y[:9])}
+    assert sizes("validation_data", **held_out, validation_steps=2) == [5, 4]
+    assert sizes("validation_data", **held_out, batch_size=7) == [7, 2]
+    in_memory = {"x": mapped, "y": Y, "validation_data": (X, Y), "batch_size": 7}
+    assert disk_streams(in_memory)["validation_batch_size"] == 7
 
 
 def test_an_evaluation_reads_a_large_file_in_batches(mapped: np.memmap[Any, Any]) -> None:
