@@ -28,6 +28,8 @@ from kmagic.tuning.trial_run import (
 from kmagic.tuning.worker_pool import Worker, WorkerPool
 from kmagic.tuning.worker_process import work
 
+_END_SECONDS = 1.0
+
 
 class TrialActor:
     """Runs in a process of its own on a node; Ray calls its methods.
@@ -63,23 +65,28 @@ class TrialActor:
             file.unlink()
         return message
 
+    def remove_folder(self) -> None:
+        """Remove its files; the process is killed afterwards, and cannot do so itself."""
+        self._folder.cleanup()
+
 
 class ClusterWorker(Worker):
     """A worker on a node.
 
     Attributes:
+        actor: The actor.
         message: The next message of the actor, as Ray's reference to it.
     """
 
     def __init__(self, actor: Any, weights: Path) -> None:
         super().__init__()
-        self._actor, self._weights = actor, weights
+        self.actor, self._weights = actor, weights
         self._has_ended = False
         self.message = actor.receive.remote()
 
     def send(self, message: Task | Answer) -> None:
         """Send a task or an answer."""
-        self._actor.send.remote(message)
+        self.actor.send.remote(message)
 
     def _next_message(self) -> Any:
         ray = import_ray()
@@ -91,7 +98,7 @@ class ClusterWorker(Worker):
                 return TrialOutcome(is_interrupted=True)
             reason = _why_lost(error)
             return TrialOutcome(reason) if self.is_ready else reason
-        self.message = self._actor.receive.remote()
+        self.message = self.actor.receive.remote()
         if isinstance(message, TrialOutcome) and message.weights and self.task is not None:
             weights_file(self._weights, self.task.number).write_bytes(message.weights)
         return message
@@ -103,7 +110,17 @@ class ClusterWorker(Worker):
 
     def close(self) -> None:
         """End the process."""
-        import_ray().kill(self._actor)
+        _end([self.actor])
+
+
+def _end(actors: list[Any]) -> None:
+    """End some actors, which remove their files if they answer."""
+    ray = import_ray()
+    answers = [actor.remove_folder.remote() for actor in actors]
+    if answers:
+        ray.wait(answers, num_returns=len(answers), timeout=_END_SECONDS)
+    for actor in actors:
+        ray.kill(actor)
 
 
 def _is_of_node(error: Exception) -> bool:
@@ -160,8 +177,7 @@ class ClusterPool(WorkerPool[ClusterWorker]):
         self._started = 0
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.close()
+        _end([worker.actor for worker in self._workers])
 
     def _start_worker(self) -> ClusterWorker:
         actor = self._options(name=f"{self._prefix}/{self._started}")

@@ -9,7 +9,7 @@ import ray.exceptions
 
 from kmagic.support.errors import TrainingError
 from kmagic.tuning import cluster_pool
-from kmagic.tuning.cluster_pool import ClusterWorker
+from kmagic.tuning.cluster_pool import ClusterWorker, TrialActor
 
 
 def died(text):
@@ -53,6 +53,22 @@ def test_a_process_that_ends_costs_its_trial(monkeypatch, tmp_path, error, reaso
     outcome = worker.receive()
     assert reason in outcome.error
     assert not outcome.is_interrupted
+
+
+def test_processes_leave_no_folders(monkeypatch, tmp_path):
+    folder = SimpleNamespace(name=str(tmp_path / "trials"))
+    folder.cleanup = lambda: calls.append("removed")
+    calls = []
+    actor = TrialActor.__new__(TrialActor)
+    actor._folder = folder
+    proxy = SimpleNamespace(
+        receive=SimpleNamespace(remote=lambda: "reference"),
+        remove_folder=SimpleNamespace(remote=actor.remove_folder),
+    )
+    fake = SimpleNamespace(wait=lambda *_, **__: None, kill=lambda _: calls.append("killed"))
+    monkeypatch.setattr(cluster_pool, "import_ray", lambda: fake)
+    ClusterWorker(proxy, tmp_path).close()
+    assert calls == ["removed", "killed"]
 
 
 def test_a_process_that_cannot_start_ends_the_search(monkeypatch, tmp_path):
