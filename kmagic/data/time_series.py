@@ -61,6 +61,7 @@ def windows_of_table(
         )
     y = decide_target(values.to_numpy(), replace(options, task="regression"), target).y
     leave_out = Text("leave out the dates: ", Option("drop", windowing.time))
+    windowing = replace(windowing, target_format=formats[target])
     series = windowing.arrange(
         *(frame, y),
         ahead=windowing.horizon,

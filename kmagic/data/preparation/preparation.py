@@ -119,12 +119,17 @@ class Preparation:
             frame.index, pd.DatetimeIndex | pd.PeriodIndex
         ):
             frame = frame.reset_index(names=windowing.time)
-        encoded = self.scaling.apply(columns.apply(frame))
         target = np.full(len(frame), np.nan)
         if windowing.target in frame.columns:
-            known = [column for column in columns.columns if column.name == windowing.target]
-            form = known[0].format if known else CellFormat()
-            target = form.read_numbers(frame[windowing.target])[0]
+            target = windowing.target_format.read_numbers(frame[windowing.target])[0]
+            unknown = np.isnan(target)
+            if unknown.any() and windowing.target in columns.wanted:
+                raise DataError(
+                    f"Column {windowing.target}, whose past each window contains, has no value in "
+                    f"{unknown.sum():,} of {len(frame):,} rows.",
+                    "Leave these rows out: forecasts follow the last rows whose value is known.",
+                )
+        encoded = self.scaling.apply(columns.apply(frame))
         series = windowing.arrange(frame, target, ahead=0)
         return series.windows(encoded[series.order]), series
 
@@ -183,7 +188,11 @@ class Preparation:
         if values.get("columns") is not None:
             values["columns"] = Columns.from_config(values["columns"])
         if values.get("windowing") is not None:
-            values["windowing"] = Windowing(**values["windowing"])
+            form = values["windowing"].get("target_format", {})
+            target_format = CellFormat(**{**form, "missing": tuple(form.get("missing", ()))})
+            values["windowing"] = Windowing(
+                **values["windowing"] | {"target_format": target_format}
+            )
         return cls(**values)
 
     def _pad_rows(self, raw: Any, encoding: TextEncoding) -> NDArray[Any]:

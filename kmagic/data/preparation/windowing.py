@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from kmagic.data.preparation.cell_format import CellFormat
 from kmagic.data.preparation.sliding_rows import SlidingRows
 from kmagic.data.time_order import NO_DATES, row_times
 from kmagic.support.disk_arrays import convert_rows
@@ -39,6 +40,7 @@ class Windowing:
         time: The column of dates; "" where the rows are in their order.
         step: Usual seconds, or rows, between two rows of a series.
         limit: Seconds, or rows, from which on there is a gap between two rows.
+        target_format: How the cells of the target are written.
     """
 
     window: int
@@ -49,6 +51,7 @@ class Windowing:
     time: str = ""
     step: float = 1.0
     limit: float = MAX_STEP
+    target_format: CellFormat = field(default=CellFormat(), repr=False)
 
     def arrange(
         self,

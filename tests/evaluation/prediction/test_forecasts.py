@@ -1,10 +1,13 @@
 """Forecasts of windows, from a data set and from raw rows, compared with naive ones."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import kmagic
+from kmagic.data.preparation.preparation import Preparation
 from kmagic.evaluation.prediction.forecasts import forecasts_of
 from kmagic.support.errors import DataError
 from kmagic.support.model_registry import set_dataset
@@ -161,3 +164,24 @@ def test_a_constant_series_has_no_ratio():
 def test_raw_arrays_of_windows_are_scaled(data, net):
     raw = data.scaling.inverse(data.x_test)
     np.testing.assert_allclose(kmagic.predict(net, raw), kmagic.predict(net, data), rtol=1e-5)
+
+
+def test_raw_targets_are_read_as_in_training_without_their_past():
+    written = [f"{value:.3f} kWh".replace(".", ",") for value in table()["load"] / 100]
+    frame = table().assign(load=written)
+    data = load(frame, drop="load")
+    config = json.loads(json.dumps(data.preparation.get_config()))
+    for preparation in (data.preparation, Preparation.from_config(config)):
+        target = preparation.cut(frame)[1].target
+        np.testing.assert_allclose(target, table()["load"] / 100, atol=1e-3)
+
+
+@pytest.mark.parametrize("missing", [None, "mean"])
+def test_rows_whose_target_is_unknown_are_no_past(missing):
+    data = load(missing=missing)
+    frame = table()
+    frame.loc[ROWS - 3 :, "load"] = np.nan
+    with pytest.raises(DataError, match=r"load, whose past .* no value in 3 of 80 rows") as caught:
+        data.prepare(frame)
+    assert "Leave these rows out" in caught.value.remedy
+    assert load(missing=missing, drop="load").prepare(frame).shape == (ROWS - 7, 8, 1)
