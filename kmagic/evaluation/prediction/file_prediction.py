@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kmagic.cluster.connection import connect
+from kmagic.data.paths import nearest_path
 from kmagic.data.preparation.raw_detection import SCALED_FRAME, detect_raw
 from kmagic.evaluation.classification.applications import recognize_application
 from kmagic.evaluation.classification.classification import Classification
@@ -27,7 +29,7 @@ from kmagic.evaluation.classification.image_inputs import (
     list_images,
 )
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
-from kmagic.evaluation.prediction.batch_prediction import predict_in_batches
+from kmagic.evaluation.prediction.batch_prediction import model_phrase, predict_in_batches
 from kmagic.evaluation.prediction.model_inputs import model_inputs_for
 from kmagic.evaluation.prediction.part_prediction import PartWork, predict_parts
 from kmagic.evaluation.prediction.predictions import (
@@ -325,12 +327,25 @@ class _ImageWork(_Work):
                     expected="a folder or a pattern of images, or a .parquet table",
                     actual=Text(type(source).__name__),
                 )
+            if not Path(image.image).exists():
+                raise DataError(f"There is no file {image.name}.")
         if class_names is None:
             application = None if dataset_for(model) is not None else recognize_application(model)
             known = getattr(dataset_for(model), "classes", None)
             names = application.classes() if application is not None else known
         else:
             names = parse_class_names(class_names)[1]
+        is_known = dataset_for(model) is not None or getattr(model, "loss", None)
+        output = np.zeros((1, 2))
+        if (
+            names is None
+            and is_known
+            and output_kind_of(model, output, dataset_for(model)).kind == "values"
+        ):
+            raise EvaluationError(
+                Text(model_phrase(model), " returns values, and a file for images has classes."),
+                Text("If they are scores of classes, name these: ", Option("class_names"), "."),
+            )
         work = cls(
             [Path(image.image).absolute() for image in sources],
             [image.name for image in sources],
@@ -524,6 +539,10 @@ def _prepare_rows(model: Any, frame: pd.DataFrame, *, is_scaled: bool) -> Any:
 def _table_files(path: Path, target: Path) -> list[Path]:
     """The files of a table, without that of its predictions; empty for anything else."""
     path, target = path.absolute(), target.absolute()
+    if not path.exists() and not glob.has_magic(str(path)):
+        near = nearest_path(path)
+        remedy = f"Did you mean {show_path(near)}?" if near else ""
+        raise DataError(f"There is no file or folder {show_path(path)}.", remedy)
     if path.suffix.lower() in (".csv", ".tsv"):
         raise DataError(
             f"{show_path(path)} cannot be predicted part by part.",

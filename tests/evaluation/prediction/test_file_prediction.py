@@ -277,6 +277,19 @@ def test_what_cannot_be_predicted_is_refused(model, tmp_path):
     (tmp_path / "t.parquet").write_text("no")
     with pytest.raises(DataError, match="is not a parquet file"):
         kmagic.predict_to_file(model, tmp_path / "t.parquet", out)
+    with pytest.raises(DataError, match=r"There is no file or folder .*tt\.parquet") as caught:
+        kmagic.predict_to_file(model, tmp_path / "tt.parquet", out)
+    assert "t.parquet" in caught.value.remedy
+    write_images(tmp_path / "x", [10])
+    with pytest.raises(DataError, match=r"There is no file .*1\.png"):
+        kmagic.predict_to_file(model, [tmp_path / "x/dark/0.png", tmp_path / "x/1.png"], out)
+    values = kmagic.build("input 4x4x1 / flatten / dense 1 / compile sgd loss=mse")
+    with pytest.raises(EvaluationError, match="returns values, and a file for images has classes"):
+        kmagic.predict_to_file(values, tmp_path / "x", out, scaling=255)
+    named = kmagic.predict_to_file(
+        values, tmp_path / "x", tmp_path / "named.parquet", scaling=255, class_names=NAMES
+    )
+    assert named.count == 1
     assert not list(tmp_path.glob("*.parts"))
 
 
