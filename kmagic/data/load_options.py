@@ -157,6 +157,8 @@ def validate_options(**values: Any) -> LoadOptions:
         if values[option] is not None:
             check_choice(option, values[option], choices, " or ".join(choices))
     for option in ("window", "horizon", "stride"):
+        if isinstance(values[option], np.integer):
+            values[option] = int(values[option])
         check_count(option, values[option])
     for option in ("horizon", "stride", "by"):
         if values[option] is not None and values["window"] is None:

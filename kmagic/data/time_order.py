@@ -256,7 +256,7 @@ def chronological_indices(
     count = min(max(round(rows * fraction), 1), rows - 1)
     if rows - count - gap < 1:
         raise DataError(
-            f"{name} has {rows:,} windows, too few for a chronological split: {count:,} for the "
+            f"{name} has {pluralize(rows, 'window')}, too few for a chronological split: {count:,} for the "
             f"test part leave none before the gap of {gap:,} that overlap with it.",
             Text("Use a smaller ", Option("split"), ", or shorter windows."),
         )

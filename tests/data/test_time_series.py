@@ -1,5 +1,7 @@
 """Tables as windows: as Keras cuts them, and without a look at the future."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,6 +117,13 @@ def test_the_gap_separates_any_two_parts_of_the_training_windows(by):
         earlier = {*loads[:cut].ravel().tolist(), *y[:cut].ravel().tolist()}
         later = slice(cut + data.time_gap, None)
         assert not earlier & {*loads[later].ravel().tolist(), *y[later].ravel().tolist()}
+
+
+def test_integers_of_numpy():
+    options = {"horizon": 2, "stride": 3}
+    data = load(window=np.int64(10), **{name: np.int32(n) for name, n in options.items()})
+    np.testing.assert_array_equal(data.x_train, load(**options).x_train)
+    json.dumps(data.preparation.get_config())
 
 
 def test_what_a_window_contains():
@@ -250,6 +259,7 @@ def test_two_tables_are_joined_only_on_request():
         ({"stride": -1}, "stride= must be a positive integer"),
         ({"window": 200}, "The table has 120 rows, fewer than a window of 200"),
         ({"window": 100}, "too few for a chronological split"),
+        ({"window": 119}, "has 1 window, too few"),
         ({"by": "town"}, "has no column town"),
         ({"by": "load"}, "is the target"),
         ({"target": "sky"}, "The target sky contains words, e.g. '(sun|rain)'"),
