@@ -256,8 +256,8 @@ def chronological_indices(
     count = min(max(round(rows * fraction), 1), rows - 1)
     if rows - count - gap < 1:
         raise DataError(
-            f"{name} has {pluralize(rows, 'window')}, too few for a chronological split: {count:,} for the "
-            f"test part leave none before the gap of {gap:,} that overlap with it.",
+            f"{name} has {pluralize(rows, 'window')}, too few for a chronological split: {count:,} "
+            f"for the test part leave none before the gap of {gap:,} that overlap with it.",
             Text("Use a smaller ", Option("split"), ", or shorter windows."),
         )
     return order[: rows - count - gap], order[rows - count :]
@@ -278,7 +278,11 @@ def row_times(frame: Any, dates: Sequence[str]) -> NDArray[np.datetime64]:
             f"More than one column contains dates: {', '.join(dates)}.",
             Text("Leave out all but one: ", Option("drop", ",".join(dates[1:])), "."),
         )
-    values = parse_dates(frame[dates[0]].reset_index(drop=True), dates[0])
+    cells = frame[dates[0]].reset_index(drop=True)
+    values = parse_dates(cells, dates[0])
+    if str(getattr(cells.dtype, "tz", None)) not in ("None", "UTC"):
+        days = cells.dt.tz_localize(None)  # in UTC, midnight may be on another day
+        values = days if days.dropna().eq(days.dropna().dt.normalize()).all() else values
     missing = np.flatnonzero(values.isna())
     if missing.size:
         raise DataError(

@@ -203,11 +203,20 @@ def test_the_remedy_for_irregular_steps():
 def test_rows_of_five_days_a_week(zone, closed):
     days = pd.date_range("2024-01-01", periods=2 * ROWS, tz=zone)
     frame = table().assign(date=days[~days.day_of_week.isin(closed)][:ROWS])
-    data = load(frame)  # midnight in Berlin is Sunday to Thursday in UTC
+    data = load(frame)
     np.testing.assert_array_equal(data.x_train, load().x_train)
     assert "left out, because there is a gap" not in data.note
     with pytest.raises(DataError, match="irregular"):
         load(table().assign(date=days[~days.day_of_week.isin(closed[:1])][:ROWS]))
+
+
+def test_days_in_a_time_zone_are_named_as_there():
+    frame = table().assign(date=pd.date_range("2024-03-01", periods=ROWS, tz="Europe/Berlin"))
+    data = load(frame)
+    assert "Training part: 2024-03-01 to 2024-05-27" in data.note
+    assert data.preparation.cut(frame)[1].window_names()[0] == "2024-03-10"
+    hours = pd.date_range("2024-10-26", periods=ROWS, freq="h", tz="Europe/Berlin")
+    assert "in steps of 1 hour" in load(table().assign(date=hours)).note  # one hour comes twice
 
 
 @pytest.mark.parametrize("write", [str, int])
