@@ -23,6 +23,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
     slice_inputs,
     to_arrays,
 )
+from kmagic.models.global_settings import apply_settings, changed_settings
 from kmagic.models.object_copies import load_with_classes, pickle_with_classes
 from kmagic.support.errors import EvaluationError, KmagicError
 from kmagic.support.keras_import import load_keras_in_worker
@@ -81,6 +82,7 @@ def predict_parts(
             getattr(data, "preparation", data),
             work,
             max(1, round(cpus)),
+            changed_settings(),
         )
     )
     import ray.data  # noqa: PLC0415 - an extra
@@ -111,8 +113,9 @@ class PartPredictor:
     """Runs in a process of its own on a node, with a copy of the model; Ray calls it."""
 
     def __init__(self, setup: list[Any]) -> None:
-        content, data, self._work, threads = import_ray().get(setup[0])
+        content, data, self._work, threads, settings = import_ray().get(setup[0])
         load_keras_in_worker(threads)
+        apply_settings(settings)
         self._model = load_with_classes(content)
         set_dataset(self._model, data)
 

@@ -46,6 +46,21 @@ def test_a_table_of_numbers_that_was_predicted_but_not_written(model, tmp_path, 
     pd.testing.assert_frame_equal(result.to_frame(), expected, rtol=1e-5)
 
 
+def test_the_settings_of_keras_are_those_of_the_notebook():
+    class Rounded(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.cast(keras.ops.cast(x, keras.config.floatx()), "float32")
+
+    x = np.full((3, 1), 1 / 3, "float32")
+    model = keras.Sequential([keras.Input((1,)), Rounded(dtype="float32")])
+    keras.config.set_floatx("float16")
+    try:
+        there = kmagic.predict(model, x, on="local")
+    finally:
+        keras.config.set_floatx("float32")
+    np.testing.assert_array_equal(there, x.astype("float16"))
+
+
 def test_arrays_that_cannot_be_predicted_there(model, tmp_path):
     with pytest.raises(EvaluationError, match="is empty"):
         kmagic.predict(model, np.zeros((0, 1)), on="local")
