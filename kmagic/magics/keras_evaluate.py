@@ -34,6 +34,7 @@ for parser in (EVALUATE, PREDICT):
     parser.option("--no-checks", "do not check the data")
 PREDICT.option("--classes", "the index of the most likely class")
 PREDICT.option("--proba", "one probability per class, for binary models too")
+PREDICT.option("--scaling S", "images into a file: what to divide by, e.g. 255", read="value")
 PREDICT.option("--fresh", "with a file: do not continue an interrupted prediction")
 PREDICT.cluster_options()
 PREDICT.takes_file = True
@@ -69,14 +70,19 @@ def keras_predict(session: Session, line: ParsedLine) -> Any:
             line.fail(
                 "is not needed: the file has both", "--classes" if line.classes else "--proba"
             )
-        return predict_into_file(session, line, name, model)
-    if line.cpus or line.gpus or line.fresh:
-        flag = "--cpus" if line.cpus else "--gpus" if line.gpus else "--fresh"
-        line.fail("is for predictions into a file", flag, "Name it: `-o predictions.parquet`.")
+        for option in ("data", "steps"):
+            if getattr(line.options, option):
+                line.fail("cannot be combined with a file of predictions", f"--{option}")
+        return predict_into_file(session, line, name, model, scaling=line.scaling)
+    for option in ("cpus", "gpus", "fresh", "scaling"):
+        if getattr(line.options, option):
+            remedy = "Name it: `-o predictions.parquet`."
+            line.fail("is for predictions into a file", f"--{option}", remedy)
     function = predict_classes if line.classes else predict_proba if line.proba else predict
     x = _samples(session, line)
     options = line.keywords("batch_size", "steps", "class_names")
-    options["on"] = session.cluster_of(line) if line.on or hasattr(x, "shape") else None
+    is_array = bool(line.data) or hasattr(x, "shape")
+    options["on"] = session.cluster_of(line) if line.on or is_array else None
     with input_warnings_as_text(line):
         result = function(model, x, name=name, **options)
     return session.deliver(result, out=line.out, quiet=line.quiet)

@@ -172,11 +172,11 @@ def predict_rows(
 def predict_on_cluster(
     model: Any, arrays: Any, on: str, *, batch_size: int | None = None
 ) -> dict[Any, NDArray[Any]]:
-    """As :func:`predict_outputs`, on a cluster."""
+    """As :func:`predict_outputs`, on a cluster; a single part is predicted in this process."""
     connect(on)
     samples = int(input_arrays(arrays)[0].shape[0])
-    if not samples:
-        return predict_outputs(model, arrays)  # which refuses it
+    if samples <= ROWS:
+        return predict_outputs(model, arrays, batch_size=batch_size)
     try:
         work = ArrayWork(import_ray().put(arrays), batch_size)
     except TypeError as error:  # such as an array in an open HDF5 file

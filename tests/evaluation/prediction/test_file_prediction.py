@@ -320,12 +320,20 @@ def test_the_magics(model, tmp_path, shell, monkeypatch):
         "bright",
         "dark",
     ]
+    cell = "%keras_predict light photos --scaling 255 -o p.parquet"
+    run_cell(shell, cell)[0].raise_error()
+    pd.testing.assert_frame_equal(
+        pd.read_parquet("p.parquet").drop(columns=["label", "true"], errors="ignore"),
+        pd.read_parquet("o.parquet").drop(columns=["label", "true"], errors="ignore"),
+    )
     for cell, message in {
         "%keras_classify light photos --on local": "is for predictions into a file",
         "%keras_classify light photos --explain -o o.parquet": "is not possible",
         "%keras_predict light photos --classes -o o.parquet": "is not needed",
         "%keras_predict light photos --cpus 2": "is for predictions into a file",
         "%keras_predict light -o o.parquet": "expected a table or images",
+        "%keras_predict light photos --scaling 255": "is for predictions into a file",
+        "%keras_predict light photos --steps 2 -o o.parquet": "cannot be combined",
         "%keras_predict light photos -o o.csv": "must be a variable name",
     }.items():
         result, _ = run_cell(shell, cell)

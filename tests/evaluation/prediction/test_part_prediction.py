@@ -51,7 +51,7 @@ def test_the_settings_of_keras_are_those_of_the_notebook():
         def call(self, x):
             return keras.ops.cast(keras.ops.cast(x, keras.config.floatx()), "float32")
 
-    x = np.full((3, 1), 1 / 3, "float32")
+    x = np.full((5000, 1), 1 / 3, "float32")  # two parts
     model = keras.Sequential([keras.Input((1,)), Rounded(dtype="float32")])
     keras.config.set_floatx("float16")
     try:
@@ -65,6 +65,6 @@ def test_arrays_that_cannot_be_predicted_there(model, tmp_path):
     with pytest.raises(EvaluationError, match="is empty"):
         kmagic.predict(model, np.zeros((0, 1)), on="local")
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        file["x"] = np.ones((3, 1))
+        file["x"] = np.ones((5000, 1))
         with pytest.raises(EvaluationError, match="A Dataset cannot be copied to the cluster"):
             kmagic.predict(model, file["x"], on="local")
