@@ -120,8 +120,8 @@ def sample_reader(arrays: Any) -> Callable[[tf.Tensor], Any]:
 def from_disk(arrays: Any, samples: int, batch_size: int, *, shuffle: bool) -> tf.data.Dataset:
     """The batches of one epoch, of arrays in files of which a few megabytes are read at a time.
 
-    Shuffled are blocks of neighbouring rows, anew in each epoch, and the rows of the blocks that
-    are in memory together. A row of 256 kB or more is a block of its own.
+    Blocks of neighbouring rows are shuffled, in another order in each epoch, and so are the rows
+    of the blocks that are in memory together. A row of 256 kB or more is a block of its own.
 
     Example:
         >>> import numpy as np
