@@ -44,12 +44,7 @@ CONFUSION.option("--multilabel", "a sample may have several labels")
 CONFUSION.option("--no-checks", "do not check the data")
 CONFUSION.option("-b --batch-size N", "samples per batch", minimum=1)
 CONFUSION.option("--steps N", "batches to read of a stream (default: all)", minimum=1)
-CONFUSION.option(
-    "--on ADDRESS",
-    "predict on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT (default: that of "
-    "%%keras_cluster); off: on this machine",
-    read="text",
-)
+CONFUSION.on_option("predict")
 CONFUSION.result_options()
 
 

@@ -147,14 +147,18 @@ class LineParser(argparse.ArgumentParser):
         self.option("-o --out NAME", "also assign the result to this variable")
         return self.option("-q --quiet", "show nothing")
 
-    def cluster_options(self, unit: str = "process") -> LineParser:
-        """Add ``--on``, and what a process on a cluster needs."""
-        self.option(
+    def on_option(self, verb: str = "run") -> LineParser:
+        """Add ``--on``; the verb says what is done on the cluster."""
+        return self.option(
             "--on ADDRESS",
-            "run on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT (default: that of "
+            f"{verb} on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT (default: that of "
             "%%keras_cluster); off: on this machine",
             read="text",
         )
+
+    def cluster_options(self, unit: str = "process") -> LineParser:
+        """Add ``--on``, and what a process on a cluster needs."""
+        self.on_option()
         self.option("--cpus N", f"on a cluster: cores of each {unit} (default: 1)", minimum=0.0)
         return self.option(
             "--gpus N", f"on a cluster: GPUs of each {unit}, also a part: 0.5", minimum=0.0
