@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kmagic.data.dataset import find_dataset
 from kmagic.evaluation.confusion.confusion_matrix import (
     ConfusionMatrix,
     Normalize,
@@ -26,22 +24,15 @@ from kmagic.evaluation.confusion.multilabel import (
     has_several_labels,
     read_multilabel,
 )
-from kmagic.evaluation.prediction.batch_prediction import (
-    predict_stream,
-    reject_beside_stream,
-    to_arrays,
+from kmagic.evaluation.prediction.row_predictions import (
+    check_sample_weight,
+    check_samples,
+    out_of_fold,
+    predict_same_rows,
+    reject_other_order,
+    require_predictions,
 )
-from kmagic.evaluation.prediction.model_inputs import (
-    decode_samples,
-    model_inputs_for,
-    table_targets_remedy,
-)
-from kmagic.evaluation.prediction.part_prediction import predict_rows
-from kmagic.evaluation.prediction.predict import read_images
-from kmagic.evaluation.prediction.predictions import Predictions
-from kmagic.models.model_arrays import sample_shape, sparse_rows
 from kmagic.support.errors import EvaluationError
-from kmagic.support.messages import Function, Option, Text
 from kmagic.support.model_registry import dataset_for
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.training.run.cross_validation import CrossValidation
@@ -110,26 +101,17 @@ def confusion(
     """
     if isinstance(y_true, CrossValidation) and y_pred is None:
         result = y_true
-        y_true, y_pred, samples = _out_of_fold(result)
+        y_true, y_pred, samples = out_of_fold(result, "confusion")
         x = samples if x is None else x
         class_names = result.classes if class_names is None else class_names
         name = name or result.name
         unit = "out-of-fold rows" if result.folds and unit == "samples" else unit
-    if hasattr(y_true, "predict_on_batch"):
-        raise EvaluationError(
-            Text(Function("confusion"), " takes labels and predictions; got a model."),
-            Text("Use ", Function("confusion_of"), "(model, x, y)."),
-        )
-    if y_pred is None:
-        raise EvaluationError(
-            Text("Expected labels and predictions; ", Option("y_pred"), " is missing."),
-            Text("For a model and its data use ", Function("confusion_of"), "(model, x, y)."),
-        )
+    require_predictions(y_true, y_pred, function="confusion", targets="labels")
     if normalize is not None:
         check_normalize(normalize)
     check_choice("order", order, Order)
     check_choice("scale", scale, Scale, "'linear' or 'log'")
-    _reject_other_order(y_true, y_pred)
+    reject_other_order(y_true, y_pred, function="confusion_of", targets="labels")
     if multilabel is None:
         multilabel = has_several_labels(y_true, y_pred)
     predictions = (
@@ -140,8 +122,8 @@ def confusion(
         )
     )
     shared: dict[str, Any] = {
-        "sample_weight": _check_weights(sample_weight, len(predictions.true)),
-        "x": _check_samples(x, len(predictions.true)),
+        "sample_weight": check_sample_weight(sample_weight, len(predictions.true)),
+        "x": check_samples(x, len(predictions.true)),
         "order": order,
         "name": name,
         "unit": unit,
@@ -245,72 +227,36 @@ def confusions_of(
     A stream is read once for all of them, so the matrices can be compared. The arguments are those
     of :func:`confusion_of`.
     """
-    is_data = y is None and hasattr(x, "x_test")
-    if class_names is None and is_data:
+    if class_names is None and y is None and hasattr(x, "x_test"):
         class_names = x.classes
-    everything = [model for _, model in models]
-    inputs = [model_inputs_for(model, x) for model in everything]  # each like its training data
-    if inputs[0].x is not None and to_arrays(everything[0], inputs[0].x) is None:
-        reject_beside_stream(x, y)
-        reject_beside_stream(x, options.get("sample_weight"), option="sample_weight")
-        reject_beside_stream(x, samples, option="samples")
-        predictions, y = predict_stream(everything, x, steps=steps)
-        if y is None:
-            raise EvaluationError(
-                "A stream must yield batches of samples and labels, (x, y); got samples only.",
-                "Pair them: tf.data.Dataset.zip((x, y)).",
-            )
-        shown = None
-    else:
-        y = inputs[0].y_true if y is None else y
-        if y is None:
-            how = Text("Pass them with the samples: ", Function("confusion_of"), "(model, x, y).")
-            remedy = table_targets_remedy(x) or how
-            raise EvaluationError("The true classes are missing.", remedy)
-        arrays = [
-            read_images(model, own) if own.x is None else reshape_samples_for(model, own.x)
-            for model, own in zip(everything, inputs, strict=True)
-        ]
-        predictions = [
-            predict_rows(model, array, batch_size=batch_size, on=on)
-            for model, array in zip(everything, arrays, strict=True)
-        ]
-        shown = arrays[0] if inputs[0].x is None else inputs[0].samples
+    rows = predict_same_rows(
+        [model for _, model in models],
+        x,
+        y,
+        function="confusion_of",
+        targets="true classes",
+        batch_size=batch_size,
+        steps=steps,
+        samples=samples,
+        sample_weight=options.get("sample_weight"),
+        on=on,
+        unit=unit,
+    )
     matrices: list[Any] = []
-    for (name, model), y_pred in zip(models, predictions, strict=True):
+    for (name, model), y_pred in zip(models, rows.outputs, strict=True):
         if class_names is None:
             class_names = _known_classes(model, x, y_pred)
         matrix = confusion(
-            y,
+            rows.y_true,
             y_pred,
             class_names=class_names,
-            x=shown if samples is None else samples,
+            x=rows.samples,
             name=name or str(getattr(model, "name", "")),
-            unit=unit or ("test samples" if is_data else "samples"),
+            unit=rows.unit,
             **options,
         )
         matrices.append(matrix)
     return matrices
-
-
-def _out_of_fold(result: CrossValidation) -> tuple[Any, Any, Any]:
-    """The targets, predictions and inputs of the rows that a cross-validation has predicted."""
-    from kmagic.training.fit_inputs import take_rows  # noqa: PLC0415 - imports Keras
-
-    if result.predicted is None or result.y_true is None:
-        raise EvaluationError(
-            f"This cross-validation of {result.name} has no predictions: no run has finished.",
-            "Run it again.",
-        )
-    if not isinstance(result.predictions, np.ndarray):
-        raise EvaluationError(
-            f"{result.name} has several outputs.",
-            Text("Pass the labels and predictions of one: ", Function("confusion"), "(y, p)."),
-        )
-    rows: Any = np.flatnonzero(result.predicted)
-    if rows[-1] - rows[0] == len(rows) - 1:
-        rows = slice(rows[0], rows[-1] + 1)  # a slice is known to be from its dataset
-    return take_rows(result.y_true, rows), result.predictions[rows], take_rows(result.x, rows)
 
 
 # --- checks -------------------------------------------------------------------------------------
@@ -326,74 +272,6 @@ def _check_threshold(value: ArrayLike | None) -> float | None:
     if not np.isfinite(number):
         raise EvaluationError(option="threshold", expected="a number", actual=value)
     return number
-
-
-def _check_samples(x: Any, samples: int) -> Any:
-    if x is None:
-        return None
-    x = sparse_rows(x)
-    shape = getattr(x, "shape", None)
-    if shape == () or not (shape or hasattr(x, "__len__")):
-        raise EvaluationError(option="x", expected="one sample for each label", actual=x)
-    length = int(shape[0]) if shape else len(x)
-    if length != samples:
-        counts = f", {samples:,}; got {length:,}."
-        message = Text(Option("x"), " must have as many samples as ", Option("y_true"), counts)
-        raise EvaluationError(message)
-    return decode_samples(find_dataset(x, with_test=True), x)
-
-
-def _check_weights(value: ArrayLike | None, samples: int) -> NDArray[np.float64] | None:
-    if value is None:
-        return None
-    try:
-        weights = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        message = Text(Option("sample_weight"), f" must be numbers; {error}.")
-        raise EvaluationError(message) from error
-    if weights.shape != (samples,):
-        raise EvaluationError(
-            option="sample_weight",
-            expected=f"one value per sample, shape ({samples},)",
-            actual=Text(f"shape {weights.shape}"),
-        )
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-        raise EvaluationError(
-            option="sample_weight",
-            expected="finite, not negative, and not all zero",
-            actual=Text(f"values from {weights.min():g} to {weights.max():g}"),
-        )
-    return weights
-
-
-def _reject_other_order(y_true: Any, y_pred: Any) -> None:
-    """Reject labels in another order than the samples, from another pass over a shuffled stream."""
-    known = y_pred.info.y_true if isinstance(y_pred, Predictions) and y_pred.has_info else None
-    if known is None or np.shape(known) != np.shape(y_true):
-        return
-    given, own = np.asarray(y_true), np.asarray(known)
-    if not np.array_equal(given, own) and np.array_equal(np.sort(given, 0), np.sort(own, 0)):
-        raise EvaluationError(
-            Text(Option("y_true"), " has the labels in another order than the predictions."),
-            Text(
-                "Read both in one pass over the stream: ",
-                Function("confusion_of"),
-                "(model, stream).",
-            ),
-        )
-
-
-# --- predictions of a model ---------------------------------------------------------------------
-
-
-def reshape_samples_for(model: Any, x: Any) -> Any:
-    """Reshape samples for a second model: flat rows to images, or back."""
-    expected = sample_shape(model)
-    if expected is None or None in expected or not hasattr(x, "reshape"):
-        return x
-    if x.shape[1:] == expected or math.prod(x.shape[1:]) != math.prod(map(int, expected)):  # type: ignore[arg-type] # no None among them
-        return x
-    return x.reshape(len(x), *expected)
 
 
 def _known_classes(model: Any, x: Any, y_pred: NDArray[Any]) -> Any:

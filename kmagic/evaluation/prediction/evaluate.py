@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar
 from warnings import catch_warnings, filterwarnings
@@ -36,6 +35,7 @@ from kmagic.evaluation.prediction.model_inputs import (
     ModelInputs,
     model_inputs_for,
     table_targets_remedy,
+    with_targets,
 )
 from kmagic.evaluation.prediction.predict import read_images
 from kmagic.models.fixed_batches import batch_size_error, fixed_batch_size
@@ -147,7 +147,7 @@ def evaluate(
             "Use model.compile(loss=..., metrics=[...]), or add a line `compile` to its text.",
         )
     inputs = model_inputs_for(model, x)
-    inputs, y, unit = _with_targets(inputs, y, unit)
+    inputs, y, unit = with_targets(inputs, y, unit)
     names = getattr(inputs.data, "classes", None)
     if class_names is not None:
         names = parse_class_names(class_names)[1]
@@ -202,24 +202,6 @@ def evaluate(
     name = name or getattr(model, "name", "")
     forecasts = _forecasts(model, arrays, inputs, batch_size)
     return Evaluation(metrics, name=name, samples=samples, unit=unit, forecasts=forecasts)
-
-
-def _with_targets(inputs: ModelInputs, y: Any, unit: str) -> tuple[ModelInputs, Any, str]:
-    """The inputs with the targets that they bring, and what they are."""
-    known_unit = unit if unit != "samples" else ""
-    if y is not None:
-        return inputs, y, unit
-    if inputs.y_true is not None:
-        return inputs, inputs.y_true, known_unit or "test samples"
-    if inputs.series is not None:  # rows of a table: the windows that known targets follow
-        targets = inputs.series.future(inputs.series.windowing.horizon)[1]
-        known = np.isfinite(targets).all(axis=1)
-        count = int(known.sum())
-        part = slice(count) if known[:count].all() else known  # a slice is no copy
-        if count:
-            inputs = replace(inputs, x=inputs.x[part], series=inputs.series.part(part))
-            return inputs, targets[part], known_unit or "windows"
-    return inputs, None, unit
 
 
 def _forecasts(model: Any, x: Any, inputs: ModelInputs, batch_size: int | None) -> Forecasts | None:

@@ -136,6 +136,24 @@ def _prepared_like_training(model: Any, dataset: Any) -> Any:
     return theirs.reshape(own.scaling.apply(raw))
 
 
+def with_targets(inputs: ModelInputs, y: Any, unit: str) -> tuple[ModelInputs, Any, str]:
+    """The inputs with the targets that they bring, and what they are."""
+    known_unit = unit if unit != "samples" else ""
+    if y is not None:
+        return inputs, y, unit
+    if inputs.y_true is not None:
+        return inputs, inputs.y_true, known_unit or "test samples"
+    if inputs.series is not None:  # rows of a table: the windows that known targets follow
+        targets = inputs.series.future(inputs.series.windowing.horizon)[1]
+        known = np.isfinite(targets).all(axis=1)
+        count = int(known.sum())
+        part = slice(count) if known[:count].all() else known  # a slice is no copy
+        if count:
+            inputs = replace(inputs, x=inputs.x[part], series=inputs.series.part(part))
+            return inputs, targets[part], known_unit or "windows"
+    return inputs, None, unit
+
+
 def reject_images(
     model: Any,
     data: Any,

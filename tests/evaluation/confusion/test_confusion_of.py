@@ -16,8 +16,9 @@ from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.display.kit.samples import sample_to_text
-from kmagic.evaluation.confusion.confusion import confusion, confusion_of, reshape_samples_for
+from kmagic.evaluation.confusion.confusion import confusion, confusion_of
 from kmagic.evaluation.prediction.batch_prediction import predict_in_batches
+from kmagic.evaluation.prediction.row_predictions import reshape_samples_for
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import set_dataset
 
@@ -107,7 +108,7 @@ def test_a_stream_is_read_once(net):
     result = confusion_of(net, stream)
     assert (result.matrix == confusion_of(net, X, Y).matrix).all()
     assert result.x is None
-    with pytest.raises(EvaluationError, match=r"batches of samples and labels"):
+    with pytest.raises(EvaluationError, match=r"batches of samples and targets"):
         confusion_of(net, tf.data.Dataset.from_tensor_slices(X).batch(7))
     with pytest.raises(EvaluationError, match="stream is empty"):
         confusion_of(net, stream.take(0))
