@@ -1,32 +1,24 @@
 """What the card of a matrix can do while its kernel runs, and the samples of its cells.
 
-The card is complete HTML and is saved as such. Beside it the kernel opens a widget without a view
-of its own: its module (``static/confusion/interactive_matrix.js``) finds the card in the page,
-wherever and however often it is shown, and makes every cell answer clicks. It requests samples by
-custom messages, so only those that are looked at are sent. When the kernel goes, the card is as it
-was before.
+The page requests samples by custom messages, so only those that are looked at are sent.
 """
 
 from __future__ import annotations
 
-import uuid
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import lru_cache, partial
 from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.display.kit.assets import js_module, read_static
+from kmagic.display.kit.card_widget import open_widget
 from kmagic.display.kit.samples import Sample, collect_samples, encode_samples
 from kmagic.evaluation.confusion.comparison import Comparison
 from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix, Order, check_choice
 from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
-from kmagic.support.display_mode import display_mode
-from kmagic.support.errors import KmagicError
 from kmagic.support.formatting import (
     format_count,
     isolate_direction,
@@ -34,7 +26,6 @@ from kmagic.support.formatting import (
     shorten_name,
 )
 
-MAX_WIDGETS = 16  # cards that are interactive at a time; older ones become static
 MAX_SAMPLES = 48  # samples in a reply
 MAX_SENT_CLASSES = 30  # with more classes, the matrix is sent on request
 NAME_LENGTH, SHORT_NAME, CAPTION_NAME, LABEL_NAME = 200, 13, 12, 24  # characters of a class name
@@ -69,9 +60,6 @@ OUTCOMES = (
     Outcome(true=False, pred=False, name="true negatives"),
 )
 """The columns of the card of several labels."""
-
-_open_widgets: deque[Any] = deque()
-
 
 # --- samples --------------------------------------------------------------------------------------
 
@@ -389,15 +377,8 @@ def attach_widget(interactive: InteractiveCard[Any]) -> str:
 
     The result is the card's key, or "" if widgets are not available.
     """
-    if display_mode() != "widget":
-        return ""
-    key = uuid.uuid4().hex[:12]
-    widget = widget_class()(state={"key": key, **interactive.state()})
-    widget.on_msg(lambda _, message, __: _reply(widget, interactive, message))
-    _open_widgets.append(widget)
-    while len(_open_widgets) > MAX_WIDGETS:
-        _open_widgets.popleft().close()
-    return key
+    answer = partial(answer_request, interactive)
+    return open_widget("confusion/interactive_matrix", interactive.state(), answer)
 
 
 def answer_request(
@@ -434,14 +415,6 @@ def answer_request(
             return {"error": f"Unknown request: {unknown!r}"}, []
 
 
-def _reply(widget: Any, interactive: InteractiveCard[Any], message: dict[str, Any]) -> None:
-    try:
-        reply, buffers = answer_request(interactive, message)
-    except KmagicError as error:
-        reply, buffers = {"error": str(error)}, []
-    widget.send({"reply_to": message.get("id"), **reply}, buffers)
-
-
 def _samples_reply(
     interactive: InteractiveCard[Any], cells: Sequence[Cell], message: dict[str, Any]
 ) -> tuple[dict[str, Any], list[bytes]]:
@@ -461,22 +434,3 @@ def _samples_reply(
             buffers.append(image.data)
         items.append(item)
     return {"total": len(indices), "summary": summary, "samples": items}, buffers
-
-
-@cache
-def widget_class() -> Any:
-    """The widget's class, created on first use because importing anywidget takes 0.3 s."""
-    import anywidget  # noqa: PLC0415 - see above
-    import traitlets  # noqa: PLC0415 - see above
-
-    class MatrixWidget(anywidget.AnyWidget):
-        """The kernel's end of a card; ``state`` is that of :class:`InteractiveCard`."""
-
-        _esm = js_module("confusion/interactive_matrix.js")
-        _css = read_static("confusion/interactive_matrix.css")
-        state = traitlets.Dict().tag(sync=True)
-
-        def __repr__(self) -> str:
-            return "the widget of a confusion matrix, which has no view of its own"
-
-    return MatrixWidget

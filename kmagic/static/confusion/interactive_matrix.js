@@ -2,19 +2,17 @@
 /**
  * Makes the cards of a confusion matrix interactive while their kernel runs.
  *
- * The card is HTML that the notebook saves. This module belongs to a widget without a view of its
- * own: it looks for elements with `data-km` and the widget's key, in the notebook and in every other
- * view of its output, and adds what needs a kernel: the samples of any cell, other orders and
- * colours, a threshold slider, a zoomable matrix. When the widget goes, it removes all of that.
+ * It adds what needs a kernel: the samples of any cell, other orders and colours, a threshold slider,
+ * a zoomable matrix.
  *
  * A widget is one file: kmagic/display/kit/assets.py joins this module and those it imports. The
  * requests are answered by kmagic/display/confusion/interactive_matrix.py.
  *
  * @typedef {import("./matrix_client.js").Cell} Cell
- * @typedef {import("./matrix_client.js").WidgetModel} WidgetModel
+ * @typedef {import("../kit/card_client.js").WidgetModel} WidgetModel
  */
 
-import { cardRegistry } from "../kit/card_registry.js";
+import { connectCards } from "../kit/card_client.js";
 import { button, checkbox, dropdown, element } from "../kit/elements.js";
 import { CardUpdate } from "./card_update.js";
 import { openLargeMatrix } from "./large_matrix.js";
@@ -214,20 +212,6 @@ export class MatrixView {
 export default {
   /** @param {{model: WidgetModel, signal?: AbortSignal}} context */
   initialize({ model, signal }) {
-    const registry = cardRegistry();
-    const client = new MatrixClient(model, (other, card) => new MatrixView(other, card));
-    registry.add(client);
-    // Jupyter keeps a widget whose kernel was restarted, but nothing answers it any more.
-    const kernelStatus = model.widget_manager?.kernel?.statusChanged;
-    const onKernelStatus = (/** @type {unknown} */ _, /** @type {string} */ status) => {
-      if (["dead", "restarting", "autorestarting", "terminating"].includes(status)) dispose();
-    };
-    const dispose = () => {
-      kernelStatus?.disconnect?.(onKernelStatus);
-      registry.remove(client);
-    };
-    kernelStatus?.connect?.(onKernelStatus);
-    signal?.addEventListener("abort", dispose);
-    return dispose;
+    return connectCards(new MatrixClient(model, (other, card) => new MatrixView(other, card)), signal);
   },
 };

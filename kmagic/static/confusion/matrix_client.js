@@ -14,47 +14,22 @@
  *     width?: number, height?: number, pixelated?: boolean}} Sample
  * @typedef {{positions: Uint32Array, counts: Float64Array}} FilledCells  the cells of a large matrix
  *     that are not zero; a position is row * classes + column
- * @typedef {{get(name: string): any, on(name: string, callback: Function): void,
- *     send(content: any): void, widget_manager?: any}} WidgetModel
- * @typedef {{dispose(): void}} Disposable
  */
 
-/** One widget: requests to its kernel, and the cards in the page that show its matrix. */
-export class MatrixClient {
+import { CardClient } from "../kit/card_client.js";
+
+/** The widget of a matrix. */
+export class MatrixClient extends CardClient {
   /**
-   * @param {WidgetModel} model
-   * @param {(client: MatrixClient, card: HTMLElement) => Disposable} openView
+   * @param {import("../kit/card_client.js").WidgetModel} model
+   * @param {(client: MatrixClient, card: HTMLElement) => import("../kit/card_client.js").Disposable} openView
    */
   constructor(model, openView) {
-    this.model = model;
-    this.openView = openView;
+    super(model, openView);
     /** @type {MatrixState} */
     this.state = model.get("state");
-    this.key = this.state.key;
-    this.lastRequest = 0;
-    /** @type {Map<number, {resolve: Function, reject: Function}>} */
-    this.pending = new Map();
-    /** @type {Map<Element, Disposable>} */
-    this.views = new Map();
     /** @type {Promise<FilledCells> | undefined} */
     this.cells = undefined;
-    model.on("msg:custom", (/** @type {any} */ reply, /** @type {DataView[]} */ buffers) => {
-      const promise = this.pending.get(reply.reply_to);
-      if (!promise) return;
-      this.pending.delete(reply.reply_to);
-      if (reply.error) promise.reject(new Error(reply.error));
-      else promise.resolve({ ...reply, buffers: buffers ?? [] });
-    });
-  }
-
-  /** @param {string} kind @param {Record<string, any>} [parameters] @returns {Promise<any>} */
-  request(kind, parameters) {
-    this.lastRequest += 1;
-    const id = this.lastRequest;
-    return new Promise((resolve, reject) => {
-      this.pending.set(id, { resolve, reject });
-      this.model.send({ id, request: kind, ...parameters });
-    });
   }
 
   /** The cells of a large matrix, requested once. @returns {Promise<FilledCells>} */
@@ -66,21 +41,5 @@ export class MatrixClient {
       counts: new Float64Array(bytes(counts)),
     }));
     return this.cells;
-  }
-
-  /** @param {HTMLElement} card */
-  attach(card) {
-    for (const [attached, view] of this.views) {
-      if (!attached.isConnected) {
-        view.dispose();
-        this.views.delete(attached);
-      }
-    }
-    if (!this.views.has(card)) this.views.set(card, this.openView(this, card));
-  }
-
-  dispose() {
-    for (const view of this.views.values()) view.dispose();
-    this.views.clear();
   }
 }

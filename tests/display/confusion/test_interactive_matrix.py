@@ -6,6 +6,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -20,6 +21,7 @@ from kmagic.display.confusion.interactive_matrix import (
     attach_widget,
 )
 from kmagic.display.confusion.matrix_cards import ConfusionCard, MultilabelCard, redraw_with
+from kmagic.display.kit import card_widget
 from kmagic.evaluation.confusion.confusion import confusion
 
 
@@ -171,9 +173,8 @@ def test_errors_are_sent_as_replies():
             self.sent = [content, buffers]
 
     widget = Widget()
-    interactive_matrix._reply(
-        widget, interactive(digits()), {"id": 7, "request": "order", "by": "size"}
-    )
+    answer = partial(answer_request, interactive(digits()))
+    card_widget.reply_to(widget, answer, {"id": 7, "request": "order", "by": "size"})
     assert widget.sent[0]["reply_to"] == 7
     assert "order= must be one of" in widget.sent[0]["error"]
 
@@ -186,18 +187,18 @@ def test_a_widget_is_attached_only_where_widgets_are_available(monkeypatch):
         assert "data-km" not in found._repr_mimebundle_()["text/html"]
     monkeypatch.setenv("KMAGIC_DISPLAY", "widget")
     key = attach_widget(interactive(found))
-    widget = interactive_matrix._open_widgets[-1]
+    widget = card_widget._open_widgets[-1]
     assert widget.state["key"] == key
     markup = found._repr_mimebundle_()["text/html"]
-    assert f"data-km='{interactive_matrix._open_widgets[-1].state['key']}'" in markup
+    assert f"data-km='{card_widget._open_widgets[-1].state['key']}'" in markup
 
 
 def test_the_oldest_widgets_are_closed(monkeypatch):
     monkeypatch.setenv("KMAGIC_DISPLAY", "widget")
-    monkeypatch.setattr(interactive_matrix, "MAX_WIDGETS", 2)
+    monkeypatch.setattr(card_widget, "MAX_WIDGETS", 2)
     found = interactive(digits())
     keys = [attach_widget(found) for _ in range(4)]
-    assert [widget.state["key"] for widget in interactive_matrix._open_widgets] == keys[-2:]
+    assert [widget.state["key"] for widget in card_widget._open_widgets] == keys[-2:]
 
 
 def test_static_cards_are_reproducible(monkeypatch):
