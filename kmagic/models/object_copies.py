@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from inspect import isclass, isfunction
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import describe_error
@@ -13,6 +16,9 @@ from kmagic.support.messages import Text
 
 _INSTALLED = ("builtins", "keras", "numpy", "tensorflow")
 """Packages whose classes need not be copied."""
+MAX_SHOWN = 4  # values in a message
+_TOLERANCE = 0.01
+"""Largest difference between the outputs of a model and its copy, relative to the largest value."""
 
 
 def pickle_for_process(subject: str, value: Any, remedy: str | Text) -> bytes:
@@ -48,6 +54,41 @@ def load_with_classes(pickled: bytes) -> Any:
     classes, content = loads(pickled)
     with keras.saving.custom_object_scope(classes):
         return loads(content)
+
+
+def repeatable(compute: Callable[[], NDArray[Any]]) -> NDArray[Any] | None:
+    """Some outputs of a model, to compare with those of a copy; None if they are random."""
+    first = compute()
+    return first if is_same_output(first, compute()) else None
+
+
+def is_same_output(expected: NDArray[Any], output: NDArray[Any]) -> bool:
+    """Whether outputs are equal up to rounding, which differs between devices and batch sizes."""
+    if expected.shape != output.shape:
+        return False
+    expected, output = (np.asarray(values, np.float64) for values in (expected, output))
+    largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+    return np.allclose(expected, output, rtol=0, atol=_TOLERANCE * largest, equal_nan=True)
+
+
+def check_copy(name: str, expected: NDArray[Any] | None, compute: Callable[[], Any]) -> None:
+    """Reject a copy of a model that computes something else.
+
+    Raises:
+        TrainingError: The outputs differ.
+    """
+    if expected is None or is_same_output(expected, output := compute()):
+        return
+    raise TrainingError(
+        f"{name} cannot be copied to another process: for the first sample its copy computes "
+        f"{_shorten(output)} instead of {_shorten(expected)}.",
+        "Keras copies the arguments of a layer, not attributes that were changed later: set them "
+        "in `__init__` and return them from `get_config`.",
+    )
+
+
+def _shorten(values: NDArray[Any]) -> str:
+    return np.array2string(values[:MAX_SHOWN], precision=4, separator=", ")
 
 
 def _own_objects(value: Any) -> dict[str, Any]:

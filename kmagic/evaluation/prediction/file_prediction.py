@@ -39,6 +39,7 @@ from kmagic.evaluation.prediction.predictions import (
     output_kind_of,
 )
 from kmagic.models.model_arrays import sample_shape
+from kmagic.models.object_copies import is_same_output, repeatable
 from kmagic.support.errors import DataError, EvaluationError
 from kmagic.support.file_system import atomic_write
 from kmagic.support.formatting import format_duration, natural_sort_key, pluralize
@@ -52,9 +53,12 @@ from kmagic.support.user_path import user_path
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 IMAGES = 256
 """Images of a part."""
+FIRST = 4
+"""Images or rows whose predictions identify the model."""
 TABLE_ROWS = 8192
 """Rows of a table that are predicted at a time."""
 SUFFIX = ".parquet"
@@ -396,6 +400,12 @@ class _ImageWork(_Work):
         frame = frame.astype(_TYPES | {"true": "string", _UNREADABLE: "string"})
         return frame if self.true else frame.drop(columns="true")
 
+    def first(self, model: Any) -> NDArray[Any]:
+        """The probabilities of the best classes of the first images."""
+        result = self.classify(model, slice(FIRST))
+        best = (sorted(image.top_classes, key=lambda best: best.index) for image in result)
+        return np.array([each.probability for classes in best for each in classes])
+
     def classify(self, model: Any, images: slice) -> Classification:
         """The classes of some images."""
         files = [str(file) for file in self.files[images]]
@@ -510,6 +520,12 @@ class _TableWork(_Work):
         for batch in ParquetFile(path).iter_batches(TABLE_ROWS, row_groups=[number]):
             yield batch.to_pandas()
 
+    def first(self, model: Any) -> NDArray[Any]:
+        """The output for the first rows."""
+        rows = next(self._frames(self.groups[0]))[:FIRST]
+        x = _prepare_rows(model, rows, is_scaled=self.is_scaled)
+        return np.ravel(predict_in_batches(model, x))
+
     def __call__(self, model: Any, number: int) -> pd.DataFrame:
         """The predictions of the rows of a part."""
         parts = [
@@ -586,20 +602,22 @@ class _Parts:
         preparation = getattr(dataset_for(model), "preparation", None)
         config = None if preparation is None else preparation.get_config()
         digest.update(json.dumps([work.options(), config], default=str).encode())
-        identity, file = digest.hexdigest(), folder / "identity"
+        first = repeatable(lambda: work.first(model))
+        output = [] if first is None else first.astype(np.float64).tolist()
+        identity, file = [digest.hexdigest(), output], folder / "identity.json"
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
         if not file.exists():  # it was being removed
             for number in self.done():
                 (folder / f"{number}{SUFFIX}").unlink()
-        if file.exists() and file.read_text() != identity:
+        if file.exists() and not _is_same(json.loads(file.read_text()), identity):
             raise EvaluationError(
                 f"{show_path(folder)} contains parts of other predictions: of another model, "
                 "other files or other options.",
                 Text("Remove them with ", Option("fresh", value=True), ", or use another file."),
             )
         with atomic_write(file, "", force=True) as part:
-            part.write_text(identity)
+            part.write_text(json.dumps(identity))
 
     def done(self) -> set[int]:
         """The numbers of the parts that are written."""
@@ -628,6 +646,11 @@ class _Parts:
                 summary.add(table.to_pandas())
         shutil.rmtree(self._folder)
         return summary
+
+
+def _is_same(known: list[Any], identity: list[Any]) -> bool:
+    (digest, output), (own_digest, own_output) = known, identity
+    return digest == own_digest and is_same_output(np.array(output), np.array(own_output))
 
 
 @dataclass

@@ -24,7 +24,12 @@ from kmagic.evaluation.prediction.batch_prediction import (
     to_arrays,
 )
 from kmagic.models.global_settings import apply_settings, changed_settings
-from kmagic.models.object_copies import load_with_classes, pickle_with_classes
+from kmagic.models.object_copies import (
+    check_copy,
+    load_with_classes,
+    pickle_with_classes,
+    repeatable,
+)
 from kmagic.support.errors import EvaluationError, KmagicError
 from kmagic.support.keras_import import load_keras_in_worker
 from kmagic.support.model_registry import dataset_for, set_dataset
@@ -41,6 +46,10 @@ class PartWork(ABC):
     @abstractmethod
     def __call__(self, model: Any, number: int) -> Any:
         """The predictions of a part."""
+
+    @abstractmethod
+    def first(self, model: Any) -> NDArray[Any]:
+        """Numbers that the first samples of the first part give, to recognise the model."""
 
 
 def predict_parts(
@@ -79,6 +88,7 @@ def predict_parts(
     setup = import_ray().put(
         (
             pickle_with_classes("The model", model, remedy),
+            repeatable(lambda: work.first(model)),
             getattr(data, "preparation", data),
             work,
             max(1, round(cpus)),
@@ -113,17 +123,24 @@ class PartPredictor:
     """Runs in a process of its own on a node, with a copy of the model; Ray calls it."""
 
     def __init__(self, setup: list[Any]) -> None:
-        content, data, self._work, threads, settings = import_ray().get(setup[0])
+        content, expected, data, self._work, threads, settings = import_ray().get(setup[0])
         load_keras_in_worker(threads)
         apply_settings(settings)
         self._model = load_with_classes(content)
         set_dataset(self._model, data)
+        self._error: KmagicError | None = None
+        try:
+            check_copy("The model", expected, lambda: self._work.first(self._model))
+        except KmagicError as error:
+            self._error = error
 
     def __call__(self, batch: dict[str, NDArray[Any]]) -> dict[str, Any]:
         """A batch is one part."""
         number = int(batch["number"][0])
         content: Any
         try:
+            if self._error is not None:
+                raise self._error
             content = self._work(self._model, number)
         except KmagicError as error:
             content = EvaluationError(error.message, error.remedy)
@@ -156,6 +173,11 @@ class ArrayWork(PartWork):
         arrays = import_ray().get(self.arrays)
         rows = slice_inputs(arrays, number * ROWS, (number + 1) * ROWS)
         return predict_outputs(model, rows, batch_size=self.batch_size)
+
+    def first(self, model: Any) -> NDArray[Any]:
+        """All outputs for the first sample."""
+        outputs = predict_outputs(model, slice_inputs(import_ray().get(self.arrays), 0, 1))
+        return np.concatenate([np.ravel(output) for output in outputs.values()])
 
 
 def predict_rows(

@@ -19,7 +19,7 @@ import numpy as np
 from kmagic.cluster.connection import connect, default_address
 from kmagic.models.global_settings import changed_settings
 from kmagic.models.model_variables import all_variables
-from kmagic.models.object_copies import pickle_with_classes
+from kmagic.models.object_copies import pickle_with_classes, repeatable
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
 from kmagic.support.messages import Option, Text
@@ -28,7 +28,13 @@ from kmagic.training.callbacks.recording_callbacks import StopTraining, stop_if_
 from kmagic.training.distributed.batch_shares import describe_split
 from kmagic.training.distributed.mirrored_replica import MirroredWorkers, gpu_names
 from kmagic.training.distributed.ray_workers import RayWorkers, WorkerLostError
-from kmagic.training.distributed.replica import Part, ReplicaSetup, build_variables, shapes_of
+from kmagic.training.distributed.replica import (
+    Part,
+    ReplicaSetup,
+    build_variables,
+    first_output,
+    shapes_of,
+)
 from kmagic.training.fit_options import PLACES, FitOptions
 from kmagic.training.pipeline.dense_arrays import DenseArrays, UnsuitedError, dense_validation
 from kmagic.training.pipeline.executions import BatchesPerCall
@@ -183,6 +189,7 @@ class DistributedPipeline(KerasPipeline):
             *self._seeds,
             changed_settings(),
             shapes_of(all_variables(self._model)),
+            repeatable(lambda: first_output(self._model, self._data["train"])),
         )
         if self._devices:
             return MirroredWorkers(self._devices, setup, self._data)

@@ -19,7 +19,7 @@ import tensorflow as tf
 from kmagic.models.global_settings import apply_settings
 from kmagic.models.keras_history import flat_layers
 from kmagic.models.model_variables import all_variables
-from kmagic.models.object_copies import load_with_classes
+from kmagic.models.object_copies import check_copy, load_with_classes
 from kmagic.support.errors import TrainingError
 from kmagic.training.distributed.batch_shares import Share, batches_of, epoch_order, shares_of
 from kmagic.training.pipeline.step_graph import unconverted_function
@@ -40,6 +40,7 @@ class ReplicaSetup:
         seed: Seed of everything else that is random; None if it need not be repeatable.
         settings: Global settings of Keras that differ from the defaults.
         shapes: The shapes of all variables.
+        expected: What the model computes for the first sample; None if that is random.
     """
 
     model: bytes
@@ -48,6 +49,15 @@ class ReplicaSetup:
     seed: int | None
     settings: Mapping[str, str]
     shapes: Sequence[tuple[int, ...]]
+    expected: np.ndarray | None
+
+
+def first_output(model: keras.Model, batch: Any) -> np.ndarray:
+    """All outputs for the first sample."""
+    first = tf.nest.map_structure(lambda array: tf.convert_to_tensor(array[:1]), batch)
+    x, *_ = keras.utils.unpack_x_y_sample_weight(first)
+    outputs = keras.tree.flatten(model(x, training=False))
+    return np.concatenate([np.ravel(keras.ops.convert_to_numpy(output)) for output in outputs])
 
 
 class Replica:
@@ -84,6 +94,7 @@ class Replica:
                 f"{self.model.name} cannot be copied to a worker: its copy has other variables.",
                 "Build and compile it again with the present settings of Keras.",
             )
+        check_copy(self.model.name, setup.expected, lambda: first_output(self.model, data["train"]))
         self._orders: dict[Part, Any] = {}
         self._steps = {"train": self._train_step(), "test": self._test_step()}
         self.sum_now = unconverted_function(self._sum)

@@ -109,6 +109,11 @@ def test_an_interrupted_prediction_continues(model, tmp_path, monkeypatch):
     with pytest.raises(EvaluationError, match="parts of other predictions") as caught:
         kmagic.predict_to_file(model, tmp_path / "x", out, scaling=255, top=1)
     assert "fresh=True" in caught.value.remedy
+    import keras
+
+    other = keras.Sequential([*model.layers, keras.layers.Lambda(lambda x: 1 - x)])
+    with pytest.raises(EvaluationError, match="parts of other predictions"):  # of equal weights
+        kmagic.predict_to_file(other, tmp_path / "x", out, scaling=255)
     calls = []
     original = file_prediction._ImageWork.__call__
     monkeypatch.setattr(

@@ -61,6 +61,33 @@ def test_the_settings_of_keras_are_those_of_the_notebook():
     np.testing.assert_array_equal(there, x.astype("float16"))
 
 
+class Scaled(keras.layers.Layer):
+    factor = 1.0
+
+    def call(self, x):
+        return self.factor * x
+
+
+def test_a_copy_that_computes_something_else_is_refused(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), Scaled()])
+    x = np.ones((5000, 1), "float32")  # two parts
+    model.layers[0].factor = 3.0
+    with pytest.raises(EvaluationError, match=r"its copy computes \[1.\] instead of \[3.\]"):
+        kmagic.predict(model, x, on="local")
+    pd.DataFrame({"a": [1.0, 7.0]}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(EvaluationError, match="get_config"):
+        kmagic.predict_to_file(model, tmp_path / "t.parquet", tmp_path / "o.parquet", on="local")
+
+
+def test_random_outputs_are_not_compared():
+    class Noise(keras.layers.Layer):
+        def call(self, x):
+            return x + keras.random.normal(keras.ops.shape(x))
+
+    model = keras.Sequential([keras.Input((1,)), Noise()])
+    assert kmagic.predict(model, np.ones((5000, 1), "float32"), on="local").shape == (5000, 1)
+
+
 def test_arrays_that_cannot_be_predicted_there(model, tmp_path):
     with pytest.raises(EvaluationError, match="is empty"):
         kmagic.predict(model, np.zeros((0, 1)), on="local")

@@ -246,6 +246,15 @@ class Scaled(keras.layers.Layer):
         return x * self.scale
 
 
+class Shifted(keras.layers.Layer):
+    """A layer with an attribute that Keras does not save."""
+
+    shift = 0.0
+
+    def call(self, x: Any) -> Any:
+        return x * keras.ops.arange(keras.ops.shape(x)[-1], dtype=x.dtype) + self.shift
+
+
 def focal(y_true: Any, y_pred: Any) -> Any:
     loss = keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
     return loss * (1 - keras.ops.exp(-loss))
@@ -290,6 +299,9 @@ def test_what_workers_cannot_train_is_refused(shell: Any) -> None:
     assert "steps_per_epoch is given" in error(model, steps_per_epoch=2)
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(reduction="sum"))
     assert "the reduction of the loss is 'sum'" in error(model)
+    changed = cnn(Shifted())
+    changed.layers[1].shift = 3.0
+    assert "its copy computes" in error(changed)
     own = OwnStep(cnn().layers)
     own.compile("sgd", "sparse_categorical_crossentropy")
     assert "workers= cannot be used: the model has its own train_step." in error(own)
