@@ -27,7 +27,7 @@ from kmagic.data.keras_datasets import create_encoding
 from kmagic.data.paths import explain_read_errors
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
-from kmagic.data.target_kind import decide_target
+from kmagic.data.target_kind import as_tag_lists, decide_target
 from kmagic.data.time_order import find_overlap
 from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
 from kmagic.support.data_values import check_has_values
@@ -54,7 +54,7 @@ _READ_LESS = "Take a part, stream.take(n), or fit the model on the stream itself
 
 def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, source: str) -> Dataset:
     """Load arrays, or lists of numbers, of texts or of word indices."""
-    parts = parts._replace(y_train=_to_dense(parts.y_train), y_test=_to_dense(parts.y_test))
+    parts = to_label_rows(parts, options)
     x, y = [_to_input_array(parts.x_train, "x")], parts.y_train
     has_parts = parts.x_test is not None
     check_lengths(x[0], y, *(("x_train", "y_train") if has_parts else ("x", "y")))
@@ -92,6 +92,7 @@ def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, sour
         name,
         *split,
         target.classes,
+        is_multilabel=target.is_multilabel,
         scaling=Scaling("255") if is_scaled else Scaling(),
         note_text=join_notes(target.note, scaled_note if is_scaled else "", order_note, class_note),
         source=source,
@@ -103,8 +104,13 @@ def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, sour
     return apply_options(data, options)
 
 
-def _to_dense(y: Any) -> Any:
-    return dense_rows(sparse_rows(y))
+def to_label_rows(parts: Parts, options: load_options.LoadOptions) -> Parts:
+    """Sparse targets as arrays, and lists of labels as arrays of tuples."""
+    has_test = parts.y_test is not None
+    y = [dense_rows(sparse_rows(part)) for part in (parts.y_train, parts.y_test)[: 1 + has_test]]
+    return parts._replace(
+        **dict(zip(("y_train", "y_test"), as_tag_lists(*y, task=options.task), strict=False))
+    )
 
 
 def _window_order(

@@ -79,6 +79,51 @@ def stratified_sample(labels: NDArray[Any], count: int, seed: int) -> NDArray[np
     return np.sort(np.concatenate(chosen))
 
 
+def divide_labels(
+    y: NDArray[Any], shares: Sequence[float], rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """The part of each row, so that each label keeps its proportion in all parts.
+
+    This is iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, "On the stratification
+    of multi-label data"): the rows of rare labels are divided first. A label is in each part if it
+    has as many rows.
+
+    Args:
+        y: Rows of 0 and 1.
+        shares: The share of each part; their sum is 1.
+        rng: Decides between equal rows.
+
+    Example:
+        >>> import numpy as np
+        >>> y = np.array([[1, 0]] * 4 + [[0, 1]] * 4)
+        >>> parts = divide_labels(y, [0.5, 0.5], np.random.default_rng(0))
+        >>> y[parts == 1].sum(axis=0).tolist()
+        [2, 2]
+    """
+    y = y != 0
+    counts = y.sum(axis=0)
+    wanted = np.outer(shares, counts)  # for each part and label, and below: rows for each part
+    wanted = np.where(counts >= len(shares), np.maximum(wanted, 1), wanted)
+    rows_wanted, initial = np.array(shares) * len(y), wanted.copy()
+    parts = np.full(len(y), -1, dtype=np.intp)
+    while True:
+        label = int(np.where(counts > 0, counts, len(y) + 1).argmin()) if counts.size else -1
+        is_left = label < 0 or counts[label] == 0  # rows without labels
+        rows = np.flatnonzero((parts < 0) & (True if is_left else y[:, label]))
+        for row in rng.permutation(rows).tolist():
+            wish = rows_wanted
+            if not is_left:  # a full part takes no more rows of a label that it has
+                is_full = (rows_wanted <= 0) & (wanted[:, label] < initial[:, label])
+                wish = np.where(is_full, -np.inf, wanted[:, label])
+            part = int(np.lexsort((rows_wanted, wish))[-1])
+            parts[row] = part
+            wanted[part, y[row]] -= 1
+            rows_wanted[part] -= 1
+        if is_left:
+            return parts
+        counts = counts - y[rows].sum(axis=0)
+
+
 def _proportional(counts: NDArray[np.intp], total: int) -> NDArray[np.intp]:
     """Integers in proportion to ``counts`` that add up to ``total``, by largest remainders."""
     exact = counts * total / counts.sum()
@@ -96,7 +141,8 @@ def train_test_indices(
     """Split rows into a training and a test part, both shuffled.
 
     Unlike scikit-learn's stratified split this one has every class of two rows or more in both
-    parts, and takes classes of one row and test parts smaller than the number of classes.
+    parts, and takes classes of one row and test parts smaller than the number of classes. Labels
+    may be rows of 0 and 1.
 
     Example:
         >>> train, test = train_test_indices(10, 0.3, seed=1)
@@ -105,11 +151,13 @@ def train_test_indices(
     """
     rng = np.random.default_rng(seed)
     count = min(max(round(rows * fraction), 1), rows - 1)
-    chosen = (
-        rng.permutation(rows)[:count]
-        if labels is None
-        else rng.permutation(stratified_sample(labels, count, seed))
-    )
+    if labels is None:
+        chosen = rng.permutation(rows)[:count]
+    elif labels.ndim > 1:
+        is_test = divide_labels(labels, [1 - count / rows, count / rows], rng) == 1
+        chosen = rng.permutation(np.flatnonzero(is_test))
+    else:
+        chosen = rng.permutation(stratified_sample(labels, count, seed))
     is_train = np.ones(rows, dtype=bool)
     is_train[chosen] = False
     return rng.permutation(np.flatnonzero(is_train)), chosen
@@ -160,15 +208,14 @@ def split_parts(
     if options.chronological and order is None:
         raise inapplicable("chronological", f"tables and arrays without a test part, not to {name}")
     if len(parts) > 1 and options.split is None:
-        start, note = len(parts[0]), ""
-        if labels is not None:
-            note = check_test_classes(labels[:start], labels[start:], classes, name)
+        start = len(parts[0])
+        note = check_test_classes(y[:start], y[start:], target, name)
         return Parts(parts[0], y[:start], parts[1], y[start:]), note
     if rows < 2:  # noqa: PLR2004 - one for each part
         raise DataError(
             f"{name} has {pluralize(rows, 'row')}, too few for a training and a test part."
         )
-    if labels is not None and order is None:
+    if labels is not None and labels.ndim == 1 and order is None:
         single = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 1)
         if single.size:
             has = "has one row" if single.size == 1 else "have one row each"
@@ -182,20 +229,32 @@ def split_parts(
     if order is not None:
         share = options.split or DEFAULT_SPLIT
         train, test = chronological_indices(order, share, gap, name)
-        note = (
-            "" if labels is None else check_test_classes(labels[train], labels[test], classes, name)
-        )
-        return Parts(take(x, train), y[train], take(x, test), y[test]), note
-    train, test = train_test_indices(rows, options.split or DEFAULT_SPLIT, options.seed, labels)
-    return Parts(take(x, train), y[train], take(x, test), y[test]), ""
+    else:
+        share = options.split or DEFAULT_SPLIT
+        train, test = train_test_indices(rows, share, options.seed, labels)
+    note = ""
+    if order is not None or target.is_multilabel:
+        note = check_test_classes(y[train], y[test], target, name)
+    return Parts(take(x, train), y[train], take(x, test), y[test]), note
 
 
-def check_test_classes(
-    train: NDArray[Any], test: NDArray[Any], classes: Sequence[str], name: str
-) -> str:
-    """Reject classes without training rows, and note those without test rows."""
-    in_train, in_test = (np.bincount(part, minlength=len(classes)) > 0 for part in (train, test))
+def check_test_classes(train: NDArray[Any], test: NDArray[Any], target: Target, name: str) -> str:
+    """Reject classes without training rows, and note those without test rows.
+
+    Labels without training rows are noted, because the others can be learned.
+    """
+    classes = target.classes
+    if classes is None:
+        return ""
+    in_train, in_test = (target.occurs(part) for part in (train, test))
     unseen = np.flatnonzero(in_test & ~in_train)
+    if target.is_multilabel:
+        notes = [
+            _part_note(np.flatnonzero(in_train & ~in_test), target, "no rows in the test part"),
+            _part_note(unseen, target, "no rows in the training part and cannot be learned"),
+            _part_note(np.flatnonzero(~in_train & ~in_test), target, "no rows at all"),
+        ]
+        return " ".join(filter(None, notes))
     if unseen.size:
         is_in = "is" if unseen.size == 1 else "are"
         raise DataError(
@@ -207,16 +266,22 @@ def check_test_classes(
                 " to split all rows again.",
             ),
         )
-    missing = np.flatnonzero(in_train & ~in_test)
-    if not missing.size:
+    return _part_note(np.flatnonzero(in_train & ~in_test), target, "no rows in the test part")
+
+
+def _part_note(indices: NDArray[np.intp], target: Target, what: str) -> str:
+    if not indices.size:
         return ""
-    has = "has" if missing.size == 1 else "have"
-    return f"{_class_list(missing, classes)} {has} no rows in the test part."
+    nouns = ("Label", "Labels") if target.is_multilabel else ("Class", "Classes")
+    has = "has" if indices.size == 1 else "have"
+    return f"{_class_list(indices, target.classes or (), *nouns)} {has} {what}."
 
 
-def _class_list(indices: NDArray[np.intp], classes: Sequence[str]) -> str:
+def _class_list(
+    indices: NDArray[np.intp], classes: Sequence[str], one: str = "Class", many: str = "Classes"
+) -> str:
     names = [classes[index] for index in indices.tolist()]
-    return f"{'Class' if len(names) == 1 else 'Classes'} {list_names(names, 5)}"
+    return f"{one if len(names) == 1 else many} {list_names(names, 5)}"
 
 
 # --- scale, reshape, encode -----------------------------------------------------------------------
@@ -224,8 +289,9 @@ def _class_list(indices: NDArray[np.intp], classes: Sequence[str]) -> str:
 
 def apply_options(data: Dataset, options: LoadOptions) -> Dataset:
     """Encode, scale and reshape data that were read and split."""
-    if options.onehot and data.classes is None:
-        reason = f"classes, but {data.name} has numbers to predict"
+    if options.onehot and (data.classes is None or data.is_multilabel):
+        what = "numbers to predict" if data.classes is None else "several labels per sample"
+        reason = f"classes, but {data.name} has {what}"
         raise inapplicable("onehot", reason, value=True)
     if options.channel and data.x_train.ndim != GREY_AXES:
         shape = format_shape(data.x_train.shape[1:])

@@ -17,7 +17,7 @@ from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.data.preparation.windowing import SeriesRows
 from kmagic.support.disk_arrays import is_on_disk, row_chunks
-from kmagic.support.formatting import format_shape, format_value, pluralize
+from kmagic.support.formatting import format_shape, format_value, list_names, pluralize
 from kmagic.support.messages import PYTHON, Spelling, Text, render
 from kmagic.support.rendering import Renderable
 from kmagic.support.sentences import as_sentences
@@ -32,10 +32,12 @@ class Dataset(Renderable):
     Attributes:
         name: Its name.
         x_train: Inputs of the training part, samples first.
-        y_train: Labels (integers, or one-hot rows) or, for regression, values.
+        y_train: Labels (integers, one-hot rows or, for several labels per sample, rows of 0 and
+            1); for regression, values.
         x_test: Inputs of the test part, prepared like the training part.
         y_test: Its labels or values.
-        classes: Names of the classes in the order of the labels; None for regression.
+        classes: Names of the classes or labels in their order; None for regression.
+        is_multilabel: Whether a sample can have several labels.
         scaling: The scaling of the inputs, learned from the training part.
         note_text: What the user should know, e.g. that this is only a sample; see ``note``.
         source: Where the data came from.
@@ -43,6 +45,7 @@ class Dataset(Renderable):
         title: What the data are, in a few words.
         columns: Names of the columns of a table, if they are known.
         target: What is predicted, for regression.
+        targets: Names of the columns of y, where several values are predicted; else ().
         image_shape: Height, width and possibly channels, where a sample is an image.
         encoding: How sentences became rows of word indices.
         features: How the columns of a table became numbers.
@@ -72,6 +75,8 @@ class Dataset(Renderable):
     title: str = ""
     columns: tuple[str, ...] | None = None
     target: str = ""
+    targets: tuple[str, ...] = ()
+    is_multilabel: bool = False
     image_shape: tuple[int, ...] | None = None
     encoding: TextEncoding | None = None
     features: Columns | None = None
@@ -120,6 +125,8 @@ class Dataset(Renderable):
             encoding=self.encoding,
             columns=self.features,
             target=self.target,
+            targets=self.targets,
+            is_multilabel=self.is_multilabel,
             image_shape=self.image_shape,
             sample_shape=None if is_ragged or is_single_number else shape,
             encoding_problem=self.encoding_problem,
@@ -170,28 +177,72 @@ class Dataset(Renderable):
 
     def describe_targets(self) -> str:
         """Describe the targets and the distribution of the classes in the training part."""
+        if self.targets:
+            ranges = [
+                f"{name} {format_value(values.min())} to {format_value(values.max())}"
+                for name, values in zip(self.targets, self.y_train.T, strict=True)
+            ]
+            count = len(self.targets)
+            return (
+                f"{count} values ({list_names(ranges, MAX_CLASSES_LISTED)}), {self.y_train.dtype}"
+            )
         if self.classes is None:
             low, high = format_value(self.y_train.min()), format_value(self.y_train.max())
             what = self.target if self.target not in ("", "y") else "values"
             return f"{what}, {low} to {high}, {self.y_train.dtype}"
         form = "one-hot rows of " if self.y_train.ndim > 1 else ""
+        if self.is_multilabel:
+            mean = self.y_train.sum(axis=1).mean()
+            form = f"rows of 0 and 1, {mean:.2f} labels per sample, "
+        nouns = ("label", "labels") if self.is_multilabel else ("class", "classes")
         names = self.classes
         if len(names) > MAX_CLASSES_LISTED:
             names = (*names[: MAX_CLASSES_LISTED - 2], f"... {names[-1]}")
         return (
-            f"{form}{self.y_train.dtype}, {len(self.classes)} classes ({', '.join(names)}), "
+            f"{form}{self.y_train.dtype}, {pluralize(len(self.classes), *nouns)} "
+            f"({', '.join(names)}), "
             f"{_range(self.counts(self.y_train).tolist())} training samples each"
         )
 
     def labels(self, y: NDArray[Any]) -> NDArray[np.intp]:
-        """Return integer labels, also where ``y`` is one-hot."""
+        """Return integer labels, also where ``y`` is one-hot; of several, the rows of 0 and 1."""
+        if self.is_multilabel:
+            return y.astype(np.intp)
         is_one_hot = y.ndim > 1 and y.shape[1] > 1
         labels = y.argmax(axis=1) if is_one_hot else y.reshape(-1)
         return labels.astype(np.intp)
 
     def counts(self, y: NDArray[Any]) -> NDArray[np.intp]:
-        """Count the rows of ``y`` in each class."""
+        """Count the rows of ``y`` in each class, or with each label."""
+        if self.is_multilabel:
+            return np.asarray(self.labels(y).sum(axis=0))
         return np.bincount(self.labels(y), minlength=len(self.classes or ()))
+
+    def label_pairs(self, limit: int = 10) -> list[tuple[int, int, int, float]]:
+        """The pairs of labels that occur together most, beyond chance, in the training part.
+
+        Args:
+            limit: Number of pairs.
+
+        Returns:
+            For each pair the indices of both labels, the number of rows that have both, and its
+            lift: this number divided by that of independent labels.
+
+        Example:
+            >>> import numpy as np
+            >>> x, y = np.zeros((4, 1)), np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1], [0, 0, 0]])
+            >>> Dataset("d", x, y, x, y, ("a", "b", "c"), is_multilabel=True).label_pairs()
+            [(0, 1, 2, 2.0)]
+        """
+        from scipy.sparse import csr_array, triu  # noqa: PLC0415 - slow to import
+
+        rows = csr_array(self.labels(self.y_train))
+        both = triu(rows.T @ rows, 1).tocoo()
+        counts = self.counts(self.y_train)
+        lifts = both.data * len(self.y_train) / (counts[both.row] * counts[both.col])
+        order = np.argsort(-both.data * np.log(lifts), kind="stable")[:limit]
+        columns = (both.row, both.col, both.data, lifts)
+        return list(zip(*(column[order].tolist() for column in columns), strict=True))
 
     def labels_of(self, x: ArrayLike) -> NDArray[np.intp] | None:
         """Look up the labels of inputs by their content.
@@ -203,8 +254,8 @@ class Dataset(Renderable):
             x: Inputs as in this dataset, samples first, or a single one.
 
         Returns:
-            One label per row, -1 where a row is not in the dataset; None where no row is, and for
-            regression.
+            One label per row, or the row of 0 and 1 of its labels, -1 where a row is not in the
+            dataset; None where no row is, and for regression.
 
         Example:
             >>> import numpy as np
@@ -219,7 +270,8 @@ class Dataset(Renderable):
             parts = ((self.x_test, self.y_test), (self.x_train, self.y_train))
             found = [y[rows] for part, y in parts if (rows := _rows_in(part, x)) is not None]
             return self.labels(found[0]) if found else None
-        labels = [self._label_by_digest.get(digest, -1) for digest in self._digests(x)]
+        unknown = [-1] * len(self.classes) if self.is_multilabel else -1
+        labels = [self._label_by_digest.get(digest, unknown) for digest in self._digests(x)]
         looked_up = np.array(labels, dtype=np.intp)
         return looked_up if (looked_up >= 0).any() else None
 
@@ -241,7 +293,7 @@ class Dataset(Renderable):
         return self.preparation.images(x)
 
     @cached_property
-    def _label_by_digest(self) -> dict[bytes, int]:
+    def _label_by_digest(self) -> dict[bytes, Any]:
         parts = ((self.x_test, self.y_test), (self.x_train, self.y_train))
         digests = [digest for x, _ in parts for digest in self._digests(x)]
         labels = [label for _, y in parts for label in self.labels(y).tolist()]

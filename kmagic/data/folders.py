@@ -128,9 +128,10 @@ def split_files(
     Returns:
         Both parts, a note, and the names of the classes.
     """
-    if options.task == "regression":
+    if options.task not in (None, "classification"):
+        what = "numbers" if options.task == "regression" else "several labels per sample"
         raise DataError(
-            f"{name} is a folder of classes, but regression predicts numbers.",
+            f"{name} is a folder of classes, but {options.task} predicts {what}.",
             Text("Leave out ", Option("task"), ", or pass arrays: (x, y)."),
         )
     y, classes = folder.y, folder.classes

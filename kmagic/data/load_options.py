@@ -22,7 +22,7 @@ from kmagic.support.errors import DataError
 from kmagic.support.messages import Option, Text
 
 DataKind: TypeAlias = Literal["images", "table", "text", "array"]
-Task: TypeAlias = Literal["classification", "regression"]
+Task: TypeAlias = Literal["classification", "multilabel", "regression"]
 
 DEFAULT_SPLIT = 0.2  # share of the test part, of data without parts of its own
 READING_OPTIONS = ("delimiter", "decimal", "thousands", "na_values", "header", "encoding")
@@ -40,7 +40,7 @@ OPTIONS_OF_KIND: dict[DataKind, tuple[str, ...]] = {
 _CHOICES = {
     "decimal": (".", ","),
     "missing": ("mean", "drop"),
-    "task": ("classification", "regression"),
+    "task": ("classification", "multilabel", "regression"),
 }
 
 
@@ -155,7 +155,8 @@ def validate_options(**values: Any) -> LoadOptions:
             raise DataError(option=option, expected=expected, actual=values[option])
     for option, choices in _CHOICES.items():
         if values[option] is not None:
-            check_choice(option, values[option], choices, " or ".join(choices))
+            expected = " or ".join([", ".join(choices[:-1]), choices[-1]])
+            check_choice(option, values[option], choices, expected)
     for option in ("window", "horizon", "stride"):
         if isinstance(values[option], np.integer):
             values[option] = int(values[option])
@@ -186,7 +187,7 @@ def validate_options(**values: Any) -> LoadOptions:
     values["scale"] = scaling.parse_scaling(values["scale"])
     values["size"] = _parse_size(values["size"])
     for option in ("features", "drop", "class_names"):
-        values[option] = _parse_names(values[option], option)
+        values[option] = parse_names(values[option], option)
     if values["features"] and values["drop"]:
         raise _contradiction("features", "drop", "to select columns", "to leave some out")
     if values["task"] == "regression" and (values["class_names"] or values["onehot"]):
@@ -280,7 +281,7 @@ def _parse_size(value: Any) -> tuple[int, int] | None:
     return sides[0], sides[1]
 
 
-def _parse_names(value: Any, option: str) -> tuple[Any, ...] | None:
+def parse_names(value: Any, option: str) -> tuple[Any, ...] | None:
     """Names from a list, or from a text with commas between them."""
     if value is None:
         return None

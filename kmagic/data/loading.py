@@ -110,7 +110,9 @@ def load_data(
             where the sizes differ.
         gray: For image files: grey instead of colour.
         target: For tables: the column to predict; may be left out if one is called target, label,
-            class or y.
+            class or y. Several columns, as a list or separated by commas: numbers are several
+            values to predict, 0 and 1 (True and False, yes and no) are labels. A column of lists
+            of labels, such as "cat;dog", gives one column of 0 and 1 for each label.
         features: For tables: the columns to learn from; all others by default.
         drop: For tables: columns to leave out.
         missing: For tables: "mean" fills empty cells with the mean, or the most frequent word, of
@@ -138,8 +140,9 @@ def load_data(
         stride: For windows: the number of rows from one to the next one, 1 by default.
         by: For windows: the column that tells several series apart. No window contains rows of two
             series, and all are split at the same time.
-        task: "classification" or "regression", where the values of the target could be both.
-        class_names: Names of the classes, in the order of the labels.
+        task: "classification", "multilabel" (a sample can have several labels) or "regression",
+            where the values of the target allow several.
+        class_names: Names of the classes, or of the labels, in their order.
         stream: For folders of images or texts, and for tables in text and parquet files: True keeps
             the prepared data on disk and reads them in batches, for data larger than memory; False
             loads them into memory. By default the size decides. The files are in the folder
@@ -161,6 +164,9 @@ def load_data(
         >>> x, y = [[1.0], [2.0], [8.0], [9.0]], ["low", "low", "high", "high"]
         >>> load_data((x, y), split=0.5).classes
         ('high', 'low')
+        >>> films = load_data((x, [["drama"], ["war", "drama"], ["war"], []]), split=0.5)
+        >>> films.classes, films.is_multilabel, films.y_train.shape
+        (('drama', 'war'), True, (2, 2))
     """
     arguments = {option: value for option, value in locals().items() if option != "source"}
     options = validate_options(**arguments)

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from kmagic.data.arrays import check_lengths
+from kmagic.data.arrays import check_lengths, to_label_rows
 from kmagic.data.assemble import (
     Parts,
     apply_options,
@@ -45,6 +45,7 @@ from kmagic.data.load_options import (
     LoadOptions,
     check_applies,
     inapplicable,
+    parse_names,
     reject_options,
 )
 from kmagic.data.paths import EXCEL_SUFFIXES, RECORD_SUFFIXES, looks_like_files
@@ -59,7 +60,13 @@ from kmagic.data.table_file import (
     check_unique,
     read_table,
 )
-from kmagic.data.target_kind import decide_target
+from kmagic.data.target_kind import (
+    SEPARATORS,
+    Target,
+    as_tag_lists,
+    decide_target,
+    is_tag_list,
+)
 from kmagic.data.time_order import find_lag, row_times, time_order
 from kmagic.data.time_series import windows_of_table
 from kmagic.support.errors import DataError
@@ -70,6 +77,7 @@ from kmagic.support.suggestions import did_you_mean
 
 TARGET_NAMES = ("target", "label", "labels", "class", "y")
 IN_MEMORY = TableFile(None, "")
+_ANSWERS = {**cell_format.BOOLEANS, "yes": True, "no": False}
 FILE_OPTIONS = ("delimiter", "header", "encoding")
 MAX_CATEGORIES = 1000
 MAX_RESEMBLING = 3  # columns that may identify the rows
@@ -124,7 +132,7 @@ def _load_record_images(
 
     name, source = _name_files(parts, options)
     others = [column for column in feature_names(parts[0][0]) if column != feature]
-    target = _find_target(pd.DataFrame(columns=others), options, name, IN_MEMORY)
+    target = _single_target(_find_targets(pd.DataFrame(columns=others), options, name, IN_MEMORY))
     listed = [list_record_images(list(files), feature, target) for files in parts]
     values = [part for images_and_targets in listed for part in images_and_targets]
     used: dict[str, Any] = dict.fromkeys(OPTIONS_OF_KIND["table"])
@@ -166,9 +174,9 @@ def _load_on_disk(
     if len(frame.columns) < 2:  # noqa: PLR2004 - a target and a feature
         raise _one_column(source, frame.columns[0])
     frame = frame.rename(_with_text_names(frame[:1], name).columns)
-    target = _find_target(frame, options, name, file)
+    targets = _find_targets(frame, options, name, file)
     file = replace(file, note=join_notes(place_note, file.note))
-    return _load(frame, target, options, name, source=source, file=file)
+    return _load(frame, targets, options, name, source=source, file=file)
 
 
 def _one_column(file_name: str, column: str) -> DataError:
@@ -193,7 +201,7 @@ def load_frames(
     if file is IN_MEMORY:
         reject_options(options, FILE_OPTIONS, f"files; {name} is a data frame")
     frames = [_with_text_names(frame, name) for frame in frames]
-    target = _find_target(frames[0], options, name, file)
+    targets = _find_targets(frames[0], options, name, file)
     for frame in frames[1:]:
         missing = [column for column in frames[0].columns if column not in frame.columns]
         if missing:
@@ -210,7 +218,7 @@ def load_frames(
         )
     if file is IN_MEMORY:
         reject_options(options, ["stream"], STREAMED)
-    return _load(_join(frames), target, options, name, source=source, file=file)
+    return _load(_join(frames), targets, options, name, source=source, file=file)
 
 
 def _join(frames: Sequence[Any]) -> Any:
@@ -225,38 +233,47 @@ def load_frame_pairs(parts: Parts, options: LoadOptions, name: str, source: str)
     reject_options(options, FILE_OPTIONS, f"files; {name} is a data frame")
     reject_options(options, ["stream"], STREAMED)
     reject_options(options, ["target"], "a table that contains it, but y was passed")
+    kinds = (pd.Series, pd.DataFrame)
+    if not isinstance(parts.y_train, kinds):
+        parts = to_label_rows(parts, options)
     pairs = [(parts.x_train, parts.y_train)]
     if parts.x_test is not None:
         pairs.append((parts.x_test, parts.y_test))
-    frames, target = [], "y"
+    frames: list[Any] = []
+    targets: list[str] = []
     for x, y in pairs:
         frame = _with_text_names(x, name)
         check_lengths(frame, y, "x", "y")
-        if np.ndim(y) > 1 and np.shape(y)[1] != 1:
-            raise DataError(
-                f"y must have one column; got {np.shape(y)[1]}.",
-                "To predict several values, pass x as an array, too: x.to_numpy().",
-            )
-        is_pandas = isinstance(y, pd.Series | pd.DataFrame)
+        is_pandas = isinstance(y, kinds)
         if is_pandas and not x.index.equals(y.index) and set(x.index) == set(y.index):
             raise DataError(
                 "x and y have the same index, but in another order.",
                 "Pass y.loc[x.index] to match them, or y.to_numpy() if the order is right.",
             )
-        column = y.columns[0] if isinstance(y, pd.DataFrame) else getattr(y, "name", None)
-        target = cell_format.clean_name(column) if column is not None else "y"
-        if target in frame.columns:
+        if isinstance(y, pd.DataFrame):
+            named = y.set_axis([cell_format.clean_name(column) for column in y.columns], axis=1)
+        else:
+            rows = y if is_tag_list(y) else np.asarray(y)
+            columns = rows.reshape(len(rows), -1).T
+            single = getattr(y, "name", None)
+            single = "y" if single is None else cell_format.clean_name(single)
+            keys = [single] if len(columns) == 1 else [f"y {at}" for at in range(len(columns))]
+            named = pd.DataFrame(dict(zip(keys, columns, strict=True)))
+        targets = list(named.columns)
+        check_unique(targets, "y")
+        if both := [target for target in targets if target in frame.columns]:
+            verb = "is" if len(both) == 1 else "are"
             raise DataError(
-                f"{target} is both in x and y: a model would learn to copy it.",
-                f"Leave it out of x: x.drop(columns={target!r}).",
+                f"{list_names(both)} {verb} both in x and y: a model would learn to copy it.",
+                f"Leave it out of x: x.drop(columns={(both[0] if len(both) == 1 else both)!r}).",
             )
-        frames.append(frame.assign(**{target: np.asarray(y).reshape(-1)}))
-    return _load(_join(frames), target, options, name, source=source)
+        frames.append(pd.concat([frame, named.set_axis(frame.index)], axis=1))
+    return _load(_join(frames), targets, options, name, source=source)
 
 
 def _load(
     whole: Any,
-    target: str,
+    targets: Sequence[str],
     options: LoadOptions,
     name: str,
     *,
@@ -264,24 +281,27 @@ def _load(
     file: TableFile = IN_MEMORY,
 ) -> Dataset:
     table = type_columns(whole, options, file.delimiter)
-    if target in table.dates:
-        raise DataError(
-            f"The target {target} contains dates.",
-            f"Choose another target, or convert it, e.g. frame[{target!r}].dt.year.",
-        )
+    for target in targets:
+        if target in table.dates:
+            raise DataError(
+                f"The target {target} contains dates.",
+                f"Choose another target, or convert it, e.g. frame[{target!r}].dt.year.",
+            )
     if options.window is not None:
+        target = _single_target(targets, "windows predict")
         return _load_windows(table, target, options, name, source=source, file=file)
-    features, selection_note = _select_features(table, target, options, name)
+    features, selection_note = _select_features(table, targets, options, name)
     dropped = [cell_format.clean_name(column) for column in options.drop or ()]
-    dates = [column for column in table.dates if column not in (target, *dropped)]
+    dates = [column for column in table.dates if column not in (*targets, *dropped)]
+    label_note = _fill_labels(table, targets, options)
     is_split = not whole.index.any() or options.split is not None
     is_sorted = options.chronological and is_split
-    kept = [*features, *(dates if is_sorted else []), target]
-    frame, missing_note = _handle_missing(table.frame[kept], table, options, name)
+    kept = [*features, *(dates if is_sorted else []), *targets]
+    frame, missing_note = _handle_missing(table.frame[kept], table, options, name, targets)
     order, order_note = _row_order(frame, dates, is_sorted=is_sorted) if is_split else (None, "")
     first = frame[features[0]]
     if len(features) == 1 and looks_like_files(first.tolist()):
-        return _load_files(frame, options, name, source)
+        return _load_files(frame, targets, options, name, source)
     is_text = len(features) == 1 and not cell_format.is_numeric(first) and are_texts(first.tolist())
     if not is_text:
         check_applies(options, "table", f"{name} is a table")
@@ -289,15 +309,8 @@ def _load(
     else:  # the options of tables have selected that column
         subject, selecting = f"{name} contains text", OPTIONS_OF_KIND["table"]
         check_applies(options, "text", subject, except_for=selecting)
-    values = frame[target]
-    if target in table.problems:
-        reason, remedy = table.problems[target]
-        raise DataError(f"The target {target} {reason}.", remedy)
-    cells = (
-        values.to_numpy() if cell_format.is_numeric(values) else values.astype(object).to_numpy()
-    )
-    decided = decide_target(cells, options, target)
-    others = [column for column in table.frame.columns if column not in (*features, target)]
+    decided = _decide(frame, targets, table, options)
+    others = [column for column in table.frame.columns if column not in (*features, *targets)]
     rows = table.frame[[*features, *others]]
     if options.missing == "drop":
         rows = rows[complete_rows(table.frame[kept])]
@@ -322,20 +335,23 @@ def _load(
         columns = learn_columns(split.x_train, fill=fill, formats=table.formats)
         empty_cells = _convert(split, pd.DataFrame.isna) if fill else None
         split, unknown_notes = _encode_columns(split, columns)
-    read_columns = [*features, target]
+    read_columns = [*features, *targets]
     cells_read = "" if is_text else table.describe(read_columns, always=file is not IN_MEMORY)
     data = Dataset(
         name,
         *split,
         decided.classes,
         source=source,
-        target=target,
+        target=targets[0] if len(targets) == 1 else "",
+        targets=tuple(targets) if len(targets) > 1 and decided.classes is None else (),
+        is_multilabel=decided.is_multilabel,
         note_text=join_notes(
             file.note,
             selection_note,
             *table.notes_on(read_columns),
             missing_note,
             decided.note,
+            label_note,
             order_note,
             class_note,
             *unknown_notes,
@@ -349,6 +365,65 @@ def _load(
         other_columns=None if not others or isinstance(whole, DiskFrame) else other_columns,
     )
     return apply_options(data, options)
+
+
+def _decide(frame: Any, targets: Sequence[str], table: ColumnTypes, options: LoadOptions) -> Target:
+    """What is predicted, from the columns of the target."""
+    columns = []
+    for target in targets:
+        if target in table.problems:
+            reason, remedy = table.problems[target]
+            raise DataError(f"The target {target} {reason}.", remedy)
+        cells = frame[target]
+        is_numeric = cell_format.is_numeric(cells)
+        if not is_numeric and len(targets) > 1:
+            answers = cells.map(lambda cell: _ANSWERS.get(str(cell).strip().casefold()))
+            if answers.isna().any():
+                found = cells[answers.isna()].iloc[0]
+                raise DataError(
+                    "Several targets must be columns of numbers, or of 0 and 1 (yes and no); "
+                    f"{target} contains {str(found)[:40]!r}.",
+                    Text("Predict it alone: ", Option("target", target), ", or convert it."),
+                )
+            cells, is_numeric = answers.astype(bool), True
+        columns.append(cells.to_numpy() if is_numeric else cells.astype(object).to_numpy())
+    if len(columns) == 1:
+        return decide_target(columns[0], options, targets[0], columns=targets)
+    values = np.stack([column.astype(np.result_type(*columns, np.int8)) for column in columns], 1)
+    return decide_target(values, options, list_names(targets), columns=targets)
+
+
+def _fill_labels(table: ColumnTypes, targets: Sequence[str], options: LoadOptions) -> str:
+    """Read empty cells of a requested column of labels as rows without labels; a note."""
+    cells = table.frame[targets[0]]
+    is_words = not cell_format.is_numeric(cells)
+    is_list = is_words and is_tag_list(*as_tag_lists(cells.dropna(), task=options.task))
+    if len(targets) > 1 or not (is_list or (is_words and options.task == "multilabel")):
+        return ""
+    if is_list and isinstance(table.frame, DiskFrame):
+        raise DataError(
+            f"Lists of labels, as in {targets[0]}, cannot be kept on disk.",
+            "Write them as text, such as 'cat;dog', or as one column of 0 and 1 for each label.",
+        )
+    empty = int(cells.isna().sum())
+    if not empty or options.missing == "drop":
+        return ""
+    nothing: Any = () if is_list else ""
+    filled = cells.astype(object).map(
+        lambda cell: nothing if np.ndim(cell) == 0 and pd.isna(cell) else cell
+    )
+    table.frame[targets[0]] = filled
+    rows = pluralize(empty, "row")
+    return f"{targets[0]} is empty in {rows}, taken as {rows} without labels."
+
+
+def _single_target(targets: Sequence[str], what: str = "files of images have") -> str:
+    if len(targets) > 1:
+        raise DataError(
+            f"Several targets ({list_names(targets)}) were given, but {what} one.",
+            Text("Name one of them: ", Option("target", targets[0]), "."),
+        )
+    return targets[0]
 
 
 def _convert(split: Parts, function: Callable[[Any], Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -407,8 +482,8 @@ def _load_windows(
     check_applies(options, "table", f"{name} is a table")
     numbers = "classes, but windows predict numbers"
     reject_options(options, ("onehot", "class_names"), numbers)
-    if options.task == "classification":
-        raise inapplicable("task", numbers, value="classification")
+    if options.task not in (None, "regression"):
+        raise inapplicable("task", numbers, value=options.task)
     if target in table.problems:
         reason, remedy = table.problems[target]
         raise DataError(f"The target {target} {reason}.", remedy)
@@ -418,14 +493,14 @@ def _load_windows(
         options = replace(options, by=by[0])
     if by == [target]:
         raise DataError(Text(Option("by", target), " is the target, which tells no series apart."))
-    features, selection_note = _select_features(table, target, options, name)
+    features, selection_note = _select_features(table, [target], options, name)
     others = [column for column in features if column != target]
     dropped = [cell_format.clean_name(column) for column in options.drop or ()]
     dates = [column for column in table.dates if column not in (*by, *dropped)]
     if len(dates) > 1:
         row_times(table.frame, dates)  # refuses them
     kept = list(dict.fromkeys([*others, *dates, *by, target]))
-    frame, missing_note = _handle_missing(table.frame[kept], table, options, name)
+    frame, missing_note = _handle_missing(table.frame[kept], table, options, name, [target])
     for column in others:
         cells = frame[column].dropna()
         words = cells.tolist()
@@ -457,15 +532,19 @@ def _load_windows(
     )
 
 
-def _load_files(frame: Any, options: LoadOptions, name: str, source: str) -> Dataset:
-    """Load a table of image files, in its first column, and their labels, in its last one."""
+def _load_files(
+    frame: Any, targets: Sequence[str], options: LoadOptions, name: str, source: str
+) -> Dataset:
+    """Load a table of image files, in its first column, and their labels, in its last ones."""
+    columns = list(targets) if len(targets) > 1 else targets[0]
     values = [
         value
         for part in split_parts_of(frame)
-        for value in (part[part.columns[0]].tolist(), part[part.columns[-1]].to_numpy())
+        for value in (part[part.columns[0]].tolist(), part[columns].to_numpy())
     ]
     used: dict[str, Any] = dict.fromkeys(OPTIONS_OF_KIND["table"])
-    return load_image_list(Parts(*values), replace(options, **used), name, source)
+    named = targets if len(targets) > 1 else ()
+    return load_image_list(Parts(*values), replace(options, **used), name, source, named)
 
 
 def _with_text_names(frame: Any, name: str) -> Any:
@@ -491,13 +570,17 @@ def _with_text_names(frame: Any, name: str) -> Any:
     return frame.set_axis(names, axis=1)
 
 
-def _find_target(frame: Any, options: LoadOptions, name: str, file: TableFile) -> str:
-    columns = list(frame.columns)
-    if options.target is not None:
-        return _find_column(options.target, columns, name)
+def _find_targets(frame: Any, options: LoadOptions, name: str, file: TableFile) -> Sequence[str]:
+    columns, wanted = list(frame.columns), options.target
+    if wanted is not None:
+        is_list = isinstance(wanted, list | tuple) or (
+            isinstance(wanted, str) and "," in wanted and wanted.strip() not in columns
+        )
+        names = parse_names(wanted, "target") or () if is_list else (wanted,)
+        return tuple(_find_column(each, columns, name) for each in names)
     usual = [column for column in columns if column.lower() in TARGET_NAMES]
     if len(usual) == 1:
-        return str(usual[0])
+        return (str(usual[0]),)
     raise DataError(
         f"Which column of {name} is the target? It has {list_names(columns)}.",
         join_notes(Text("Name it: ", Option("target", columns[-1]), "."), file.note),
@@ -516,21 +599,22 @@ def _find_column(name: Any, columns: Sequence[str], table: str) -> str:
 
 
 def _select_features(
-    table: ColumnTypes, target: str, options: LoadOptions, name: str
+    table: ColumnTypes, targets: Sequence[str], options: LoadOptions, name: str
 ) -> tuple[list[str], str | Text]:
     """The columns to learn from, and which ones were left out without being asked."""
     frame, parts = table.frame, split_parts_of(table.frame)
-    columns = [column for column in frame.columns if column != target]
+    columns = [column for column in frame.columns if column not in targets]
     given: Sequence[Any] = options.features or options.drop or ()
     listed, past = [], []
     if options.window is not None:
         names = [cell_format.clean_name(column) for column in given]
-        past = [target] if (target in names) == (options.features is not None) else []
-        given = [column for column, name in zip(given, names, strict=True) if name != target]
+        past = [t for t in targets if (t in names) == (options.features is not None)]
+        given = [column for column, name in zip(given, names, strict=True) if name not in targets]
     for column in given:
-        if cell_format.clean_name(column) == target:
+        if cell_format.clean_name(column) in targets:
             raise DataError(
-                f"{target} is the target, so it is never a feature.", "Leave it out of the list."
+                f"{cell_format.clean_name(column)} is the target, so it is never a feature.",
+                "Leave it out of the list.",
             )
         listed.append(_find_column(column, columns, name))
     if options.features:
@@ -591,10 +675,10 @@ def _row_order(
 
 
 def _handle_missing(
-    frame: Any, table: ColumnTypes, options: LoadOptions, name: str
+    frame: Any, table: ColumnTypes, options: LoadOptions, name: str, targets: Sequence[str]
 ) -> tuple[Any, str]:
     """Drop rows with empty cells if requested, reject those that remain, and note what was done."""
-    *features, target = frame.columns
+    features = [column for column in frame.columns if column not in targets]
     empty = {column: int(frame[column].isna().sum()) for column in frame.columns}
     if options.missing != "drop":  # a missing date cannot be filled
         empty |= dict.fromkeys(set(features) & set(table.dates), 0)
@@ -616,14 +700,14 @@ def _handle_missing(
         dropped = rows - len(complete)
         note = f"{pluralize(dropped, 'row')} with empty cells left out: {counts}."
         return complete, note if dropped else ""
-    if empty[target]:
+    for target in filter(empty.get, targets):
         missing = np.flatnonzero(frame[target].isna())
         where = list_names(missing.tolist(), 5)
         raise DataError(
             f"The target {target} has no value in {empty[target]:,} of {rows:,} rows"
             f"{table.missing_words(target)}: {'row' if missing.size == 1 else 'rows'} {where} "
             "(counted from 0).",
-            Text("Leave these rows out: ", drop_rows, "."),
+            Text("Leave these rows out: ", drop_rows, ".", _unlabeled(frame[target], options)),
         )
     without_values = [column for column in features if empty[column] == rows]
     if without_values:
@@ -652,6 +736,16 @@ def _handle_missing(
         raise DataError(f"{name} has empty cells: {counts} of {rows:,} rows.", remedy)
     filled = "the mean or the most frequent word of the training part"
     return frame, f"Empty cells were filled with {filled}: {counts} rows." if counts else ""
+
+
+def _unlabeled(cells: Any, options: LoadOptions) -> Part:
+    """How to read empty cells among lists of labels."""
+    words = [] if cell_format.is_numeric(cells) else cells.dropna().tolist()
+    has_lists = any(isinstance(word, str) and set(word) & set(SEPARATORS) for word in words)
+    if not has_lists or options.task is not None:
+        return ""
+    rows = " takes them as rows without labels, the other cells as lists of labels."
+    return Text(" ", Option("task", "multilabel"), rows)
 
 
 def _check_columns(frame: Any, table: ColumnTypes, name: str) -> None:

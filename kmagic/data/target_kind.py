@@ -1,8 +1,10 @@
-"""What is predicted: classes or numbers, decided by the values; unclear decisions are noted."""
+"""What is predicted: classes, labels or numbers; unclear decisions are noted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,18 @@ from kmagic.data.load_options import LoadOptions
 from kmagic.data.preparation.cell_format import category_name, check_encodable, split_unit
 from kmagic.models.model_arrays import as_array, is_missing
 from kmagic.support.errors import DataError
-from kmagic.support.formatting import format_shape, list_names
+from kmagic.support.formatting import format_shape, list_names, pluralize
+from kmagic.support.memory import require_memory
 from kmagic.support.messages import Option, Text
 
 MAX_CLASSES = 20  # different integers up to which they are classes rather than numbers
 ROWS_PER_CLASS = 3  # on average, for integers to be classes
 MAX_IMAGE_CLASSES = 1000
+MAX_TAG = 40  # characters
+SEPARATORS = ";|,"
+"""Characters between the tags of a sample in text."""
 _REGRESSION, _CLASSIFICATION = Option("task", "regression"), Option("task", "classification")
+_MULTILABEL = Option("task", "multilabel")
 _CLASS_NAMES = Option("class_names")
 
 
@@ -27,36 +34,71 @@ class Target:
     """The targets of all rows.
 
     Attributes:
-        y: Labels from 0, one-hot rows, or values.
-        classes: Names of the classes; None for regression.
+        y: Labels from 0, one-hot rows, rows of 0 and 1, or values.
+        classes: Names of the classes or labels; None for regression.
         note: What was decided where it was unclear, in a sentence.
+        is_multilabel: Whether a sample can have several labels.
     """
 
     y: NDArray[Any]
     classes: tuple[str, ...] | None
     note: str | Text = ""
+    is_multilabel: bool = False
 
     @property
     def labels(self) -> NDArray[np.intp] | None:
-        """The label of each row as an integer; None for regression."""
-        if self.classes is None:
-            return None
+        """The label of each row as an integer, or its row of 0 and 1; None for regression."""
+        if self.classes is None or self.is_multilabel:
+            return None if self.classes is None else self.y.astype(np.intp)
         return (self.y.argmax(axis=1) if self.y.ndim > 1 else self.y).astype(np.intp)
 
+    def occurs(self, y: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which classes or labels some of these rows have."""
+        if y.ndim > 1:
+            return np.asarray((y != 0).any(axis=0))
+        return np.bincount(y.astype(np.intp), minlength=len(self.classes or ())) > 0
 
-def decide_target(y: Any, options: LoadOptions, name: str = "y", *, images: bool = False) -> Target:
-    """Decide whether values are classes or numbers, unless ``task`` says it.
 
-    Words, booleans, one-hot rows and a small number of different integers are classes.
+def decide_target(
+    y: Any,
+    options: LoadOptions,
+    name: str = "y",
+    *,
+    images: bool = False,
+    columns: Sequence[str] = (),
+) -> Target:
+    """Decide whether values are classes, labels or numbers, unless ``task`` says it.
+
+    Words, booleans, one-hot rows and a small number of different integers are classes. Lists of
+    words, and rows of 0 and 1 that are not all one-hot, are labels, of which a sample has several.
+
+    Args:
+        y: The values.
+        options: Those of ``load_data``.
+        name: Name of the values in messages.
+        images: Whether the samples are images, which have more classes.
+        columns: The names of the columns of a table that are the target.
     """
+    (rows,) = as_tag_lists(y, task=options.task)
+    if is_tag_list(rows):
+        is_clear = options.task == "multilabel"
+        text = f"{name} contains lists, taken as the labels of each row."
+        return _from_tags(rows, options, name, "" if is_clear else text)
     values = _to_target_array(y, name)
+    if values.ndim == 1 and options.task == "multilabel" and values.dtype.kind not in "OUST":
+        values = values[:, np.newaxis]
     if values.ndim > 1:
-        return _from_rows(values, options, name)
+        return _from_rows(values, options, name, columns)
     note = Text()
     if values.dtype.kind in "OUST":
-        values, note = _read_numbers(values, options, name)
+        tags, note = _split_tags(values, options, name)
+        if tags is not None:
+            return _from_tags(tags, options, name, note)
+        values, number_note = _read_numbers(values, options, name)
+        note = Text.join(" ", filter(None, (note, number_note)))
     if values.dtype.kind in "OUSTb":
-        return _from_words(values, options, name)
+        target = _from_words(values, options, name)
+        return replace(target, note=Text.join(" ", filter(None, (note, target.note))))
     if values.dtype.kind not in "iuf":
         raise _type_error(name, str(values.dtype))
     invalid = int((~np.isfinite(values)).sum())
@@ -86,7 +128,8 @@ def _to_target_array(y: Any, name: str) -> NDArray[Any]:
         values = np.asarray(y)
     except ValueError as error:
         raise DataError(
-            f"{name} has rows of different lengths.", "Pass one value for each row."
+            f"{name} has rows of different lengths.",
+            Text("Pass one value for each row; ", _MULTILABEL, " takes the rows as labels."),
         ) from error
     if values.ndim > 1 and values.size == len(values):
         values = values.reshape(-1)
@@ -154,26 +197,195 @@ def _type_error(name: str, actual: str) -> DataError:
     return DataError(f"{name} must contain numbers or words; got {actual}.")
 
 
-def _from_rows(values: NDArray[Any], options: LoadOptions, name: str) -> Target:
-    """One-hot rows, or several values to predict."""
+def _from_rows(
+    values: NDArray[Any], options: LoadOptions, name: str, columns: Sequence[str] = ()
+) -> Target:
+    """One-hot rows, rows of labels, or several values to predict."""
     if values.ndim > 2 or values.dtype.kind not in "biuf":  # noqa: PLR2004 - rows, columns
         raise DataError(
             f"{name} must have one value, or one row of numbers, for each sample; got "
             f"{format_shape(values.shape)} of {values.dtype}."
         )
-    is_one_hot = bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
-    if not is_one_hot or options.task == "regression":
-        if options.class_names or options.task == "classification":
+    invalid = ~np.isfinite(values).all(axis=1)
+    if invalid.any():
+        raise DataError(
+            f"{name} has no value, or infinity, in {invalid.sum():,} of {len(values):,} rows.",
+            "Leave these rows out: every target must be known.",
+        )
+    is_other = (values != 0) & (values != 1)
+    is_one_hot = bool(not is_other.any() and (values.sum(axis=1) == 1).all())
+    task, count = options.task, values.shape[1]
+    if is_other.any() and task == "multilabel":
+        at = tuple(np.argwhere(is_other)[0])
+        where = columns[at[1]] if columns else name
+        raise DataError(
+            Text(_MULTILABEL, f" needs columns of 0 and 1; {where} contains {values[at]:g}."),
+            Text("Leave out ", Option("task"), ", or pass lists of labels: [['a', 'b'], []]."),
+        )
+    if is_other.any() or task == "regression" or (task == "classification" and not is_one_hot):
+        if options.class_names or task == "classification":
+            remedy: str | Text = "Pass one label for each row."
+            if not is_other.any():
+                remedy = Text(_MULTILABEL, " takes each column as a label of its own.")
             raise DataError(
-                f"{name} has {values.shape[1]} values per row that are not one-hot, but each row "
-                "must belong to one class.",
-                "Pass one label for each row.",
+                f"{name} has {count} values per row that are not one-hot, but each row must belong "
+                "to one class.",
+                remedy,
             )
         return Target(values, None)
-    names = options.class_names or tuple(map(str, range(values.shape[1])))
-    if len(names) != values.shape[1]:
-        raise _name_count_error(names, values.shape[1], f"{name} has {values.shape[1]} columns")
-    return Target(values.astype(np.float32), names)
+    names = options.class_names or tuple(columns) or tuple(map(str, range(count)))
+    if len(names) != count:
+        raise _name_count_error(names, count, f"{name} has {pluralize(count, 'column')}")
+    labels = values.astype(np.float32)
+    if task == "multilabel":
+        return Target(labels, names, is_multilabel=True)
+    if is_one_hot:
+        note = Text(f"Each row has a single 1 in {name}, taken as its class; ", _MULTILABEL)
+        return Target(
+            labels, names, note + " takes them as labels." if columns and not task else ""
+        )
+    contains = (
+        f"The values of {name} are 0 and 1, taken as labels, of which a row can have several; "
+    )
+    return Target(labels, names, Text(contains, _REGRESSION, " takes them as numbers."), True)
+
+
+# --- lists of tags --------------------------------------------------------------------------------
+
+
+def as_tag_lists(*parts: Any, task: str | None) -> list[Any]:
+    """Lists of words for each sample as arrays of tuples; other values unchanged.
+
+    Lists of one word each are a column, unless the task is multilabel; then lists of integers are
+    labels, too.
+
+    Example:
+        >>> as_tag_lists([["cat"], ["cat", "dog"], []], task=None)[0].tolist()
+        [('cat',), ('cat', 'dog'), ()]
+        >>> as_tag_lists([["cat"], ["dog"]], task=None)
+        [[['cat'], ['dog']]]
+    """
+    listed = [_tag_tuples(part, task) for part in parts]
+    if any(rows is None for rows in listed):
+        return list(parts)
+    every = [tags for rows in listed for tags in rows or ()]
+    lengths, tags = {len(each) for each in every}, [tag for each in every for tag in each]
+    are_words = all(isinstance(tag, str) for tag in tags)
+    if are_words and len(lengths) == 1 and all(map(split_unit, tags)):  # a table of numbers
+        return list(parts)
+    are_indices = task == "multilabel" and len(lengths) > 1
+    are_indices = are_indices and all(isinstance(tag, int | np.integer) for tag in tags)
+    is_column = lengths == {1} and task != "multilabel"
+    if not tags or is_column or not (are_words or are_indices):
+        return list(parts)
+    arrays: list[Any] = [np.empty(len(rows or ()), dtype=object) for rows in listed]
+    for array, rows in zip(arrays, listed, strict=True):
+        array[:] = rows
+    return arrays
+
+
+def _tag_tuples(y: Any, task: str | None) -> list[tuple[Any, ...]] | None:
+    """Each row as a tuple; None if the rows are no lists."""
+    if (
+        isinstance(y, np.ndarray)
+        and y.dtype.kind != "O"
+        and not (
+            y.ndim == 2 and y.dtype.kind in "UT" and task == "multilabel"  # noqa: PLR2004 - a table
+        )
+    ):
+        return None
+    if not isinstance(y, list | tuple | np.ndarray) and not hasattr(y, "array"):  # a Series
+        return None
+    kinds = (list, tuple, set, frozenset, np.ndarray)
+    rows = list(y)
+    if not rows or not all(isinstance(row, kinds) and np.ndim(list(row)) == 1 for row in rows):
+        return None
+    return [tuple(sorted(row) if isinstance(row, set | frozenset) else list(row)) for row in rows]
+
+
+def is_tag_list(y: Any) -> bool:
+    """Whether it is an array of tuples, as :func:`as_tag_lists` returns."""
+    is_list = isinstance(y, np.ndarray) and y.dtype == object and y.ndim == 1 and len(y) > 0
+    return is_list and isinstance(y[0], tuple)
+
+
+def _split_tags(values: NDArray[Any], options: LoadOptions, name: str) -> tuple[Any, Text]:
+    """Words such as "cat;dog" as lists of tags, if they are requested or clearly such lists.
+
+    Returns:
+        The lists, or None; and a note.
+    """
+    words = [w.decode("utf-8", "replace") if isinstance(w, bytes) else w for w in values.tolist()]
+    is_requested = options.task == "multilabel"
+    if options.task not in (None, "multilabel") or not all(isinstance(w, str) for w in words):
+        return (_tuples([[category_name(w)] for w in words]) if is_requested else None), Text()
+    found = [sign for sign in SEPARATORS if any(sign in word for word in words)]
+    if is_requested and len(found) > 1:
+        raise DataError(
+            f"The labels in {name} could be separated by {' or '.join(map(repr, found))}.",
+            f"Split them in a data frame: frame[{name!r}].str.split({found[0]!r}).",
+        )
+    if not found:
+        if not is_requested:
+            return None, Text()
+        single = f"No cell of {name} contains ; | or a comma, so each is one label."
+        return _tuples([[word] for word in words]), Text(single)
+    lists = [[tag for part in word.split(found[0]) if (tag := part.strip())] for word in words]
+    cells, tags = Counter(words), Counter(tag for tags in lists for tag in set(tags))
+    text = f"The cells of {name} are lists of labels, separated by {found[0]!r}"
+    if is_requested:
+        return _tuples(lists), Text(f"{text}.")
+    are_tags = len(tags) < len(cells) and len(set(map(len, lists))) > 1
+    if len(found) > 1 or not are_tags or max(map(len, tags)) > MAX_TAG or options.class_names:
+        shared = any(count > cells.most_common(1)[0][1] for count in tags.values())
+        note = Text(f"{name} contains {found[0]!r}; ", _MULTILABEL, " takes its parts as labels.")
+        return None, note if shared and len(cells) <= MAX_CLASSES else Text()
+    return _tuples(lists), Text(f"{text}; ", _CLASSIFICATION, " takes each cell as a class.")
+
+
+def _tuples(rows: Sequence[Sequence[str]]) -> NDArray[Any]:
+    array = np.empty(len(rows), dtype=object)
+    array[:] = [tuple(row) for row in rows]
+    return array
+
+
+def _from_tags(rows: NDArray[Any], options: LoadOptions, name: str, note: str | Text) -> Target:
+    """One column of 0 and 1 for each tag; empty and repeated tags of a row do not count."""
+    from sklearn.preprocessing import MultiLabelBinarizer  # noqa: PLC0415 - slow to import
+
+    if options.task in ("classification", "regression"):
+        raise DataError(
+            Text(Option("task", options.task), f" needs one value per row; {name} contains lists."),
+            Text("Use ", _MULTILABEL, ", or leave out ", Option("task"), "."),
+        )
+    lists = [[tag for each in row if (tag := category_name(each).strip())] for row in rows]
+    counts = Counter(tag for tags in lists for tag in set(tags))
+    try:
+        distinct = sorted(counts, key=float)
+    except ValueError:  # not all are numbers
+        distinct = sorted(counts)
+    names = options.class_names or tuple(distinct)
+    if not names:
+        raise DataError(f"No row of {name} has a label.", "Name the labels: class_names=.")
+    if unknown := sorted(set(distinct) - set(names)):
+        raise DataError(
+            Text(
+                _CLASS_NAMES,
+                f" must contain all labels of {name}, also {unknown[0]!r}; got "
+                f"{list_names(names)}.",
+            ),
+            "Name all labels, in the order of their columns.",
+        )
+    for tag in distinct:
+        check_encodable(tag, f"A label in {name}")
+    require_memory(20 * len(lists) * len(names), f"{name}, one column for each label,", "")
+    matrix = MultiLabelBinarizer(classes=names).fit_transform(lists).astype(np.float32)
+    folded = Counter(tag.casefold() for tag in distinct)
+    variants = [tag for tag in distinct if folded[tag.casefold()] > 1]
+    if variants:
+        shown = list_names(map(repr, sorted(variants, key=str.casefold)), 4)
+        note = Text.join(" ", filter(None, (note, f"Labels differ only in case: {shown}.")))
+    return Target(matrix, names, note, is_multilabel=True)
 
 
 def _from_words(values: NDArray[Any], options: LoadOptions, name: str) -> Target:

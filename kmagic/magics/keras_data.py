@@ -35,11 +35,12 @@ DATA.option("--seed N", "random seed of the split (default: 0)", default="0", mi
 DATA.option("--onehot", "labels as one-hot rows")
 DATA.option(
     "--class-names A,B",
-    "class names, in the order of the labels",
+    "names of the classes, or of several labels per sample, in their order",
     read="text",
 )
 DATA.option(
-    "--task {classification,regression}", "what to predict, if the values of the target allow both"
+    "--task {classification,multilabel,regression}",
+    "what to predict, if the values of the target allow several",
 )
 DATA.option("--flatten", "images as vectors")
 DATA.option("--channel", "gray images as 28x28x1, not 28x28")
@@ -55,7 +56,7 @@ DATA.option("--padding {pre,post}", "texts: which end to pad with zeros")
 DATA.option("--truncating {pre,post}", "texts: which end to truncate")
 DATA.option("--standardize HOW", "texts: lower_and_strip_punctuation, lower ...")
 DATA.option("--words INDEX", "word indices: their vocabulary: imdb, reuters, a file", read="text")
-DATA.option("--target COLUMN", "tables: the column to predict", read="text")
+DATA.option("--target A,B", "tables: the column to predict, or several", read="text")
 DATA.option("--features A,B", "tables: the columns to learn from", read="text")
 DATA.option("--drop A,B", "tables: columns to leave out", read="text")
 DATA.option("--missing {mean,drop}", "tables: fill missing values, or drop their rows")

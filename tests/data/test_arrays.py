@@ -359,7 +359,7 @@ def _spec(shape: Any, kind: str) -> Any:
         (["a"], {"class_names": ("b", "a")}, ("b", "a"), [1]),
         ([[0, 1], [1, 0]], {}, ("0", "1"), [[0, 1], [1, 0]]),
         ([[0.5, 1], [2, 3]], {}, None, [[0.5, 1], [2, 3]]),
-        ([[1, 1], [0, 0]], {}, None, [[1, 1], [0, 0]]),
+        ([[1, 1], [0, 0]], {"task": "regression"}, None, [[1, 1], [0, 0]]),
         (np.array([1, 2, 1, 2], dtype=object), {}, ("1", "2"), [0, 1, 0, 1]),
     ],
 )
@@ -420,7 +420,7 @@ def test_integer_targets_of_images_are_classes(pixels: Any) -> None:
         ({"size": (1, 2, 3)}, r"size= must be height x width, .*; got \(1, 2, 3\)"),
         ({"size": 0}, "size= must be height x width, .*; got 0"),
         ({"size": True}, "size= must be height x width, .*; got True"),
-        ({"task": "guess"}, "task= must be classification or regression; got 'guess'"),
+        ({"task": "guess"}, "task= must be classification, multilabel or regression; got 'guess'"),
         ({"split": "half"}, "split= must be a share between 0 and 1, .*; got 'half'"),
         ({"split": True}, "split= must be a share between 0 and 1, .*; got True"),
         ({"seed": -1}, "seed= must be an integer from 0; got -1"),

@@ -404,8 +404,11 @@ def test_a_target_with_the_index_in_another_order() -> None:
     assert "y.loc[x.index]" in caught.value.remedy
     for aligned in (y.loc[x.index], y.to_numpy(), y.set_axis(range(20, 40))):
         assert len(load_data((x, aligned)).x_train) == 16
-    with pytest.raises(DataError, match="y must have one column; got 2"):
-        load_data((x, pd.DataFrame({"a": range(20), "b": range(20)})))
+    both = pd.DataFrame({"a": range(20), "b": range(20)})
+    assert load_data((x, both)).targets == ("a", "b")
+    assert load_data((x, both.to_numpy())).targets == ("y 0", "y 1")
+    with pytest.raises(DataError, match="size is both in x and y"):
+        load_data((x, pd.DataFrame({"size": range(20)})))
 
 
 def test_an_address_is_not_a_path() -> None:

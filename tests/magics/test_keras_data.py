@@ -178,7 +178,7 @@ def test_how_a_table_is_read(shell, names, tmp_path) -> None:
         ("frame nothing", "is neither a value nor a variable of this notebook"),
         (
             "frame --task regresion",
-            "--task must be one of classification, regression; got regresion",
+            "--task must be one of classification, multilabel, regression; got regresion",
         ),
         ("frame --split half", "--split must be a number"),
         ("frame --targt price", "has no option --targt"),

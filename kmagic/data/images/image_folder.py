@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data import assemble
-from kmagic.data.arrays import check_lengths, concatenate_targets
+from kmagic.data.arrays import check_lengths, concatenate_targets, to_label_rows
 from kmagic.data.dataset import Dataset
 from kmagic.data.folders import DataFolder, split_files
 from kmagic.data.images.image_reader import (
@@ -25,10 +25,10 @@ from kmagic.data.images.image_reader import (
 )
 from kmagic.data.load_options import LoadOptions, check_applies
 from kmagic.data.paths import existing_files
-from kmagic.data.target_kind import decide_target
+from kmagic.data.target_kind import Target, decide_target
 from kmagic.support.disk_arrays import disk_array, release
 from kmagic.support.errors import DataError, EvaluationError
-from kmagic.support.formatting import pluralize
+from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import Option, Text
 from kmagic.support.progress import Progress
@@ -47,12 +47,23 @@ def load_image_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
     check_applies(options, "images", f"{name} contains images")
     split, _, classes = split_files(folder, options, name)
     reader = _FileReader(name, options, folder.path)
-    return _load(reader, split, classes, folder.note, show_path(folder.path))
+    target = Target(split.y_train, classes, folder.note)
+    return _load(reader, split, target, show_path(folder.path))
 
 
-def load_image_list(parts: assemble.Parts, options: LoadOptions, name: str, source: str) -> Dataset:
-    """Load image files given as x, with their labels or numbers to predict as y."""
+def load_image_list(
+    parts: assemble.Parts,
+    options: LoadOptions,
+    name: str,
+    source: str,
+    columns: Sequence[str] = (),
+) -> Dataset:
+    """Load image files given as x, with their labels or numbers to predict as y.
+
+    ``columns`` are the names of y, if it has several.
+    """
     check_applies(options, "images", f"{name} contains images")
+    parts = to_label_rows(parts, options)
     check_lengths(parts.x_train, parts.y_train, "x", "y")
     lists, y = [parts.x_train], parts.y_train
     if parts.x_test is not None:
@@ -65,21 +76,22 @@ def load_image_list(parts: assemble.Parts, options: LoadOptions, name: str, sour
         are_records = bool(listed) and hasattr(listed[0], "read")
         found = listed if are_records else existing_files(listed, label)
         files.append(assemble.to_object_array(found))
-    target = decide_target(y, options, images=True)
+    named = list_names(columns) or "y"
+    target = decide_target(y, options, named, images=True, columns=columns)
     if len(files) > 1 and options.split is None:  # the classes are checked after reading
         rows = len(files[0])
         split = assemble.Parts(files[0], target.y[:rows], files[1], target.y[rows:])
     else:
         split, _ = assemble.split_parts(files, target, options, name)
-    return _load(_FileReader(name, options), split, target.classes, target.note, source)
+    return _load(_FileReader(name, options), split, target, source, columns)
 
 
 def _load(
     reader: _FileReader,
     split: assemble.Parts,
-    classes: tuple[str, ...] | None,
-    note: str | Text,
+    target: Target,
     source: str,
+    columns: Sequence[str] = (),
 ) -> Dataset:
     name, size = reader.name, reader.options.size
     files, y = [split.x_train, split.x_test], [split.y_train, split.y_test]
@@ -116,24 +128,23 @@ def _load(
     if not len(x_train) or not len(x_test):
         raise reader.unreadable()
     split = assemble.Parts(x_train, y[0][train_rows], x_test, y[1][test_rows])
-    errors, class_note, grey_note, error_note = reader.errors, "", Text(), ""
+    errors, grey_note, error_note = reader.errors, Text(), ""
     if errors:
         more = f" And {len(errors) - MAX_LISTED:,} more." if len(errors) > MAX_LISTED else ""
         listed = " ".join(errors[:MAX_LISTED])
         error_note = f"{pluralize(len(errors), 'image')} left out: {listed}{more}"
-    if classes is not None:
-        targets = (split.y_train, split.y_test)
-        train, test = (part.argmax(axis=1) if part.ndim > 1 else part for part in targets)
-        class_note = assemble.check_test_classes(train, test, classes, name)
+    class_note = assemble.check_test_classes(split.y_train, split.y_test, target, name)
     if all_grey and not options.gray:
         gray = Option("gray", True)
         grey_note = Text("All images are grey: ", gray, " takes a third of the memory.")
     data = Dataset(
         name,
         *split,
-        classes,
+        target.classes,
         source=source,
-        note_text=assemble.join_notes(note, place_note, error_note, class_note, grey_note),
+        is_multilabel=target.is_multilabel,
+        targets=tuple(columns) if target.classes is None else (),
+        note_text=assemble.join_notes(target.note, place_note, error_note, class_note, grey_note),
         image_shape=x_train.shape[1:],
         interpolation=INTERPOLATION,
     )

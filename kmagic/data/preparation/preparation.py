@@ -35,6 +35,8 @@ class Preparation:
             takes sentences as they are.
         columns: How the columns of a table became numbers; None for other data.
         target: What is predicted, for regression.
+        targets: Names of the values, where several are predicted.
+        is_multilabel: Whether a sample can have several labels, whose names ``classes`` has.
         image_shape: Height, width and possibly channels of a raw image.
         sample_shape: Shape of one prepared sample; () for a sentence.
         interpolation: How images of another size were resized, by the name that Keras's
@@ -50,6 +52,8 @@ class Preparation:
     encoding: TextEncoding | None = None
     columns: Columns | None = None
     target: str = ""
+    targets: tuple[str, ...] = ()
+    is_multilabel: bool = False
     image_shape: tuple[int, ...] | None = None
     sample_shape: tuple[int, ...] | None = None
     encoding_problem: str | Text = ""
@@ -179,7 +183,7 @@ class Preparation:
     def from_config(cls, config: dict[str, Any]) -> Preparation:
         """Create the preparation that :meth:`get_config` described."""
         values = {_FORMER_KEYS.get(key, key): value for key, value in config.items()}
-        for name in ("classes", "image_shape", "sample_shape"):
+        for name in ("classes", "targets", "image_shape", "sample_shape"):
             if values.get(name) is not None:
                 values[name] = tuple(values[name])
         values["scaling"] = Scaling.from_config(values.get("scaling") or {"kind": "none"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,16 @@ from kmagic.display.kit.card import (
 )
 from kmagic.display.kit.samples import pixel_range
 from kmagic.support.disk_arrays import is_on_disk
-from kmagic.support.formatting import format_value
+from kmagic.support.formatting import (
+    format_value,
+    isolate_direction,
+    list_names,
+    pluralize,
+)
 
 MAX_EXAMPLES = 8  # of each class
 MAX_CLASSES = 12
+MAX_PAIRS = 6  # of labels
 MAX_IMAGE_HEIGHT = 32
 MAX_STYLE_SAMPLES, MAX_STYLE_BYTES = 64, 4_000_000  # images that decide how all are displayed
 MAX_INDICES = 20  # of a row of word indices
@@ -54,11 +61,15 @@ def dataset_bundle(data: Dataset) -> Bundle:
         target = data.target if data.target not in ("", "y") else "values to predict"
     else:
         form = "one-hot rows" if data.y_train.ndim > 1 else "labels"
-        target = f"{form} of {len(data.classes)} classes"
+        target = f"{form} of {pluralize(len(data.classes), 'class', 'classes')}"
+        if data.is_multilabel:
+            target = f"rows of 0 and 1 of {pluralize(len(data.classes), 'label')}"
     description = f"x: {data.describe_inputs()} · y: {target}, {data.y_train.dtype}"
     parts = [f'<div class="km-muted" style="margin-bottom:6px">{escape_html(description)}</div>']
     if data.classes is not None:
         parts.append(_class_table(data))
+    if data.is_multilabel:
+        parts.append(_pair_table(data))
     if _is_table(data):
         parts += [_column_table(data), _first_rows(data)]
     elif data.classes is None:
@@ -83,24 +94,52 @@ def _class_table(data: Dataset) -> str:
     """One row per class: some of its samples, its size as a bar and in numbers."""
     names = data.classes or ()
     train, test = data.counts(data.y_train), data.counts(data.y_test)
+    kind, plural = ("label", "labels") if data.is_multilabel else ("class", "classes")
     labels = data.labels(data.y_train)
     order = np.arange(len(names))
     if len(names) > MAX_CLASSES:
         order = np.argsort(-train, kind="stable")[:MAX_CLASSES]
-    rows = [_row(["class", "samples", "train", "test"], "th")]
+    largest = len(labels) if data.is_multilabel else int(train.max())
+    rows = [_row([kind, "samples", "train", "test"], "th")]
     for label in order.tolist():
         name, count = names[label], int(train[label])
-        examples = _samples(data, np.flatnonzero(labels == label)[:MAX_EXAMPLES], name)
-        share = count / max(int(train.max()), 1)
+        has = labels[:, label] == 1 if data.is_multilabel else labels == label
+        examples = _samples(data, np.flatnonzero(has)[:MAX_EXAMPLES], name)
+        share = count / max(largest, 1)
         bar = bar_html(share)
         middle = f'<div style="{_FLEX}">{examples}<div style="flex:1 1 90px">{bar}</div></div>'
         rows.append(_row([escape_html(name), middle, f"{count:,}", f"{int(test[label]):,}"]))
-    table = _table(rows, f"Classes of {data.name}")
+    table = _table(rows, f"{plural.capitalize()} of {data.name}")
     rest = np.delete(train, order)
     if rest.size:
         sizes = f"{rest.min():,} to {rest.max():,} training samples each"
-        table += _caption(f"and {rest.size} more classes with {sizes}")
+        table += _caption(
+            f"and {pluralize(rest.size, f'more {kind}', f'more {plural}')} with {sizes}"
+        )
+    if data.is_multilabel:
+        each = zip(*np.unique(labels.sum(axis=1), return_counts=True), strict=True)
+        listed = list_names((f"{size} in {count:,}" for size, count in each), MAX_CLASSES)
+        table += _caption(f"Labels per training sample: {listed}.")
     return table
+
+
+def _pair_table(data: Dataset) -> str:
+    """The labels that occur together most beyond chance."""
+    names, pairs = data.classes or (), data.label_pairs(MAX_PAIRS)
+    if not pairs:
+        return ""
+    rows = [
+        _row(["labels together", "share of the samples with the rarer one", "train", "lift"], "th")
+    ]
+    for one, other, count, lift in pairs:
+        rarer = min(data.counts(data.y_train)[[one, other]].tolist())
+        title = f"{isolate_direction(names[one])} + {isolate_direction(names[other])}"
+        bar = bar_html(count / rarer)
+        rows.append(_row([escape_html(title), bar, f"{count:,}", format_value(lift)]))
+    table = _table(rows, f"Labels of {data.name} that occur together", "margin-top:10px")
+    return table + _caption(
+        "Lift: how many times as often the labels occur together as independent labels would."
+    )
 
 
 def _samples(data: Dataset, rows: NDArray[np.intp], name: str) -> str:
@@ -225,21 +264,26 @@ def _first_rows(data: Dataset) -> str:
     raw = data.scaling.inverse(data.x_train[:PREVIEW_ROWS])
     columns = _columns_of(data)
     shown = columns.split(raw)[:MAX_PREVIEW_COLUMNS]
-    if not len(raw) or (data.y_train.ndim > 1 and data.classes is None):
+    if not len(raw):
         return ""
+    targets = [escape_html(name) for name in _target_names(data)[:MAX_PREVIEW_COLUMNS]]
     dots = ["..."] if len(columns.columns) > len(shown) else []
     names = [escape_html(column.name) for column, _ in shown]
-    header = f"<tr><th><b>{escape_html(_target_name(data))}</b></th>{_heads([*names, *dots])}</tr>"
+    heads = "".join(f"<th><b>{name}</b></th>" for name in targets)
+    header = f"<tr>{heads}{_heads([*names, *dots])}</tr>"
     rows = []
     for row in range(len(raw)):
         cells = [_raw_cell(column, values[row]) for column, values in shown]
-        rows.append(_cells([f"<b>{_target_cell(data, row)}</b>", *cells, *dots]))
+        known = [f"<b>{cell}</b>" for cell in _target_cells(data, row)]
+        rows.append(_cells([*known, *cells, *dots]))
     caption = "The first training rows."
     if data.scaling.kind != "none" or any(column.kind == "category" for column, _ in shown):
         first = columns.split(data.x_train[:1])[:MAX_PREVIEW_COLUMNS]
         prepared = [_prepared_cell(values[0]) for _, values in first]
-        target = _prepared_cell(np.ravel(data.y_train[0]))
-        rows.append(_cells([target, *prepared, *dots], mute=True))
+        value = np.ravel(data.y_train[0])
+        parts = np.split(value, value.size) if len(targets) > 1 else [value]
+        known = [_prepared_cell(part) for part in parts[: len(targets)]]
+        rows.append(_cells([*known, *prepared, *dots], mute=True))
         caption = "The first training rows; below, the first of them as the model sees it."
     label = f"The first training rows of {data.name}"
     return _table([header, *rows], label, "margin-top:10px") + _caption(caption)
@@ -298,7 +342,16 @@ def _target_rows(data: Dataset) -> list[str]:
     y = data.y_train.reshape(len(data.y_train), -1)
     if y.shape[1] == 1 or data.series is not None:
         return [_number_row(_target_name(data), y[:, 0])]
-    return [_number_row(f"y {index}", y[:, index]) for index in range(min(y.shape[1], MAX_COLUMNS))]
+    named = zip(_target_names(data)[:MAX_COLUMNS], y.T, strict=False)
+    return [_number_row(name, values) for name, values in named]
+
+
+def _target_names(data: Dataset) -> Sequence[str]:
+    """The names of the columns of y: one, unless several values are predicted."""
+    if data.targets:
+        return data.targets
+    many = data.classes is None and data.series is None and data.y_train.ndim > 1
+    return [f"y {at}" for at in range(data.y_train.shape[1])] if many else [_target_name(data)]
 
 
 def _target_name(data: Dataset) -> str:
@@ -335,10 +388,13 @@ def _prepared_cell(values: NDArray[Any]) -> str:
     return " ".join(map(format_value, values))
 
 
-def _target_cell(data: Dataset, row: int) -> str:
+def _target_cells(data: Dataset, row: int) -> list[str]:
     if data.classes is None:
-        return format_value(data.y_train[row])
-    return escape_html(data.classes[int(data.labels(data.y_train[row : row + 1])[0])])
+        return [format_value(value) for value in np.ravel(data.y_train[row])[:MAX_PREVIEW_COLUMNS]]
+    labels = data.labels(data.y_train[row : row + 1])
+    found = np.flatnonzero(labels[0]).tolist() if data.is_multilabel else labels.tolist()
+    names = [isolate_direction(data.classes[label]) for label in found]
+    return [escape_html(list_names(names, MAX_LISTED_CATEGORIES) or "none")]
 
 
 # --- HTML -----------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from kmagic.support.formatting import (
     format_metric,
     format_value,
     isolate_direction,
+    list_names,
     pluralize,
     to_single_line,
 )
@@ -108,7 +109,7 @@ def _content(predictions: Predictions) -> str:
     if info.form == "classes":
         return "the most likely classes" if kind == "classes" else "labels"
     if kind == "values":
-        return info.target or "values"
+        return list_names(info.targets) or info.target or "values"
     if predictions.probabilities is predictions.array:
         return "probabilities"
     return f"with {'its' if len(predictions) == 1 else 'their'} most likely classes"
@@ -180,7 +181,11 @@ def _rows(predictions: Predictions) -> Iterator[_Row]:
         if kind.kind == "labels":
             labels = [kind.class_name(int(number)) for number in np.flatnonzero(flat > 0.5)]  # noqa: PLR2004 - one half
         values = np.reshape(prediction, -1)
-        shown = ", ".join(_format(value) for value in values[:MAX_VALUES].tolist())
+        texts = list(map(_format, values[:MAX_VALUES].tolist()))
+        if len(info.targets) == values.size:
+            names = map(isolate_direction, info.targets)
+            texts = [f"{name} {text}" for name, text in zip(names, texts, strict=False)]
+        shown = ", ".join(texts)
         shown += " ..." if values.size > MAX_VALUES else ""
         name = str(info.sample_names[index] if index < len(info.sample_names) else index)
         name = name if info.forecasts is None else f"after {name}"

@@ -533,8 +533,9 @@ class _TableWork(_Work):
             for f in self._frames(self.groups[number])
         ]
         rows = [predict_in_batches(model, part, batch_size=self.batch_size) for part in parts]
-        target = str(getattr(dataset_for(model), "target", ""))
-        info = PredictionInfo("", self.kind, None, (), None, target)
+        data = dataset_for(model)
+        target, targets = getattr(data, "target", ""), tuple(getattr(data, "targets", ()))
+        info = PredictionInfo("", self.kind, None, (), None, str(target), targets)
         output = np.concatenate(rows)
         if output.dtype.kind not in "biuf":  # bfloat16, which parquet does not know
             output = output.astype(np.float32)

@@ -121,6 +121,7 @@ def predict(
         inputs.sample_names,
         inputs.y_true,
         str(getattr(inputs.data, "target", "")),
+        tuple(getattr(inputs.data, "targets", ())),
         note=" ".join(filter(None, [_note(model), _lost_note(inputs)])),
         forecasts=forecasts,
     )

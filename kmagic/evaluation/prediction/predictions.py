@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
@@ -69,9 +69,11 @@ def output_kind_of(
         if class_names is None:
             return OutputKind("values")
     names = tuple(map(str, class_names)) if class_names is not None else None
-    names = names if names is not None and len(names) == max(width, TWO) else None
+    several = bool(getattr(data, "is_multilabel", False)) and width == len(data.classes)
+    needed = width if several else max(width, TWO)
+    names = names if names is not None and len(names) == needed else None
     kind, logits = _infer_kind(model, output, width, named=names is not None)
-    return OutputKind(kind, logits, names)
+    return OutputKind("labels" if several else kind, logits, names)
 
 
 def _infer_kind(model: Any, output: NDArray[Any], width: int, *, named: bool) -> tuple[Kind, bool]:
@@ -118,6 +120,7 @@ class PredictionInfo:
     sample_names: Any = ()  # such as files, if they have any
     y_true: Any = None  # the labels or values, if they are known
     target: str = ""  # what is predicted, for regression
+    targets: tuple[str, ...] = ()  # likewise, of several values
     form: Form = "output"  # what the array contains
     probabilities: Any = None  # from which class indices were derived
     note: str = ""  # a sentence for the card
@@ -238,9 +241,11 @@ class Predictions(Renderable, np.ndarray):
         if flat.shape[1] == 1:
             return {info.target or "prediction": flat[:, 0]}
         is_labels = info.output_kind.kind == "labels"
-        name = info.output_kind.class_name if is_labels else str
+        name: Callable[[int], str] = info.output_kind.class_name if is_labels else str
         if info.forecasts is not None:
             return {f"{info.target} +{1 + index}": row for index, row in enumerate(flat.T)}
+        if not is_labels and len(info.targets) == flat.shape[1]:
+            name = info.targets.__getitem__
         return {name(index): flat[:, index] for index in range(flat.shape[1])}
 
 

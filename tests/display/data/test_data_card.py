@@ -279,7 +279,11 @@ def test_series_and_several_targets() -> None:
         "y 0",
         "y 1",
         *(f"column {n}" for n in range(3)),
+        "y 0",  # the first rows
+        *(flat.rows[-3 + n][0] for n in range(3)),
     ]
+    assert flat.rows[-4][:3] == ["y 0", "y 1", "column 0"]
+    assert [float(row[0]) for row in flat.rows[-3:]] == pytest.approx(x[:3, 1, 0], abs=1e3)
 
 
 def test_images_with_a_number_to_predict() -> None:
