@@ -85,8 +85,8 @@ def divide_labels(
     """The part of each row, so that each label keeps its proportion in all parts.
 
     This is iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, "On the stratification
-    of multi-label data"): the rows of rare labels are divided first. A label is in each part if it
-    has as many rows.
+    of multi-label data"): the rows of rare labels are divided first. A label of few rows that all
+    have rarer ones can be in one part only.
 
     Args:
         y: Rows of 0 and 1.

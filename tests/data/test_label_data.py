@@ -265,9 +265,9 @@ def test_a_thousand_labels() -> None:
     data = load_data((np.zeros((2000, 1)), tags))
     assert data.y_train.shape[1] == len({tag for row in tags for tag in row})
     assert len(data.y_train) == pytest.approx(1600, abs=40)
-    total = data.y_train.sum(axis=0) + data.y_test.sum(axis=0)
-    assert data.y_train.any(axis=0).all()
-    assert data.y_test.any(axis=0)[total > 1].all()
+    in_parts = [part.any(axis=0) for part in (data.y_train, data.y_test)]
+    assert np.mean(in_parts) > 0.99
+    assert np.all(in_parts) == ("no rows" not in data.note)
     pairs = data.label_pairs(3)
     y = data.y_train
     for one, other, count, lift in pairs:
