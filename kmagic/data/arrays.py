@@ -27,7 +27,7 @@ from kmagic.data.keras_datasets import create_encoding
 from kmagic.data.paths import explain_read_errors
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
-from kmagic.data.target_kind import as_tag_lists, decide_target
+from kmagic.data.target_kind import as_tag_lists, decide_targets
 from kmagic.data.time_order import find_overlap
 from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
 from kmagic.support.data_values import check_has_values
@@ -76,7 +76,7 @@ def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, sour
         options, ("size", "gray"), files, " keras.ops.image resizes arrays."
     )
     are_images = kind == "images"
-    target = decide_target(y, options, images=are_images)
+    target = decide_targets(y, options, images=are_images)
     is_scaled = are_images and first.dtype.kind == "f" and first.min() >= 0 and first.max() <= 1
     order, gap, order_note = _window_order(x, kind, options, name)
     split, class_note = split_parts(x, target, options, name, order=order, gap=gap)
@@ -91,8 +91,6 @@ def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, sour
     data = Dataset(
         name,
         *split,
-        target.classes,
-        is_multilabel=target.is_multilabel,
         scaling=Scaling("255") if is_scaled else Scaling(),
         note_text=join_notes(target.note, scaled_note if is_scaled else "", order_note, class_note),
         source=source,
@@ -100,6 +98,7 @@ def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, sour
         encoding=encoding,
         encoding_problem=encoding_problem,
         time_gap=None if order is None else gap,
+        **target.fields,
     )
     return apply_options(data, options)
 
@@ -107,10 +106,17 @@ def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, sour
 def to_label_rows(parts: Parts, options: load_options.LoadOptions) -> Parts:
     """Sparse targets as arrays, and lists of labels as arrays of tuples."""
     has_test = parts.y_test is not None
-    y = [dense_rows(sparse_rows(part)) for part in (parts.y_train, parts.y_test)[: 1 + has_test]]
-    return parts._replace(
-        **dict(zip(("y_train", "y_test"), as_tag_lists(*y, task=options.task), strict=False))
-    )
+    y = [parts.y_train, parts.y_test][: 1 + has_test]
+    if isinstance(y[0], Mapping) or isinstance(y[-1], Mapping):  # several targets
+        return parts._replace(y_train=_to_dense(y[0]), y_test=_to_dense(parts.y_test))
+    y = as_tag_lists(*map(_to_dense, y), task=options.task)
+    return parts._replace(**dict(zip(("y_train", "y_test"), y, strict=False)))
+
+
+def _to_dense(y: Any) -> Any:
+    if isinstance(y, Mapping):
+        return {name: _to_dense(part) for name, part in y.items()}
+    return dense_rows(sparse_rows(y))
 
 
 def _window_order(
@@ -187,13 +193,27 @@ def parse_parts(source: Any) -> Parts | None:
     pairs = [item for item in source if isinstance(item, tuple) and len(item) == 2]  # noqa: PLR2004 - x and y
     if len(source) == len(pairs) == 2:  # noqa: PLR2004 - the two parts
         return Parts(*pairs[0], *pairs[1])
-    if len(source) in (2, 4) and all(_is_column(item) for item in source):
+    targets = source[1::2] if len(source) in (2, 4) else ()
+    if targets and all(map(_is_column, source[::2])) and all(map(_are_targets, targets)):
         return Parts(*source)
     return None
 
 
 def check_lengths(x: Any, y: Any, x_name: str, y_name: str) -> None:
-    """Check that there is one target for each input."""
+    """Check that there is one target for each input, in each of several targets."""
+    if isinstance(y, Mapping):
+        if not y:
+            raise DataError(f"{y_name} is an empty dictionary.", "Pass each target by its name.")
+        for name, part in y.items():
+            if not isinstance(name, str):
+                raise DataError(f"The names of targets must be texts; got {safe_repr(name)}.")
+            if isinstance(part, Mapping):
+                raise DataError(
+                    f"{y_name}[{name!r}] must be one array; got a dictionary.",
+                    "Pass one dictionary of arrays by name.",
+                )
+            check_lengths(x, part, x_name, f"{y_name}[{name!r}]")
+        return
     check_has_values(y)
     if not hasattr(y, "__len__") or isinstance(y, str | bytes) or getattr(y, "ndim", 1) == 0:
         found = safe_repr(y)
@@ -206,8 +226,16 @@ def check_lengths(x: Any, y: Any, x_name: str, y_name: str) -> None:
         )
 
 
-def concatenate_targets(y: Any, y_test: Any) -> NDArray[Any]:
+def concatenate_targets(y: Any, y_test: Any, name: str = "") -> Any:
     """Concatenate the targets of both parts."""
+    if isinstance(y, Mapping) or isinstance(y_test, Mapping):
+        names = [list(part) if isinstance(part, Mapping) else [] for part in (y, y_test)]
+        if set(names[0]) != set(names[1]):
+            train, test = (", ".join(map(str, part)) or "a single target" for part in names)
+            raise DataError(
+                f"y_train and y_test must have the same targets; got {train} and {test}."
+            )
+        return {key: concatenate_targets(y[key], y_test[key], f"[{key!r}]") for key in y}
     parts = []
     for targets in (y, y_test):
         rows = targets if isinstance(targets, list | tuple) else ()
@@ -217,7 +245,8 @@ def concatenate_targets(y: Any, y_test: Any) -> NDArray[Any]:
     are_words = [part.dtype.kind in "OUST" for part in parts]
     if shapes[0] != shapes[1] or are_words[0] != are_words[1]:
         train, test = (f"{format_shape(part.shape)} of {part.dtype}" for part in parts)
-        raise DataError(f"y_train and y_test must have the same form; got {train} and {test}.")
+        both = f"y_train{name} and y_test{name}"
+        raise DataError(f"{both} must have the same form; got {train} and {test}.")
     return np.concatenate([part.reshape(len(part), *shapes[0]) for part in parts])
 
 
@@ -318,6 +347,10 @@ def _is_column(value: Any) -> bool:
     return is_list or hasattr(value, "shape")
 
 
+def _are_targets(value: Any) -> bool:
+    return _is_column(value) or isinstance(value, Mapping)
+
+
 def _kind_of(x: NDArray[Any]) -> load_options.DataKind:
     """What the rows are, judging by shape and values."""
     if x.dtype.kind in "OUST":
@@ -376,8 +409,8 @@ def read_stream(stream: Any, name: str) -> Parts:
     length = int(stream.cardinality().numpy())
     if length == tf.data.INFINITE_CARDINALITY:
         raise DataError(f"{name} is endless: it repeats itself.", _READ_LESS)
-    x_shape, y_shape = x_spec.shape, y_spec.shape
-    is_batched = bool(x_shape.rank and y_shape.rank and x_shape[0] == y_shape[0])
+    x_shape, y_shapes = x_spec.shape, [spec.shape for spec in tf.nest.flatten(y_spec)]
+    is_batched = bool(x_shape.rank) and all(y.rank and y[0] == x_shape[0] for y in y_shapes)
     available = available_memory()
     # Half of it, because the elements are concatenated then.
     limit = DEFAULT_LIMIT if available is None else int(MAX_SHARE * available / 2)
@@ -386,7 +419,8 @@ def read_stream(stream: Any, name: str) -> Parts:
         for inputs, targets in stream.as_numpy_iterator():
             x.append(inputs)
             y.append(targets)
-            size += getattr(inputs, "nbytes", 0) + getattr(targets, "nbytes", 0)
+            parts = tf.nest.flatten((inputs, targets))
+            size += sum(getattr(part, "nbytes", 0) for part in parts)
             expected = size * max(length / len(x), 1)
             if expected > limit:
                 needed, allowed = format_bytes(expected), format_bytes(limit)
@@ -408,7 +442,10 @@ def _check_pairs(spec: Any, name: str, tf: Any) -> tuple[Any, Any]:
             f"The elements of {name} must be pairs of x and y; got {actual}.",
             "Make pairs: stream.map(lambda ...: (x, y)).",
         )
-    for part, part_name in zip(spec, "xy", strict=True):
+    parts = {"x": spec[0], "y": spec[1]}
+    if isinstance(spec[1], Mapping):  # several targets
+        parts = {"x": spec[0], **{f"y[{name!r}]": part for name, part in spec[1].items()}}
+    for part_name, part in parts.items():
         if not isinstance(part, tf.TensorSpec):
             raise DataError(
                 f"{part_name} of {name} must be one dense tensor; got {type(part).__name__}.",
@@ -417,7 +454,12 @@ def _check_pairs(spec: Any, name: str, tf: Any) -> tuple[Any, Any]:
     return spec[0], spec[1]
 
 
-def _concatenate_elements(elements: list[Any], *, is_batched: bool) -> NDArray[Any]:
+def _concatenate_elements(elements: list[Any], *, is_batched: bool) -> Any:
+    if isinstance(elements[0], Mapping):
+        return {
+            name: _concatenate_elements([part[name] for part in elements], is_batched=is_batched)
+            for name in elements[0]
+        }
     shapes = {np.shape(element)[is_batched:] for element in elements}
     if len(shapes) > 1:
         sizes = list_names(sorted(format_shape(shape) or "one value" for shape in shapes), 5)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import getitem
 from typing import Any, NamedTuple
@@ -10,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.data.dataset import Dataset
+from kmagic.data.dataset import Dataset, take_targets
 from kmagic.data.load_options import DEFAULT_SPLIT, LoadOptions, inapplicable, leave_out
 from kmagic.data.preparation.scaling import learn_scaling
 from kmagic.data.preparation.text_encoding import TextEncoding, learn_text
-from kmagic.data.target_kind import Target
+from kmagic.data.target_kind import Target, Targets, stratification
 from kmagic.data.time_order import chronological_indices
 from kmagic.support.disk_arrays import convert_rows, disk_folder, is_on_disk, require_disk
 from kmagic.support.errors import DataError
@@ -178,7 +179,7 @@ class Parts(NamedTuple):
 
 def split_parts(
     parts: Sequence[Any],
-    target: Target,
+    target: Target | Targets,
     options: LoadOptions,
     name: str,
     *,
@@ -203,14 +204,15 @@ def split_parts(
     Returns:
         Both parts, and a note on classes without test rows.
     """
-    y, labels, classes = target.y, target.labels, target.classes or ()
-    rows = len(y)
+    y, rows = target.y, len(next(iter(target.parts.values())).y)
+    labels, classes, split_note = _strata(target, options.split or DEFAULT_SPLIT)
     if options.chronological and order is None:
         raise inapplicable("chronological", f"tables and arrays without a test part, not to {name}")
     if len(parts) > 1 and options.split is None:
-        start = len(parts[0])
-        note = check_test_classes(y[:start], y[start:], target, name)
-        return Parts(parts[0], y[:start], parts[1], y[start:]), note
+        first = len(parts[0])
+        y_train, y_test = take_targets(y, slice(first)), take_targets(y, slice(first, None))
+        split = Parts(parts[0], y_train, parts[1], y_test)
+        return split, class_note(split, target, name)
     if rows < 2:  # noqa: PLR2004 - one for each part
         raise DataError(
             f"{name} has {pluralize(rows, 'row')}, too few for a training and a test part."
@@ -229,13 +231,38 @@ def split_parts(
     if order is not None:
         share = options.split or DEFAULT_SPLIT
         train, test = chronological_indices(order, share, gap, name)
+        split_note = ""
     else:
         share = options.split or DEFAULT_SPLIT
         train, test = train_test_indices(rows, share, options.seed, labels)
-    note = ""
-    if order is not None or target.is_multilabel:
-        note = check_test_classes(y[train], y[test], target, name)
-    return Parts(take(x, train), y[train], take(x, test), y[test]), note
+    split = Parts(
+        *(take(x, train), take_targets(y, train)), *(take(x, test), take_targets(y, test))
+    )
+    if order is None and isinstance(target, Target) and not target.is_multilabel:
+        return split, ""  # each class is in both parts
+    note = class_note(split, target, name)
+    return split, " ".join(filter(None, [split_note, note]))
+
+
+def _strata(
+    target: Target | Targets, share: float
+) -> tuple[NDArray[np.intp] | None, Sequence[str], str]:
+    """The labels whose proportions a split keeps, their names, and a note if they are not all."""
+    labels = {n: part.labels for n, part in target.parts.items() if part.labels is not None}
+    strata, name = stratification(labels, math.ceil(1 / min(share, 1 - share)))
+    classes = () if name is None else target.parts[name].classes or ()
+    is_one_of_several = name is not None and len(labels) > 1
+    return strata, classes, f"The split keeps the proportions of {name}." * is_one_of_several
+
+
+def class_note(split: Parts, target: Target | Targets, name: str) -> str:
+    """What :func:`check_test_classes` says about each of several targets."""
+    notes = []
+    for key, part in target.parts.items():
+        y_train, y_test = (y[key] if key else y for y in (split.y_train, split.y_test))
+        note = check_test_classes(y_train, y_test, part, f"{key} of {name}" if key else name)
+        notes.append(f"{key}: {note[:1].lower()}{note[1:]}" if key and note else note)
+    return " ".join(filter(None, notes))
 
 
 def check_test_classes(train: NDArray[Any], test: NDArray[Any], target: Target, name: str) -> str:
@@ -289,8 +316,13 @@ def _class_list(
 
 def apply_options(data: Dataset, options: LoadOptions) -> Dataset:
     """Encode, scale and reshape data that were read and split."""
-    if options.onehot and (data.classes is None or data.is_multilabel):
-        what = "numbers to predict" if data.classes is None else "several labels per sample"
+    several = data.by_target or {"": {"classes": data.classes, "is_multilabel": data.is_multilabel}}
+    classes_of = {
+        name: None if own["is_multilabel"] else own["classes"] for name, own in several.items()
+    }
+    if options.onehot and not any(classes_of.values()):
+        are_labels = any(own["is_multilabel"] for own in several.values())
+        what = "several labels per sample" if are_labels else "numbers to predict"
         reason = f"classes, but {data.name} has {what}"
         raise inapplicable("onehot", reason, value=True)
     if options.channel and data.x_train.ndim != GREY_AXES:
@@ -319,18 +351,27 @@ def apply_options(data: Dataset, options: LoadOptions) -> Dataset:
         learned = learn_scaling(options.scale, split.x_train, images=are_images)
         scale = learned.apply
         split = split.convert((lambda x: convert_rows(x, scale)) if streamed else scale)
-    classes = data.classes or ()
-    if options.onehot and len(classes) == 1:
-        one_class = f" needs two classes or more; {data.name} has {classes[0]!r} only."
-        raise DataError(Text(Option("onehot", True), one_class), leave_out("onehot"))
-    if options.onehot and split.y_train.ndim == 1:
-        rows = np.eye(len(data.classes or ()), dtype=np.float32)
-        split = split._replace(y_train=rows[split.y_train], y_test=rows[split.y_test])
+    for classes in classes_of.values() if options.onehot else ():
+        if classes and len(classes) == 1:
+            one_class = f" needs two classes or more; {data.name} has {classes[0]!r} only."
+            raise DataError(Text(Option("onehot", True), one_class), leave_out("onehot"))
+    if options.onehot:
+        split = split._replace(
+            y_train=_one_hot(split.y_train, classes_of), y_test=_one_hot(split.y_test, classes_of)
+        )
     if options.flatten:
         split = split.convert(lambda x: x.reshape(len(x), -1))
     elif options.channel:
         split = split.convert(lambda x: x[..., np.newaxis])
     return replace(data, scaling=learned, encoding=encoding, **split._asdict())
+
+
+def _one_hot(y: Any, classes_of: Mapping[str, Sequence[str] | None]) -> Any:
+    """Labels of each target with classes as one-hot rows."""
+    if isinstance(y, Mapping):
+        return {name: _one_hot(part, {"": classes_of[name]}) for name, part in y.items()}
+    classes = classes_of[""]
+    return np.eye(len(classes), dtype=np.float32)[y] if classes and y.ndim == 1 else y
 
 
 def encode_texts(split: Parts, options: LoadOptions) -> tuple[Parts, TextEncoding | None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 from weakref import WeakSet
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kmagic.data.preparation.columns import Columns
-from kmagic.data.preparation.preparation import Preparation
+from kmagic.data.preparation.preparation import Preparation, fields_of_target
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.data.preparation.windowing import SeriesRows
@@ -33,7 +34,8 @@ class Dataset(Renderable):
         name: Its name.
         x_train: Inputs of the training part, samples first.
         y_train: Labels (integers, one-hot rows or, for several labels per sample, rows of 0 and
-            1); for regression, values.
+            1); for regression, values. For several targets a dictionary by name; ``of(name)`` is
+            the dataset of one of them.
         x_test: Inputs of the test part, prepared like the training part.
         y_test: Its labels or values.
         classes: Names of the classes or labels in their order; None for regression.
@@ -56,6 +58,8 @@ class Dataset(Renderable):
             time; None where they are not.
         other_columns: The training part of a table's columns that are neither features nor the
             target, as a data frame; for groups of a cross-validation.
+        by_target: For several targets the fields that each has for itself, such as ``classes``, by
+            name.
         series: The rows of a table that was cut into windows, with those of the test part.
         spelling: How options are written in ``note``; a magic sets its own.
     """
@@ -64,9 +68,9 @@ class Dataset(Renderable):
 
     name: str
     x_train: NDArray[Any]
-    y_train: NDArray[Any]
+    y_train: Any
     x_test: NDArray[Any]
-    y_test: NDArray[Any]
+    y_test: Any
     classes: tuple[str, ...] | None = None
     scaling: Scaling = field(default_factory=Scaling)
     note_text: str | Text = ""
@@ -86,6 +90,7 @@ class Dataset(Renderable):
     time_gap: int | None = None
     other_columns: Any = None
     series: SeriesRows | None = None
+    by_target: dict[str, dict[str, Any]] | None = None
     spelling: Spelling = PYTHON
 
     def __post_init__(self) -> None:
@@ -106,6 +111,31 @@ class Dataset(Renderable):
         if self.note:
             sentences.append(self.note.removesuffix("."))
         return ". ".join(sentences) + "."
+
+    def of(self, target: str) -> Dataset:
+        """The same samples with one of several targets: its labels or values, and its classes.
+
+        Raises:
+            DataError: There is no target of this name.
+
+        Example:
+            >>> from kmagic import load_data
+            >>> y = {"animal": ["cat", "dog"] * 3, "weight": [4.5, 20.1, 3.9, 31.0, 5.0, 8.4]}
+            >>> pets = load_data(([[1], [2], [3], [4], [5], [6]], y))
+            >>> pets.of("animal").classes, pets.of("weight").classes
+            (('cat', 'dog'), None)
+        """
+        if target not in self._views:
+            own = fields_of_target(self, target)
+            parts = {name: getattr(self, name)[target] for name in ("y_train", "y_test")}
+            view = replace(self, by_target=None, **parts, **own)
+            _datasets.discard(view)  # its inputs are those of the whole
+            self._views[target] = view
+        return self._views[target]
+
+    @cached_property
+    def _views(self) -> dict[str, Dataset]:
+        return {}
 
     @property
     def note(self) -> str:
@@ -132,6 +162,7 @@ class Dataset(Renderable):
             encoding_problem=self.encoding_problem,
             interpolation=self.interpolation,
             windowing=None if self.series is None else self.series.windowing,
+            by_target=self.by_target,
         )
 
     def prepare(self, raw: Any) -> NDArray[Any]:
@@ -177,6 +208,11 @@ class Dataset(Renderable):
 
     def describe_targets(self) -> str:
         """Describe the targets and the distribution of the classes in the training part."""
+        if self.by_target is not None:
+            views = [self.of(name) for name in self.by_target]
+            starts = ("" if view.classes is None else f"{view.target}, " for view in views)
+            listed = (a + b.describe_targets() for a, b in zip(starts, views, strict=True))
+            return f"{len(views)} targets: {'; '.join(listed)}"
         if self.targets:
             ranges = [
                 f"{name} {format_value(values.min())} to {format_value(values.max())}"
@@ -244,7 +280,7 @@ class Dataset(Renderable):
         columns = (both.row, both.col, both.data, lifts)
         return list(zip(*(column[order].tolist() for column in columns), strict=True))
 
-    def labels_of(self, x: ArrayLike) -> NDArray[np.intp] | None:
+    def labels_of(self, x: ArrayLike) -> Any:
         """Look up the labels of inputs by their content.
 
         Slices, copies, shuffled rows and flattened images are found; the test part is searched
@@ -255,7 +291,8 @@ class Dataset(Renderable):
 
         Returns:
             One label per row, or the row of 0 and 1 of its labels, -1 where a row is not in the
-            dataset; None where no row is, and for regression.
+            dataset; None where no row is, and for regression. For several targets a dictionary by
+            name.
 
         Example:
             >>> import numpy as np
@@ -264,6 +301,8 @@ class Dataset(Renderable):
             >>> few.labels_of(x[::-1]).tolist()
             [1, 1, 0]
         """
+        if self.by_target is not None:
+            return {name: self.of(name).labels_of(x) for name in self.by_target}
         if self.classes is None:
             return None
         if is_on_disk(self.x_train):
@@ -321,15 +360,32 @@ class Dataset(Renderable):
 _datasets: WeakSet[Dataset] = WeakSet()
 
 
-def find_dataset(x: Any, *, with_test: bool = False) -> Dataset | None:
-    """Find the dataset whose training (or also test) inputs these are, or a slice of them."""
+def find_dataset(x: Any, y: Any = None, *, with_test: bool = False) -> Dataset | None:
+    """Find the dataset whose training (or also test) inputs these are, or a slice of them.
+
+    Of several targets, it is that of the one that ``y`` is.
+    """
     if not isinstance(x, np.ndarray) or not x.size:
         return None
     for data in _datasets:
         parts = (data.x_train, data.x_test) if with_test else (data.x_train,)
         if any(x is part or np.may_share_memory(x, part) for part in parts):
-            return data
+            return _data_of(data, y)
     return None
+
+
+def _data_of(data: Dataset, y: Any) -> Dataset:
+    """The dataset of one of several targets, if these are its labels or values."""
+    if data.by_target is None or not isinstance(y, np.ndarray):
+        return data
+    own = (n for n, part in data.y_train.items() if part is y or np.may_share_memory(part, y))
+    target = next(own, None)
+    return data if target is None else data.of(target)
+
+
+def take_targets(y: Any, rows: Any) -> Any:
+    """Some rows of targets: of an array, or of each in a dictionary."""
+    return {n: part[rows] for n, part in y.items()} if isinstance(y, Mapping) else y[rows]
 
 
 def _rows_in(part: NDArray[Any], x: Any) -> slice | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -19,7 +19,9 @@ from kmagic.data.preparation.text_encoding import (
     check_count,
 )
 from kmagic.support.errors import DataError
+from kmagic.support.formatting import list_names
 from kmagic.support.messages import Option, Text
+from kmagic.support.suggestions import did_you_mean
 
 DataKind: TypeAlias = Literal["images", "table", "text", "array"]
 Task: TypeAlias = Literal["classification", "multilabel", "regression"]
@@ -113,8 +115,8 @@ class LoadOptions:
     horizon: int | None = None
     stride: int | None = None
     by: Any = None
-    task: Task | None = None
-    class_names: tuple[str, ...] | None = None
+    task: Any = None  # a Task, or a dictionary of them by target
+    class_names: Any = None  # names, or a dictionary of them by target
     stream: bool | None = None
     allow_pickle: bool = False
     name: str = ""
@@ -138,6 +140,26 @@ class LoadOptions:
         sides = self.padding or "pre", self.truncating or "pre"
         return TextEncoding((), self.maxlen, *sides).pad(rows)
 
+    def for_target(self, target: str, targets: Collection[str]) -> LoadOptions:
+        """The options for one of several targets."""
+        own: dict[str, Any] = {}
+        for option in ("task", "class_names"):
+            value = getattr(self, option)
+            if option == "class_names" and value is not None and not isinstance(value, Mapping):
+                raise DataError(
+                    Text(Option(option), " must say for which target; got a list."),
+                    "Pass a dictionary of names by target.",
+                )
+            for name in value if isinstance(value, Mapping) else ():
+                if name not in targets:
+                    listed = f"The targets are {list_names(targets)}."
+                    raise DataError(
+                        Text(Option(option), f" names {name!r}, which is no target."),
+                        did_you_mean(str(name), targets) or listed,
+                    )
+            own[option] = value.get(target) if isinstance(value, Mapping) else value
+        return replace(self, **own)
+
     def is_set(self, option: str) -> bool:
         """Whether the caller set an option."""
         value = getattr(self, option)
@@ -154,9 +176,11 @@ def validate_options(**values: Any) -> LoadOptions:
         if values[option] is not None and not is_valid(values[option]):
             raise DataError(option=option, expected=expected, actual=values[option])
     for option, choices in _CHOICES.items():
-        if values[option] is not None:
-            expected = " or ".join([", ".join(choices[:-1]), choices[-1]])
-            check_choice(option, values[option], choices, expected)
+        expected = " or ".join([", ".join(choices[:-1]), choices[-1]])
+        by_target = option == "task" and isinstance(values[option], Mapping)
+        for value in values[option].values() if by_target else [values[option]]:
+            if value is not None:
+                check_choice(option, value, choices, expected)
     for option in ("window", "horizon", "stride"):
         if isinstance(values[option], np.integer):
             values[option] = int(values[option])
@@ -187,7 +211,11 @@ def validate_options(**values: Any) -> LoadOptions:
     values["scale"] = scaling.parse_scaling(values["scale"])
     values["size"] = _parse_size(values["size"])
     for option in ("features", "drop", "class_names"):
-        values[option] = parse_names(values[option], option)
+        names = values[option]
+        if option == "class_names" and isinstance(names, Mapping):
+            values[option] = {key: parse_names(part, option) for key, part in names.items()}
+        else:
+            values[option] = parse_names(names, option)
     if values["features"] and values["drop"]:
         raise _contradiction("features", "drop", "to select columns", "to leave some out")
     if values["task"] == "regression" and (values["class_names"] or values["onehot"]):

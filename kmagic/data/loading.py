@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,8 @@ def load_data(
     horizon: int | None = None,
     stride: int | None = None,
     by: str | None = None,
-    task: str | None = None,
-    class_names: str | Sequence[str] | None = None,
+    task: str | Mapping[str, str] | None = None,
+    class_names: str | Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     stream: bool | None = None,
     allow_pickle: bool = False,
     name: str | None = None,
@@ -84,7 +84,7 @@ def load_data(
             ``.tsv``, ``.parquet`` or ``.tfrecord`` (features as columns, or images), or a list of
             such tables, which are concatenated; of an ``.npz`` file. A pandas data frame. Arrays or
             lists ``(x, y)`` or ``(x_train, y_train, x_test, y_test)``; x may also be paths of
-            images. A ``tf.data.Dataset`` of pairs.
+            images, and y a dictionary of several targets by name. A ``tf.data.Dataset`` of pairs.
         flatten: Flatten each image to a vector: 28 x 28 becomes 784.
         channel: Add a channel axis to grey images: 28 x 28 becomes 28 x 28 x 1.
         scale: "255" divides pixel values by 255; "standard" gives each column of a table, or each
@@ -141,8 +141,8 @@ def load_data(
         by: For windows: the column that tells several series apart. No window contains rows of two
             series, and all are split at the same time.
         task: "classification", "multilabel" (a sample can have several labels) or "regression",
-            where the values of the target allow several.
-        class_names: Names of the classes, or of the labels, in their order.
+            where the values of the target allow several. For several targets a dictionary by name.
+        class_names: Names of the classes, or of the labels, in their order; likewise.
         stream: For folders of images or texts, and for tables in text and parquet files: True keeps
             the prepared data on disk and reads them in batches, for data larger than memory; False
             loads them into memory. By default the size decides. The files are in the folder

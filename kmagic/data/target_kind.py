@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from kmagic.models.model_arrays import as_array, is_missing
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_shape, list_names, pluralize
 from kmagic.support.memory import require_memory
-from kmagic.support.messages import Option, Text
+from kmagic.support.messages import Option, Part, Text
 
 MAX_CLASSES = 20  # different integers up to which they are classes rather than numbers
 ROWS_PER_CLASS = 3  # on average, for integers to be classes
@@ -58,6 +58,89 @@ class Target:
             return np.asarray((y != 0).any(axis=0))
         return np.bincount(y.astype(np.intp), minlength=len(self.classes or ())) > 0
 
+    @property
+    def parts(self) -> dict[str, Target]:
+        """Itself: one target and several are used alike."""
+        return {"": self}
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of a dataset that it determines."""
+        return {"classes": self.classes, "is_multilabel": self.is_multilabel}
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Several targets of all rows, by name."""
+
+    parts: dict[str, Target]
+
+    @property
+    def y(self) -> dict[str, NDArray[Any]]:
+        """The labels or values of each."""
+        return {name: target.y for name, target in self.parts.items()}
+
+    @property
+    def note(self) -> Text:
+        """What was decided where it was unclear."""
+        return Text.join(" ", [target.note for target in self.parts.values() if target.note])
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of a dataset that they determine."""
+        return {"by_target": {n: {**t.fields, "target": n} for n, t in self.parts.items()}}
+
+
+def stratification(
+    labels: Mapping[str, NDArray[Any]], rows: int
+) -> tuple[NDArray[np.intp] | None, str | None]:
+    """What a split of rows with several targets keeps the proportions of.
+
+    Args:
+        labels: The labels of each target that has classes; rows of 0 and 1 for several labels.
+        rows: How many rows each combination of classes needs.
+
+    Returns:
+        The combinations, as integers; or the labels of the first target where some combinations
+        have fewer rows, and its name; None where no target has classes.
+    """
+    if not labels:
+        return None, None
+    flat = {name: part for name, part in labels.items() if part.ndim == 1}
+    first, own = next(iter((flat or labels).items()))
+    if len(flat) > 1:
+        table = np.stack(list(flat.values()), axis=1)
+        joint = np.unique(table, axis=0, return_inverse=True)[1].reshape(-1)
+        if np.bincount(joint).min() >= rows:
+            return joint.astype(np.intp), None
+    return own, first
+
+
+def decide_targets(y: Any, options: LoadOptions, name: str = "y", **about: Any) -> Target | Targets:
+    """As :func:`decide_target`, also for a dictionary of several targets by name."""
+    if not isinstance(y, Mapping):
+        return decide_target(y, options, name, **about)
+    parts = {}
+    for key, values in y.items():
+        target = decide_target(values, options.for_target(key, list(y)), key, **about)
+        parts[key] = replace(target, note=_for_target(target.note, key))
+    return Targets(parts)
+
+
+def _for_target(note: Part, name: str) -> Text:
+    """A note whose ``task`` is that of one of several targets."""
+    parts = note.parts if isinstance(note, Text) else (note,)
+    return Text(
+        *(
+            Option("task", {name: part.value})
+            if isinstance(part, Option) and part.name == "task"
+            else _for_target(part, name)
+            if isinstance(part, Text)
+            else part
+            for part in parts
+        )
+    )
+
 
 def decide_target(
     y: Any,
@@ -79,6 +162,10 @@ def decide_target(
         images: Whether the samples are images, which have more classes.
         columns: The names of the columns of a table that are the target.
     """
+    for option in ("task", "class_names"):
+        if isinstance(getattr(options, option), Mapping):
+            message = Text(Option(option), f" is a dictionary, for several targets; {name} is one.")
+            raise DataError(message, "Pass its value alone.")
     (rows,) = as_tag_lists(y, task=options.task)
     if is_tag_list(rows):
         is_clear = options.task == "multilabel"

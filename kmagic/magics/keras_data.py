@@ -12,7 +12,8 @@ from kmagic.magics.session import Session, magic
 
 DATA = LineParser(
     "%keras_data",
-    "Load a dataset as D.x_train, D.y_train, D.x_test, D.y_test, D.classes.",
+    "Load a dataset as D.x_train, D.y_train, D.x_test, D.y_test, D.classes. A dictionary as y\n"
+    "contains several targets by name; D.of(NAME) is the dataset of one of them.",
     "%keras_data mnist --scale 255 --channel -o digits\n"
     "%keras_data boston_housing --scale standard --drop B\n"
     "%keras_data photos/ --size 64x64 --scale 255\n"
@@ -20,7 +21,8 @@ DATA = LineParser(
     "%keras_data houses.csv --target price --scale standard\n"
     "%keras_data frame --target price --missing mean\n"
     "%keras_data power.csv --target load --window 30 --horizon 7\n"
-    "%keras_data x y --split 0.25",
+    "%keras_data x y --split 0.25\n"
+    "%keras_data x {'digit': y, 'even': y % 2}",
 )
 DATA.argument(
     "SOURCE",
@@ -35,12 +37,15 @@ DATA.option("--seed N", "random seed of the split (default: 0)", default="0", mi
 DATA.option("--onehot", "labels as one-hot rows")
 DATA.option(
     "--class-names A,B",
-    "names of the classes, or of several labels per sample, in their order",
+    "names of the classes, or of several labels per sample, in their order; for several targets a "
+    "dictionary",
     read="text",
 )
 DATA.option(
-    "--task {classification,multilabel,regression}",
-    "what to predict, if the values of the target allow several",
+    "--task HOW",
+    "classification, multilabel or regression, if the values of the target allow several; for "
+    "several targets a dictionary",
+    read="value or text",
 )
 DATA.option("--flatten", "images as vectors")
 DATA.option("--channel", "gray images as 28x28x1, not 28x28")

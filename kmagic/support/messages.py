@@ -92,6 +92,8 @@ class MagicSpelling(Spelling):
         if option.value is None or option.value is True:
             return name
         text = escape_control_characters(str(option.value))
+        if isinstance(option.value, Mapping):  # braces enclose a value
+            return f"{name} {text}"
         bare = text and not set(text) & set(" \t\n;|\\'\"")
         return f"{name} {text if bare else repr(text)}"
 

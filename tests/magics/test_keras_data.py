@@ -176,10 +176,6 @@ def test_how_a_table_is_read(shell, names, tmp_path) -> None:
     [
         ("", "%keras_data"),
         ("frame nothing", "is neither a value nor a variable of this notebook"),
-        (
-            "frame --task regresion",
-            "--task must be one of classification, multilabel, regression; got regresion",
-        ),
         ("frame --split half", "--split must be a number"),
         ("frame --targt price", "has no option --targt"),
     ],
@@ -219,3 +215,15 @@ def test_paths_of_the_home_folder(shell, names, frame, tmp_path, monkeypatch) ->
     monkeypatch.setenv("HOME", str(tmp_path))
     frame.to_csv(Path(tmp_path, "here.csv"), index=False)
     assert load(shell, "~/here.csv --target price").name == "here"
+
+
+def test_several_targets_with_their_own_options(shell, names) -> None:
+    names |= {"x": np.random.default_rng(0).random((ROWS, 3)), "a": np.arange(ROWS) % 2}
+    line = "x {'a': a, 'b': a + 1} --task {'b': 'regression'} --class-names {'a': ['no', 'yes']}"
+    data = load(shell, line)
+    assert data.of("a").classes == ("no", "yes")
+    assert data.of("b").classes is None
+    with pytest.raises(DataError, match="--task must be classification, multilabel or"):
+        load(shell, "x a --task regresion")
+    note = load(shell, "x {'b': a + 1, 'c': a}").note
+    assert "--task {'b': 'regression'} takes them as numbers" in note

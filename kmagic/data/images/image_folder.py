@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kmagic.data import assemble
 from kmagic.data.arrays import check_lengths, concatenate_targets, to_label_rows
-from kmagic.data.dataset import Dataset
+from kmagic.data.dataset import Dataset, take_targets
 from kmagic.data.folders import DataFolder, split_files
 from kmagic.data.images.image_reader import (
     convert_mode,
@@ -25,7 +25,7 @@ from kmagic.data.images.image_reader import (
 )
 from kmagic.data.load_options import LoadOptions, check_applies
 from kmagic.data.paths import existing_files
-from kmagic.data.target_kind import Target, decide_target
+from kmagic.data.target_kind import Target, Targets, decide_targets
 from kmagic.support.disk_arrays import disk_array, release
 from kmagic.support.errors import DataError, EvaluationError
 from kmagic.support.formatting import list_names, pluralize
@@ -77,10 +77,13 @@ def load_image_list(
         found = listed if are_records else existing_files(listed, label)
         files.append(assemble.to_object_array(found))
     named = list_names(columns) or "y"
-    target = decide_target(y, options, named, images=True, columns=columns)
+    target = decide_targets(y, options, named, images=True, columns=columns)
     if len(files) > 1 and options.split is None:  # the classes are checked after reading
         rows = len(files[0])
-        split = assemble.Parts(files[0], target.y[:rows], files[1], target.y[rows:])
+        y_train, y_test = (
+            take_targets(target.y, part) for part in (slice(rows), slice(rows, None))
+        )
+        split = assemble.Parts(files[0], y_train, files[1], y_test)
     else:
         split, _ = assemble.split_parts(files, target, options, name)
     return _load(_FileReader(name, options), split, target, source, columns)
@@ -89,7 +92,7 @@ def load_image_list(
 def _load(
     reader: _FileReader,
     split: assemble.Parts,
-    target: Target,
+    target: Target | Targets,
     source: str,
     columns: Sequence[str] = (),
 ) -> Dataset:
@@ -100,7 +103,7 @@ def _load(
             readable, size = reader.common_size(np.concatenate(files))
             rows = np.split(readable, [len(files[0])])
             files = [part[good] for part, good in zip(files, rows, strict=True)]
-            y = [part[good] for part, good in zip(y, rows, strict=True)]
+            y = [take_targets(part, good) for part, good in zip(y, rows, strict=True)]
         bytes_per_value, leave_out = 1, Text()
         if reader.options.scale != "none":
             bytes_per_value = 5  # as a byte, and as float32
@@ -127,23 +130,23 @@ def _load(
         )
     if not len(x_train) or not len(x_test):
         raise reader.unreadable()
-    split = assemble.Parts(x_train, y[0][train_rows], x_test, y[1][test_rows])
+    y = [take_targets(part, rows) for part, rows in zip(y, (train_rows, test_rows), strict=True)]
+    split = assemble.Parts(x_train, y[0], x_test, y[1])
     errors, grey_note, error_note = reader.errors, Text(), ""
     if errors:
         more = f" And {len(errors) - MAX_LISTED:,} more." if len(errors) > MAX_LISTED else ""
         listed = " ".join(errors[:MAX_LISTED])
         error_note = f"{pluralize(len(errors), 'image')} left out: {listed}{more}"
-    class_note = assemble.check_test_classes(split.y_train, split.y_test, target, name)
+    class_note = assemble.class_note(split, target, name)
     if all_grey and not options.gray:
         gray = Option("gray", True)
         grey_note = Text("All images are grey: ", gray, " takes a third of the memory.")
     data = Dataset(
         name,
         *split,
-        target.classes,
+        **target.fields,
         source=source,
-        is_multilabel=target.is_multilabel,
-        targets=tuple(columns) if target.classes is None else (),
+        targets=() if target.fields.get("classes", ()) is not None else tuple(columns),
         note_text=assemble.join_notes(target.note, place_note, error_note, class_note, grey_note),
         image_shape=x_train.shape[1:],
         interpolation=INTERPOLATION,

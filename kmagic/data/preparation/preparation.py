@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -15,9 +16,10 @@ from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.data.preparation.windowing import SeriesRows, Windowing
 from kmagic.support.errors import DataError
-from kmagic.support.formatting import format_shape
+from kmagic.support.formatting import format_shape, list_names
 from kmagic.support.messages import Text, render
 from kmagic.support.sentences import as_sentences
+from kmagic.support.suggestions import did_you_mean
 
 _FORMER_KEYS = {"picture_shape": "image_shape", "lacking": "encoding_problem"}
 """Keys in files of earlier versions -> attribute."""
@@ -44,6 +46,7 @@ class Preparation:
         encoding_problem: Why sentences cannot be encoded, and what to do, where the data are word
             indices without a known vocabulary.
         windowing: How the rows of a table became windows; None where each row is a sample.
+        by_target: For several targets their own values of ``classes`` and ``target``, by name.
     """
 
     name: str = ""
@@ -59,6 +62,11 @@ class Preparation:
     encoding_problem: str | Text = ""
     interpolation: str = ""
     windowing: Windowing | None = None
+    by_target: dict[str, dict[str, Any]] | None = None
+
+    def of(self, target: str) -> Preparation:
+        """The same preparation for one of several targets."""
+        return replace(self, by_target=None, **fields_of_target(self, target))
 
     @property
     def preparation(self) -> Self:
@@ -177,6 +185,8 @@ class Preparation:
                 config[name] = config[name].get_config()
         if self.windowing is not None:
             config["windowing"] = asdict(self.windowing)
+        if self.by_target is not None:
+            config["by_target"] = _map_values(self.by_target, tuple, list)
         return {**config, "encoding_problem": render(self.encoding_problem)}
 
     @classmethod
@@ -191,6 +201,8 @@ class Preparation:
             values["encoding"] = TextEncoding.from_config(values["encoding"])
         if values.get("columns") is not None:
             values["columns"] = Columns.from_config(values["columns"])
+        if values.get("by_target") is not None:
+            values["by_target"] = _map_values(values["by_target"], list, tuple)
         if values.get("windowing") is not None:
             form = values["windowing"].get("target_format", {})
             target_format = CellFormat(**{**form, "missing": tuple(form.get("missing", ()))})
@@ -250,6 +262,29 @@ class Preparation:
             actual=Text(_describe(raw)),
             remedy=remedy,
         )
+
+
+def fields_of_target(data: Any, target: str) -> dict[str, Any]:
+    """The fields of a dataset, or a preparation, that belong to one of its targets.
+
+    Raises:
+        DataError: It has no target of this name.
+    """
+    known: dict[str, dict[str, Any]] = data.by_target or {}
+    if target in known:
+        return known[target]
+    listed = f"Its targets are {list_names(known)}." if known else "It has one target."
+    remedy = did_you_mean(str(target), known) or listed
+    raise DataError(f"{data.name or 'The data'} has no target {target!r}.", remedy)
+
+
+def _map_values(
+    by_target: dict[str, dict[str, Any]], kind: type, convert: Callable[[Any], Any]
+) -> dict[str, dict[str, Any]]:
+    return {
+        target: {k: convert(v) if isinstance(v, kind) else v for k, v in values.items()}
+        for target, values in by_target.items()
+    }
 
 
 def _describe(raw: Any) -> str:

@@ -57,20 +57,17 @@ def dataset_bundle(data: Dataset) -> Bundle:
     """The card of a dataset, and its description as plain text."""
     sizes = f"{len(data.x_train):,} training · {len(data.x_test):,} test samples"
     facts = f"{data.title} · {sizes}" if data.title else sizes
-    if data.classes is None:
-        target = data.target if data.target not in ("", "y") else "values to predict"
-    else:
-        form = "one-hot rows" if data.y_train.ndim > 1 else "labels"
-        target = f"{form} of {pluralize(len(data.classes), 'class', 'classes')}"
-        if data.is_multilabel:
-            target = f"rows of 0 and 1 of {pluralize(len(data.classes), 'label')}"
-    description = f"x: {data.describe_inputs()} · y: {target}, {data.y_train.dtype}"
+    targets = [data.of(name) for name in data.by_target or ()]
+    forms = [f"{part.target}, {_target_form(part)}" for part in targets] or [_target_form(data)]
+    description = f"x: {data.describe_inputs()} · y: {'; '.join(forms)}"
     parts = [f'<div class="km-muted" style="margin-bottom:6px">{escape_html(description)}</div>']
     if data.classes is not None:
         parts.append(_class_table(data))
     if data.is_multilabel:
         parts.append(_pair_table(data))
-    if _is_table(data):
+    if targets:
+        parts += _several_targets(data, targets)
+    elif _is_table(data):
         parts += [_column_table(data), _first_rows(data)]
     elif data.classes is None:
         parts += [_samples(data, np.arange(min(MAX_EXAMPLES, len(data.x_train))), data.name)]
@@ -78,6 +75,30 @@ def dataset_bundle(data: Dataset) -> Bundle:
     reading = f"Read as: {data.reading}." if data.reading else ""
     foot = " ".join(filter(None, (data.note, reading)))
     return mime_bundle(repr(data), card_html(data.name, facts, "".join(parts), foot=foot))
+
+
+def _target_form(data: Dataset) -> str:
+    if data.classes is None:
+        name = data.target if data.target not in ("", "y") else ""
+        return f"{name or 'values to predict'}, {data.y_train.dtype}"
+    form = "one-hot rows" if data.y_train.ndim > 1 else "labels"
+    target = f"{form} of {pluralize(len(data.classes), 'class', 'classes')}"
+    if data.is_multilabel:
+        target = f"rows of 0 and 1 of {pluralize(len(data.classes), 'label')}"
+    return f"{target}, {data.y_train.dtype}"
+
+
+def _several_targets(data: Dataset, targets: list[Dataset]) -> list[str]:
+    """The classes or the values of each target, and the columns of a table."""
+    values = [part for part in targets if part.classes is None]
+    parts = [_class_table(part, part.target) for part in targets if part.classes is not None]
+    if not parts and not _is_table(data):
+        parts.append(_samples(data, np.arange(min(MAX_EXAMPLES, len(data.x_train))), data.name))
+    if values:
+        rows = [_row(["values", "distribution", "min", "median", "max"], "th")]
+        rows += [row for part in values for row in _target_rows(part)]
+        parts += [_table(rows, f"Values of {data.name}"), _caption(f"{DISTRIBUTION}.")]
+    return [*parts, _column_table(data)] if _is_table(data) else parts
 
 
 def _is_table(data: Dataset) -> bool:
@@ -90,8 +111,11 @@ def _is_table(data: Dataset) -> bool:
 # --- classes and samples --------------------------------------------------------------------------
 
 
-def _class_table(data: Dataset) -> str:
-    """One row per class: some of its samples, its size as a bar and in numbers."""
+def _class_table(data: Dataset, target: str = "") -> str:
+    """One row per class: some of its samples, its size as a bar and in numbers.
+
+    ``target`` is the name of one of several targets.
+    """
     names = data.classes or ()
     train, test = data.counts(data.y_train), data.counts(data.y_test)
     kind, plural = ("label", "labels") if data.is_multilabel else ("class", "classes")
@@ -100,16 +124,19 @@ def _class_table(data: Dataset) -> str:
     if len(names) > MAX_CLASSES:
         order = np.argsort(-train, kind="stable")[:MAX_CLASSES]
     largest = len(labels) if data.is_multilabel else int(train.max())
-    rows = [_row([kind, "samples", "train", "test"], "th")]
+    rows = [_row([escape_html(target) or kind, "samples", "train", "test"], "th")]
+    examples = MAX_EXAMPLES // 2 if target else MAX_EXAMPLES
     for label in order.tolist():
         name, count = names[label], int(train[label])
         has = labels[:, label] == 1 if data.is_multilabel else labels == label
-        examples = _samples(data, np.flatnonzero(has)[:MAX_EXAMPLES], name)
+        shown = _samples(data, np.flatnonzero(has)[:examples], name)
         share = count / max(largest, 1)
         bar = bar_html(share)
-        middle = f'<div style="{_FLEX}">{examples}<div style="flex:1 1 90px">{bar}</div></div>'
+        middle = f'<div style="{_FLEX}">{shown}<div style="flex:1 1 90px">{bar}</div></div>'
         rows.append(_row([escape_html(name), middle, f"{count:,}", f"{int(test[label]):,}"]))
-    table = _table(rows, f"{plural.capitalize()} of {data.name}")
+    of = f"{target} in {data.name}" if target else data.name
+    style = "margin-bottom:10px" if target else ""
+    table = _table(rows, f"{plural.capitalize()} of {of}", style)
     rest = np.delete(train, order)
     if rest.size:
         sizes = f"{rest.min():,} to {rest.max():,} training samples each"
@@ -229,7 +256,8 @@ def _column_table(data: Dataset) -> str:
     whole, shown = len(shown), shown[: MAX_ROWS if is_on_disk(shown) else None]
     raw = data.scaling.inverse(shown)
     rows = [_row(["column", "distribution", "min", "median", "max"], "th")]
-    if data.classes is None and data.target not in _columns_of(data).wanted:
+    is_other = data.target not in _columns_of(data).wanted
+    if data.classes is None and data.by_target is None and is_other:
         rows += _target_rows(data)
     columns = _columns_of(data).split(raw)
     limit = MAX_UNNAMED_COLUMNS if data.columns is None else MAX_COLUMNS
@@ -243,7 +271,7 @@ def _column_table(data: Dataset) -> str:
     is_standard = data.scaling.kind == "standard"
     scaled = " The model sees (value - mean) / standard deviation." if is_standard else ""
     label = f"Columns of {data.name}"
-    gap = "10px" if data.classes is not None else "0"
+    gap = "0" if data.classes is None and data.by_target is None else "10px"
     table = f'<div style="margin-top:{gap}">{_table(rows, label)}</div>'
     first = f", of its first {len(shown):,} rows" if len(shown) < whole else ""
     return table + _caption(f"{DISTRIBUTION}{first}.{scaled}{more}")

@@ -27,7 +27,10 @@ TABLE_FILES = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".npz", ".tfrecord")
 MODEL_FILES = (".keras", ".h5", ".hdf5", ".json", ".kmagic")
 MAX_FILES = 200  # files of a folder that are listed
 _COLUMN_OPTIONS = frozenset({"--target", "--features", "--drop", "--by"})
-_FIXED_VALUES = {"--scale": ("standard", "255", "none")}
+_FIXED_VALUES = {
+    "--scale": ("standard", "255", "none"),
+    "--task": ("classification", "multilabel", "regression"),
+}
 _VARIABLE_OPTIONS = frozenset({"--val", "--class-names"})
 """Options that can be a variable, besides those that are declared as a value."""
 _PARTS = ("x_train", "y_train", "x_test", "y_test")
