@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from kmagic.display.kit.assets import minified_css
-from kmagic.display.kit.card import MIDTONES, escape_html
+from kmagic.display.kit.card import MIDTONES, drawing_html, escape_html
 from kmagic.support.downsampling import Point, drop_collinear, limit_per_column
 from kmagic.support.formatting import format_metric, format_power
 
@@ -115,6 +115,17 @@ def standalone_chart_svg(chart: Chart, *, width: int = WIDTH) -> str:
     start = f' xmlns="http://www.w3.org/2000/svg"><style>{style.replace(".km-", ".")}</style>'
     drawing = drawing.replace(">", start, 1)
     return drawing.replace('class="km-', 'class="').replace('"', "'")
+
+
+def chart_html(chart: Chart, width: int = WIDTH) -> str:
+    """The chart for :func:`kmagic.display.kit.card.with_drawings`."""
+    return drawing_html(
+        chart_svg(chart, width=width),
+        standalone_chart_svg(chart, width=width),
+        alt=chart_to_text(chart),
+        width=width,
+        height=HEIGHT,
+    )
 
 
 def chart_to_text(chart: Chart) -> str:

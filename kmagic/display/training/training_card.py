@@ -17,20 +17,16 @@ from kmagic.display.kit.card import (
     Bundle,
     bar_html,
     card_html,
-    drawing_html,
     escape_html,
     mime_bundle,
     scroll_html,
     with_drawings,
 )
 from kmagic.display.kit.chart import (
-    HEIGHT,
     Chart,
     Curve,
-    chart_svg,
-    chart_to_text,
+    chart_html,
     shown_range,
-    standalone_chart_svg,
 )
 from kmagic.support.display_mode import is_static
 from kmagic.support.downsampling import Point
@@ -380,11 +376,10 @@ def charts_html(charts: Sequence[Chart], beside: str = "", *, key: str = "") -> 
     width, most = (CHART, MAX_CHART) if len(charts) > 1 else (SINGLE_CHART, SINGLE_CHART)
     figures = []
     for chart in charts:
-        inline, standalone = chart_svg(chart, width=width), standalone_chart_svg(chart, width=width)
-        alt = chart_to_text(chart)
-        drawing = drawing_html(inline, standalone, alt=alt, width=width, height=HEIGHT)
         style = f"flex:1 1 {MIN_CHART}px;max-width:{most}px"
-        figures.append(f'<div class="km-run-chart" style="{style}">{drawing}</div>')
+        figures.append(
+            f'<div class="km-run-chart" style="{style}">{chart_html(chart, width)}</div>'
+        )
     row = "display:flex;flex-wrap:wrap;gap:6px 18px;margin:6px 0"
     css = minified_css("kit/chart.css")
     body = "".join(figures) + beside
