@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from kmagic.evaluation.prediction.predict import predict as predict
     from kmagic.evaluation.prediction.predict import predict_classes as predict_classes
     from kmagic.evaluation.prediction.predict import predict_proba as predict_proba
+    from kmagic.evaluation.regression.errors_of import errors as errors
+    from kmagic.evaluation.regression.errors_of import errors_of as errors_of
     from kmagic.from_r import from_r as from_r
     from kmagic.language import format_spec as format_spec
     from kmagic.language import parse as parse
@@ -55,6 +57,7 @@ _PUBLIC = {
     "evaluation.prediction.evaluate": ("evaluate",),
     "evaluation.prediction.file_prediction": ("predict_to_file",),
     "evaluation.prediction.predict": ("predict", "predict_classes", "predict_proba"),
+    "evaluation.regression.errors_of": ("errors", "errors_of"),
     "from_r": ("from_r",),
     "language": ("format_spec", "parse"),
     "models.decompile": ("to_dsl",),
@@ -69,9 +72,10 @@ _PUBLIC = {
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 
 _WITH_KERAS = frozenset(
-    {"build", "classify", "confusion_of", "cost", "cross_validate", "evaluate", "fit", "load"}
+    {"build", "classify", "confusion_of", "cost", "cross_validate", "errors_of", "evaluate", "fit"}
     | {
         "find_learning_rate",
+        "load",
         "predict",
         "predict_classes",
         "predict_to_file",

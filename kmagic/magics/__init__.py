@@ -11,6 +11,7 @@ from kmagic.magics import keras_classify as keras_classify
 from kmagic.magics import keras_cluster as keras_cluster
 from kmagic.magics import keras_confusion as keras_confusion
 from kmagic.magics import keras_data as keras_data
+from kmagic.magics import keras_errors_magic as keras_errors_magic
 from kmagic.magics import keras_evaluate as keras_evaluate
 from kmagic.magics import keras_fit as keras_fit
 from kmagic.magics import keras_history_magic as keras_history_magic

@@ -114,6 +114,8 @@ MAGIC_OF = {
     "connect": "%keras_cluster",
     "cost": "%keras_summary --cost",
     "cross_validate": "%keras_fit --folds 5",
+    "errors": "%keras_errors",
+    "errors_of": "%keras_errors",
     "evaluate": "%keras_evaluate",
     "find_learning_rate": "%keras_lr",
     "tune": "%%keras_tune",

@@ -113,6 +113,7 @@ OPTIONS = {
     "keras_evaluate": "net X y -q",
     "keras_predict": "net X -q",
     "keras_confusion": "-q --true y --pred p",
+    "keras_errors": "-q --true {y + 0.5} --pred p",
     "keras_compile": "net sgd loss={loss} -q",
     "keras_code": "net -q",
     "keras_history": "r -q",

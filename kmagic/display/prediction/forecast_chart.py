@@ -7,15 +7,8 @@ from numpy.typing import NDArray
 
 from kmagic.data.preparation.windowing import time_names
 from kmagic.display.kit.assets import minified_css
-from kmagic.display.kit.card import drawing_html, with_drawings
-from kmagic.display.kit.chart import (
-    HEIGHT,
-    Chart,
-    Curve,
-    chart_svg,
-    chart_to_text,
-    standalone_chart_svg,
-)
+from kmagic.display.kit.card import with_drawings
+from kmagic.display.kit.chart import Chart, Curve, chart_html
 from kmagic.evaluation.prediction.forecasts import Forecasts
 from kmagic.support.downsampling import Point
 
@@ -25,27 +18,22 @@ MAX_ROWS = 300  # of a chart
 TICKS = (0.1, 0.4, 0.7, 0.98)  # of the axis of time
 
 
-def forecast_charts_html(forecasts: Forecasts) -> str:
-    """The charts of the first series, and what they leave out."""
+def forecast_charts_html(forecasts: Forecasts, *, marked: int = 0) -> str:
+    """The charts of the first series, and what they leave out; some largest errors are marked."""
     series = forecasts.series
     codes = series.codes[series.starts]
     shown = np.unique(codes)[:MAX_SERIES]
     figures, notes = [], []
     for code in shown.tolist():
-        chart = _chart(forecasts, np.flatnonzero(codes == code), series.names[code])
-        drawing = drawing_html(
-            chart_svg(chart, width=WIDTH),
-            standalone_chart_svg(chart, width=WIDTH),
-            alt=chart_to_text(chart),
-            width=WIDTH,
-            height=HEIGHT,
-        )
-        figures.append(f'<div style="max-width:{WIDTH}px">{drawing}</div>')
+        chart = _chart(forecasts, np.flatnonzero(codes == code), series.names[code], marked)
+        figures.append(f'<div style="max-width:{WIDTH}px">{chart_html(chart, WIDTH)}</div>')
     if (count := len(np.unique(codes))) > len(shown):
         notes.append(f"The first {len(shown)} of {count:,} series are drawn.")
     longest = int(np.bincount(codes).max()) * series.windowing.stride
     if longest > MAX_ROWS:
         notes.append(f"The charts end with the last {MAX_ROWS} rows.")
+    if marked:
+        notes.append("Ticks at the axis mark the largest errors.")
     if series.windowing.horizon > 1:
         notes.append("Each row is drawn with one forecast, of windows that follow one another.")
     css = minified_css("kit/chart.css")
@@ -53,7 +41,7 @@ def forecast_charts_html(forecasts: Forecasts) -> str:
     return f'{body}<div class="km-muted">{" ".join(notes)}</div>' if notes else body
 
 
-def _chart(forecasts: Forecasts, windows: NDArray[np.intp], name: str) -> Chart:
+def _chart(forecasts: Forecasts, windows: NDArray[np.intp], name: str, marked: int = 0) -> Chart:
     """The last forecasts of one series, of windows whose forecasts do not overlap."""
     rows, used = forecasts.rows, [int(windows[-1])]
     limit = rows[used[0], -1] - MAX_ROWS
@@ -83,8 +71,16 @@ def _chart(forecasts: Forecasts, windows: NDArray[np.intp], name: str) -> Chart:
         float(known[0]),
         float(last),
         (float(known[-1]), f"actual until {now}") if is_future else None,
+        notes=_largest_errors(forecasts, chosen, marked),
         x_ticks=list(dict.fromkeys(labels)),
     )
+
+
+def _largest_errors(forecasts: Forecasts, windows: list[int], count: int) -> list[float]:
+    """The rows of the largest errors in some windows."""
+    size = np.abs(forecasts.values[windows] - forecasts.actual[windows])
+    largest = np.argsort(-np.nan_to_num(size.reshape(-1)), kind="stable")[:count]
+    return [float(row) for row in forecasts.rows[windows].reshape(-1)[largest]]
 
 
 def _points(rows: NDArray[np.intp], values: NDArray[np.float64]) -> list[Point]:

@@ -346,7 +346,7 @@ def _read_labels(array: NDArray[Any], argument: str) -> _Labels:
                 Option(argument),
                 f" must be class ids; {array[first]:g} (sample {first:,}) is not a whole number.",
             ),
-            Text("For regression, use ", Function("evaluate"), " to compute the metrics."),
+            Text("For regression use ", Function("errors"), "."),
         )
     return _Labels(argument, array.astype(np.int64, copy=False))
 

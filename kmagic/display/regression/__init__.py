@@ -1,0 +1,1 @@
+"""The errors of a regression as a card, and of two models beside each other."""
