@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.display.kit.card_widget import open_widget
-from kmagic.display.kit.samples import Sample, collect_samples, encode_samples
+from kmagic.display.kit.card_widget import open_widget, samples_reply
+from kmagic.display.kit.samples import Sample, collect_samples
 from kmagic.evaluation.confusion.comparison import Comparison
 from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix, Order, check_choice
 from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
@@ -26,7 +26,6 @@ from kmagic.support.formatting import (
     shorten_name,
 )
 
-MAX_SAMPLES = 48  # samples in a reply
 MAX_SENT_CLASSES = 30  # with more classes, the matrix is sent on request
 NAME_LENGTH, SHORT_NAME, CAPTION_NAME, LABEL_NAME = 200, 13, 12, 24  # characters of a class name
 WORST_CELLS = 200
@@ -420,17 +419,6 @@ def _samples_reply(
 ) -> tuple[dict[str, Any], list[bytes]]:
     threshold = message.get("threshold")
     indices, summary = interactive.find(cells, threshold)
-    first = max(0, int(message.get("first", 0)))
-    count = min(MAX_SAMPLES, max(1, int(message.get("count", MAX_SAMPLES))))
-    page = [int(k) for k in indices[first : first + count]]
-    samples = interactive.samples(page, cells, threshold)
-    items, buffers = [], []
-    for sample, image in zip(samples, encode_samples(samples), strict=True):
-        item = {name: getattr(sample, name) for name in ("index", "caption", "title", "text")}
-        if image is not None:
-            item |= {
-                name: getattr(image, name) for name in ("mime", "width", "height", "pixelated")
-            }
-            buffers.append(image.data)
-        items.append(item)
-    return {"total": len(indices), "summary": summary, "samples": items}, buffers
+    return samples_reply(
+        message, indices, lambda page: interactive.samples(page, cells, threshold), summary
+    )

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
 from kmagic.display.kit.assets import js_module, read_static
+from kmagic.display.kit.samples import Sample, encode_samples
 from kmagic.support.display_mode import display_mode
 from kmagic.support.errors import KmagicError
 
+MAX_SAMPLES = 48  # in a reply
 MAX_WIDGETS = 16  # cards that are interactive at a time; older ones become static
 
 Answer: TypeAlias = Callable[[dict[str, Any]], tuple[dict[str, Any], list[bytes]]]
@@ -55,6 +57,35 @@ def reply_to(widget: Any, answer: Answer, message: dict[str, Any]) -> None:
     except KmagicError as error:
         reply, buffers = {"error": str(error)}, []
     widget.send({"reply_to": message.get("id"), **reply}, buffers)
+
+
+def samples_reply(
+    message: dict[str, Any],
+    indices: Sequence[int],
+    draw: Callable[[list[int]], Sequence[Sample]],
+    summary: str,
+) -> tuple[dict[str, Any], list[bytes]]:
+    """The page of samples that a message requests (``first`` and ``count``), for a panel.
+
+    Args:
+        message: The request.
+        indices: All samples that are selected.
+        draw: Gives some of them as they are shown.
+        summary: How many there are, in words.
+    """
+    first = max(0, int(message.get("first", 0)))
+    count = min(MAX_SAMPLES, max(1, int(message.get("count", MAX_SAMPLES))))
+    samples = draw([int(k) for k in indices[first : first + count]])
+    items, buffers = [], []
+    for sample, image in zip(samples, encode_samples(samples), strict=True):
+        item = {name: getattr(sample, name) for name in ("index", "caption", "title", "text")}
+        if image is not None:
+            item |= {
+                name: getattr(image, name) for name in ("mime", "width", "height", "pixelated")
+            }
+            buffers.append(image.data)
+        items.append(item)
+    return {"total": len(indices), "summary": summary, "samples": items}, buffers
 
 
 @cache

@@ -13,12 +13,13 @@
  */
 
 import { connectCards } from "../kit/card_client.js";
+import { SamplePanel } from "../kit/sample_panel.js";
 import { button, checkbox, dropdown, element } from "../kit/elements.js";
 import { CardUpdate } from "./card_update.js";
+import { cellCall, cellTitle } from "./cell_text.js";
 import { openLargeMatrix } from "./large_matrix.js";
 import { MatrixClient } from "./matrix_client.js";
 import { MatrixTable } from "./matrix_table.js";
-import { SamplePanel } from "./sample_panel.js";
 import { ThresholdSlider } from "./threshold_slider.js";
 
 /** @type {Record<string, string>} */
@@ -112,8 +113,23 @@ export class MatrixView {
     else this.selection = [...this.selection, cell];
     this.markSelection();
     this.sendSelection();
-    if (this.selection.length) this.panel.show(this.selection);
+    if (this.selection.length) this.panel.show(this.samplesOf(this.selection));
     else this.panel.close();
+  }
+
+  /** @param {Cell[]} cells @returns {import("../kit/sample_panel.js").SampleSource} */
+  samplesOf(cells) {
+    return {
+      title: () => cellTitle(this.state, cells),
+      call: () => cellCall(this.state, cells, this.threshold),
+      fetch: (first, count) =>
+        this.client.request("samples", { cells, first, count, threshold: this.threshold }),
+    };
+  }
+
+  /** What the panel says if its samples belong to another threshold. */
+  staleHint() {
+    return this.threshold === null ? "" : "Click a cell to see its samples at this threshold.";
   }
 
   clearSelection() {

@@ -10,8 +10,6 @@
  * @typedef {Drawn & {key: string, kind: "matrix" | "difference" | "labels", names: string[],
  *     short_names: string[], labels: (number | string)[], order: string, ordered: number[], scale: string,
  *     diagonal: boolean, threshold_steps: ThresholdSteps | null}} MatrixState
- * @typedef {{index: number, caption: string, title: string, text: string, mime?: string,
- *     width?: number, height?: number, pixelated?: boolean}} Sample
  * @typedef {{positions: Uint32Array, counts: Float64Array}} FilledCells  the cells of a large matrix
  *     that are not zero; a position is row * classes + column
  */

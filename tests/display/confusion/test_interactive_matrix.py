@@ -11,7 +11,6 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from kmagic.display.confusion import interactive_matrix
 from kmagic.display.confusion.interactive_matrix import (
     OUTCOMES,
     InteractiveComparison,
@@ -22,6 +21,7 @@ from kmagic.display.confusion.interactive_matrix import (
 )
 from kmagic.display.confusion.matrix_cards import ConfusionCard, MultilabelCard, redraw_with
 from kmagic.display.kit import card_widget
+from kmagic.display.kit.card_widget import MAX_SAMPLES
 from kmagic.evaluation.confusion.confusion import confusion
 
 
@@ -72,7 +72,7 @@ def test_several_cells_and_correct_ones_have_samples_too():
 def test_the_number_of_samples_in_a_reply_is_limited():
     found = digits(400, 2)
     reply, parts = request(interactive(found), "samples", cells=[[0, 1]], count=10_000)
-    assert len(parts) == len(reply["samples"]) == interactive_matrix.MAX_SAMPLES
+    assert len(parts) == len(reply["samples"]) == MAX_SAMPLES
     assert reply["total"] > len(parts)
 
 

@@ -1,46 +1,51 @@
 // @ts-check
 /**
- * The samples of the selected cells, in the part of the card that is reserved for samples.
+ * The samples that are selected in a card, in the part of it that is reserved for samples.
  *
- * @typedef {import("./matrix_client.js").Cell} Cell
- * @typedef {import("./matrix_client.js").Sample} Sample
- * @typedef {import("./interactive_matrix.js").MatrixView} MatrixView
+ * @typedef {{index: number, caption: string, title: string, text: string, mime?: string,
+ *     width?: number, height?: number, pixelated?: boolean}} Sample
+ * @typedef {{title(): Node[], call(): string,
+ *     fetch(first: number, count: number): Promise<any>}} SampleSource  a selection: its title, the
+ *     Python call that gives its indices ("" without one), and a page of its samples
+ * @typedef {{announce(text: string): void, clearSelection(): void,
+ *     staleHint(): string}} PanelOwner  the hint is shown instead of samples of the saved card that are
+ *     no longer valid; "" if they are
  */
 
-import { button, element } from "../kit/elements.js";
-import { formatCount } from "../kit/formatting.js";
-import { cellCall, cellTitle } from "./cell_text.js";
+import { button, element } from "./elements.js";
+import { formatCount } from "./formatting.js";
 
 const PAGE_SIZE = 12;
 /** Milliseconds after which the panel says that it is waiting. */
 const WAITING_DELAY = 600;
 
 export class SamplePanel {
-  /** @param {MatrixView} view @param {HTMLElement} container */
-  constructor(view, container) {
-    this.view = view;
+  /** @param {PanelOwner} owner @param {HTMLElement} container */
+  constructor(owner, container) {
+    this.owner = owner;
     this.container = container;
     this.originalContent = [...container.childNodes];
     /** Counts requests, so that a late reply to an older one is dropped. */
     this.latest = 0;
     /** @type {string[]} */
     this.imageUrls = [];
-    /** @type {Cell[]} */
-    this.cells = [];
+    /** @type {SampleSource | null} */
+    this.source = null;
+    container.classList.add("km-panel");
   }
 
-  /** @param {Cell[]} cells */
-  async show(cells) {
+  /** @param {SampleSource} source */
+  async show(source) {
     this.latest += 1;
     const current = this.latest;
-    this.cells = cells;
+    this.source = source;
     const waiting = setTimeout(
       () => current === this.latest && this.showMessage("Waiting for the kernel ..."), WAITING_DELAY);
     try {
-      const reply = await this.fetch(cells, 0);
+      const reply = await source.fetch(0, PAGE_SIZE);
       if (current !== this.latest) return;
       this.releaseImages();
-      this.build(cells, reply);
+      this.build(source, reply);
     } catch (error) {
       if (current === this.latest) this.showMessage(String(error instanceof Error ? error.message : error));
     } finally {
@@ -48,31 +53,23 @@ export class SamplePanel {
     }
   }
 
-  /** Show what belongs to the view's threshold. */
+  /** Fetch the samples again, after the card has changed. */
   refresh() {
-    if (this.cells.length) this.show(this.cells);
+    if (this.source) this.show(this.source);
     else this.showUnselected();
   }
 
-  /** Without a selection: the samples of the saved card, which belong to its own threshold. */
+  /** Without a selection: the samples of the saved card. */
   showUnselected() {
-    const isStale = this.view.threshold !== null && this.originalContent.length > 0;
-    const hint = element("div", "km-muted", "Click a cell to see its samples at this threshold.");
-    this.container.replaceChildren(...(isStale ? [hint] : this.originalContent));
+    const hint = this.originalContent.length ? this.owner.staleHint() : "";
+    this.container.replaceChildren(...(hint ? [element("div", "km-muted", hint)] : this.originalContent));
   }
 
-  /** @param {Cell[]} cells @param {number} first */
-  fetch(cells, first) {
-    const { client, threshold } = this.view;
-    return client.request("samples", { cells, first, count: PAGE_SIZE, threshold });
-  }
-
-  /** @param {Cell[]} cells @param {any} reply */
-  build(cells, reply) {
-    const { state, threshold } = this.view;
+  /** @param {SampleSource} source @param {any} reply */
+  build(source, reply) {
     const title = element("div", "km-subtitle");
     const name = element("b");
-    name.append(...cellTitle(state, cells));
+    name.append(...source.title());
     title.append(name, " ", element("span", "km-muted", reply.summary));
     const hasImages = reply.samples.some((/** @type {Sample} */ sample) => sample.mime);
     const list = element("div", hasImages ? "km-thumbs" : "km-texts");
@@ -82,7 +79,7 @@ export class SamplePanel {
     const more = button("more", async () => {
       more.disabled = true;
       const current = this.latest;
-      const next = await this.fetch(cells, shown);
+      const next = await source.fetch(shown, PAGE_SIZE);
       if (current === this.latest) addPage(next);
     });
     const addPage = (/** @type {any} */ page) => {
@@ -96,7 +93,7 @@ export class SamplePanel {
     };
     addPage(reply);
     const actions = element("div", "km-actions");
-    const call = cellCall(state, cells, threshold);
+    const call = source.call();
     const copy = button(call, () => {
       navigator.clipboard?.writeText(call).then(() => { copy.textContent = "copied"; }, () => {});
     }, "km-call");
@@ -104,7 +101,7 @@ export class SamplePanel {
     copy.title = "copy this call, which returns the indices of these samples";
     actions.append(more, copy, button("close", () => this.close()));
     this.container.replaceChildren(title, list, actions);
-    this.view.announce(`${title.textContent}: ${reply.samples.length} of ${formatCount(reply.total)} samples shown`);
+    this.owner.announce(`${title.textContent}: ${reply.samples.length} of ${formatCount(reply.total)} samples shown`);
   }
 
   /** @param {{samples: Sample[], buffers: DataView[]}} page */
@@ -151,10 +148,10 @@ export class SamplePanel {
 
   close() {
     this.latest += 1;
-    this.cells = [];
+    this.source = null;
     this.releaseImages();
     this.showUnselected();
-    this.view.clearSelection();
+    this.owner.clearSelection();
   }
 
   releaseImages() {
