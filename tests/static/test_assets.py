@@ -18,6 +18,7 @@ STATIC = Path(kmagic.__file__).parent / "static"
 ENTRIES = {
     "training/live_view.js": ("formatNumber", "LiveChart", "LiveMatrix", "LiveView"),
     "confusion/interactive_matrix.js": ("element", "Heatmap", "LargeMatrix", "MatrixView"),
+    "regression/interactive_errors.js": ("CardClient", "element", "SamplePanel", "ErrorsView"),
     "tuning/study_view.js": ("element", "StopControl", "StudyView"),
 }
 """The modules of widgets, and some of the names in them, imported ones first."""

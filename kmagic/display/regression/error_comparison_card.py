@@ -26,6 +26,7 @@ from kmagic.display.regression.errors_card import (
     rows_table,
     shown_targets,
 )
+from kmagic.display.regression.interactive_errors import attach_widget
 from kmagic.evaluation.regression.error_comparison import ErrorComparison
 from kmagic.evaluation.regression.error_metrics import error_quantiles
 from kmagic.evaluation.regression.regression_errors import format_error
@@ -37,7 +38,8 @@ ROWS = 5  # of each table
 
 def comparison_bundle(comparison: ErrorComparison) -> Bundle:
     """The card of two regression models, as text and as HTML."""
-    return mime_bundle(comparison_text(comparison), comparison_html(comparison))
+    markup = comparison_html(comparison, attach_widget(comparison))
+    return mime_bundle(comparison_text(comparison), markup)
 
 
 def comparison_html(comparison: ErrorComparison, key: str = "") -> str:

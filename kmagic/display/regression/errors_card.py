@@ -25,9 +25,10 @@ from kmagic.display.kit.card import (
     with_drawings,
 )
 from kmagic.display.kit.chart import Chart, Curve, chart_html
-from kmagic.display.kit.samples import Sample, collect_samples, samples_html
+from kmagic.display.kit.samples import samples_html
 from kmagic.display.prediction.forecast_chart import forecast_charts_html
 from kmagic.display.regression.error_charts import MAX_DOTS, charts_html, target_charts
+from kmagic.display.regression.interactive_errors import attach_widget, row_samples
 from kmagic.evaluation.regression.error_notes import error_notes
 from kmagic.evaluation.regression.regression_errors import RegressionErrors, format_error
 from kmagic.support.formatting import (
@@ -57,7 +58,7 @@ SERIES = "They treat the rows as independent; errors that follow one another oft
 
 def errors_bundle(errors: RegressionErrors) -> Bundle:
     """The card of a regression's errors, as text and as HTML."""
-    return mime_bundle(errors_text(errors), errors_html(errors))
+    return mime_bundle(errors_text(errors), errors_html(errors, attach_widget(errors)))
 
 
 def errors_html(errors: RegressionErrors, key: str = "") -> str:
@@ -161,24 +162,12 @@ def _targets_table(parts: Sequence[RegressionErrors]) -> str:
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def row_samples(errors: RegressionErrors, rows: Sequence[int]) -> list[Sample]:
-    """Some rows of one target with their values, as thumbnails or lines."""
-    true, predicted = (
-        [format_value(value) for value in values[list(rows)].tolist()]
-        for values in (errors.y_true, errors.y_pred)
-    )
-    pairs = list(zip(true, predicted, strict=True))
-    captions = [f"{guess} ({value})" for value, guess in pairs]
-    titles = [f"predicted {guess}, true {value}" for value, guess in pairs]
-    return collect_samples(errors.x, rows, captions, titles)
-
-
 def worst_rows_html(errors: RegressionErrors, rows: NDArray[np.intp], features: int) -> str:
     """The rows with the largest errors: thumbnails of images, else a table."""
     samples = row_samples(errors, rows.tolist())
     title = '<div style="margin-bottom:4px"><b>Largest errors</b>{}</div>'
     if any(sample.image is not None for sample in samples):
-        note = ' <span class="km-muted">predicted (true)</span>'
+        note = ' <span class="km-muted">predictions</span>'
         return f"<div>{title.format(note)}{samples_html(samples, rows=4)}</div>"
     table = rows_table(errors.rows_frame(rows), features)
     scroll = scroll_html(table, "Rows with the largest errors", "max-width:100%")
