@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kmagic.api import build as build
     from kmagic.api import cross_validate as cross_validate
+    from kmagic.api import find_label_errors as find_label_errors
     from kmagic.api import fit as fit
     from kmagic.cluster.connection import connect as connect
     from kmagic.data import Dataset as Dataset
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "api": ("build", "cross_validate", "fit"),
+    "api": ("build", "cross_validate", "find_label_errors", "fit"),
     "cluster.connection": ("connect",),
     "data": ("Dataset", "load_data"),
     "data.preparation.preparation": ("Preparation",),
@@ -74,6 +75,7 @@ _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 _WITH_KERAS = frozenset(
     {"build", "classify", "confusion_of", "cost", "cross_validate", "errors_of", "evaluate", "fit"}
     | {
+        "find_label_errors",
         "find_learning_rate",
         "load",
         "predict",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from kmagic.language.spec import ModelSpec
 from kmagic.support.caller_names import caller_names
 from kmagic.support.errors import EvaluationError, TrainingError
+from kmagic.support.formatting import pluralize
+from kmagic.support.messages import Option, Text
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.suggestions import did_you_mean
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion
+    from kmagic.evaluation.labels.label_errors import LabelErrors
     from kmagic.training.run.cross_validation import CrossValidation
     from kmagic.training.run.training_run import Display, TrainingRun
 
@@ -303,6 +306,164 @@ def cross_validate(
         raise
     view.show(result)
     return result
+
+
+@explain_special_methods
+def find_label_errors(
+    model: Any = None,
+    x: Any = None,
+    y: Any = None,
+    *,
+    folds: int = 5,
+    part: str = "train",
+    probabilities: Any = None,
+    class_names: Any = None,
+    score: str = "self_confidence",
+    epochs: int | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> LabelErrors:
+    """Find samples whose label is probably wrong, by confident learning.
+
+    Each sample is predicted by a model that was not trained on it: :func:`cross_validate` trains
+    the model once per fold, and restores it afterwards. A label is probably wrong if the model is
+    as sure of another class as it is, on average, for the samples of that class (Northcutt, Jiang
+    and Chuang, 2021). The candidates are those of cleanlab's ``find_label_issues`` for the same
+    probabilities. With a weak model many of them are false: look before you change anything.
+
+    Args:
+        model: A compiled Keras model of classes, or the result of :func:`cross_validate`; not
+            needed with ``probabilities``.
+        x: A dataset of :func:`kmagic.load_data`, or inputs. With ``probabilities``, and with a
+            result, they may be left out.
+        y: Labels, one class for each sample, if ``x`` does not contain them.
+        folds: Number of folds.
+        part: The part of a dataset to search: "train", "test" or "all". For the test part, models
+            are trained on rows of both parts.
+        probabilities: Out-of-sample probabilities instead of a training, (n, classes), or of the
+            second of two classes, (n,).
+        class_names: Names of the classes, if ``x`` is not a dataset.
+        score: How candidates are sorted: "self_confidence" (the probability of the given class) or
+            "normalized_margin" (that, less the probability of the best other class).
+        epochs: Number of epochs. Default: as many as the last run of the model has trained; its
+            batch size, class weights, shuffling and seed are used too where they are not given.
+        name: The model's name in the record.
+        **options: Further arguments of :func:`cross_validate`, such as ``batch_size``, ``groups``,
+            ``seed`` or ``displays``.
+
+    Returns:
+        The candidates, with ``to_frame()``, ``indices`` and ``noise``. Decide with ``keep(i)``,
+        ``relabel(i)``, ``drop(i)`` and ``undo()``, or in the card; ``data`` is then a new dataset,
+        for arrays there are ``labels`` and ``mask``.
+
+    Raises:
+        TrainingError: The model cannot be trained on the data, or the epochs are unknown.
+        EvaluationError: There are no classes, or no probabilities.
+
+    Example:
+        >>> odds = [[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.1, 0.9]]
+        >>> found = find_label_errors(y=[0, 0, 0, 1], probabilities=odds, class_names=["a", "b"])
+        >>> found.to_frame()[["index", "given", "suggested"]].values.tolist()
+        [[2, 'a', 'b']]
+    """
+    from kmagic.evaluation.labels.label_errors import label_errors  # noqa: PLC0415 - not before it is needed
+    from kmagic.evaluation.labels.label_rows import class_probabilities, rows_to_search  # noqa: PLC0415 - as above
+    from kmagic.training.run.cross_validation import CrossValidation  # noqa: PLC0415 - as above
+
+    result = model if isinstance(model, CrossValidation) else None
+    if result is not None and x is None:
+        x, y = result.x, result.y_true
+    is_given = probabilities is not None or result is not None
+    rows = rows_to_search(x, y, part, alone=is_given)
+    class_names = rows.classes if class_names is None else class_names
+    checked, method = rows.checked, "given probabilities"
+    messages: list[str] = []
+    if probabilities is None:
+        if result is None:
+            _check_classifier(model, rows, class_names)
+            used, messages = _as_in_last_run(model, options | {"epochs": epochs})
+            result = cross_validate(model, rows.x, rows.y, folds=folds, name=name, **used)
+            messages += result.messages
+        predicted = result.predicted
+        if predicted is None:
+            message = f"No fold of {result.name} has finished, so there are no predictions."
+            raise EvaluationError(message, "Run it again.")
+        if len(predicted) != len(checked):
+            counts = f"{len(predicted):,} rows; got {len(checked):,}"
+            raise EvaluationError(f"The cross-validation of {result.name} has {counts}.")
+        if not isinstance(model, CrossValidation):
+            probabilities = class_probabilities(
+                model, result.predictions, rows.dataset, class_names
+            )
+        else:
+            probabilities = result.predictions
+        method = f"out-of-fold probabilities of {result.describe()}"
+        if count := int((checked & ~predicted).sum()):
+            messages.append(f"{count:,} rows have no out-of-fold prediction and were not searched.")
+        checked = checked & predicted
+    return label_errors(
+        rows.y,
+        probabilities,
+        inputs=rows.x,
+        sizes=rows.sizes,
+        checked=checked,
+        dataset=rows.dataset,
+        class_names=class_names,
+        score=score,
+        name=name or str(getattr(model, "name", "")),
+        method=method,
+        messages=messages,
+    )
+
+
+def _check_classifier(model: Any, rows: Any, class_names: Any) -> None:
+    """Refuse models whose folds would be trained in vain: without a loss, or without classes."""
+    from kmagic.evaluation.labels.label_rows import class_probabilities  # noqa: PLC0415 - as above
+    from kmagic.training.fit import not_compiled  # noqa: PLC0415 - imports Keras
+    from kmagic.training.fit_inputs import convert_arguments, take_rows  # noqa: PLC0415 - as above
+
+    if not hasattr(model, "fit") or not hasattr(model, "name"):
+        actual = "nothing" if model is None else type(model).__name__
+        raise EvaluationError(
+            f"Expected a Keras model, or the result of a cross-validation; got {actual}.",
+            Text("Without one, pass ", Option("probabilities"), "."),
+        )
+    if not model.compiled:
+        raise not_compiled(model.name)
+    if model.built:
+        few = take_rows(convert_arguments(model, {"x": rows.x})["x"], slice(0, 1))
+        class_probabilities(model, model.predict_on_batch(few), rows.dataset, class_names)
+
+
+def _as_in_last_run(model: Any, options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The options, those of the model's last run where none are given; and which these are."""
+    from kmagic.support.model_registry import last_call, record_for  # noqa: PLC0415 - as above
+
+    given = {name: value for name, value in options.items() if value is not None}
+    call = last_call(model)
+    run = call.run if call is not None else record_for(model).run
+    if run is None or not run.log:
+        if "epochs" not in given:
+            raise TrainingError(
+                f"How many epochs {model.name} needs is unknown: it has no training run.",
+                Text("Pass ", Option("epochs", 10), ", or train it first."),
+                option="epochs",
+            )
+        return given, []
+    last = call.options if call is not None else None
+    uses_best = getattr(last, "restore_best", False) and run.best is not None
+    known = {"epochs": run.best.epoch if uses_best else run.log[-1].number}
+    for option in ("batch_size", "class_weight", "seed"):
+        known[option] = getattr(last, option, None)
+    if last is not None and not last.shuffle:
+        known["shuffle"] = False
+    taken = {k: v for k, v in known.items() if v is not None and k not in given}
+    texts = ", ".join(
+        f"{name.replace('_', ' ')} {value}" for name, value in taken.items() if name != "epochs"
+    )
+    epochs = [pluralize(taken["epochs"], "epoch")] if "epochs" in taken else []
+    said = ", ".join([*epochs, *([texts] if texts else [])])
+    return given | taken, [f"As in the last run of {model.name}: {said}."] if said else []
 
 
 def _check_call(model: Any, others: Mapping[str, Any]) -> None:

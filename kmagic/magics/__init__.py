@@ -15,6 +15,7 @@ from kmagic.magics import keras_errors_magic as keras_errors_magic
 from kmagic.magics import keras_evaluate as keras_evaluate
 from kmagic.magics import keras_fit as keras_fit
 from kmagic.magics import keras_history_magic as keras_history_magic
+from kmagic.magics import keras_labels as keras_labels
 from kmagic.magics import keras_layers as keras_layers
 from kmagic.magics import keras_lr as keras_lr
 from kmagic.magics import keras_model as keras_model

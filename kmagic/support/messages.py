@@ -117,6 +117,7 @@ MAGIC_OF = {
     "errors": "%keras_errors",
     "errors_of": "%keras_errors",
     "evaluate": "%keras_evaluate",
+    "find_label_errors": "%keras_labels",
     "find_learning_rate": "%keras_lr",
     "tune": "%%keras_tune",
     "fit": "%keras_fit",

@@ -19,6 +19,7 @@ ENTRIES = {
     "training/live_view.js": ("formatNumber", "LiveChart", "LiveMatrix", "LiveView"),
     "confusion/interactive_matrix.js": ("element", "Heatmap", "LargeMatrix", "MatrixView"),
     "regression/interactive_errors.js": ("CardClient", "element", "SamplePanel", "ErrorsView"),
+    "labels/label_review.js": ("CardClient", "element", "replaceCard", "ReviewView"),
     "tuning/study_view.js": ("element", "StopControl", "StudyView"),
 }
 """The modules of widgets, and some of the names in them, imported ones first."""

@@ -122,6 +122,7 @@ OPTIONS = {
     "keras_plot": "net",
     "keras_layers": "Own",
     "keras_cluster": "off",
+    "keras_labels": "-q X y --probabilities {p * 0.5 + 0.1}",
     "keras_lr": "net X y -q --steps 20",
     "keras_save": "net {path} -q",
 }
