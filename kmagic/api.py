@@ -485,6 +485,9 @@ def _validation_confusion(model: Any, dataset: Any) -> ValidationConfusion:
     from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion  # noqa: PLC0415 - as above
 
     try:
-        return ValidationConfusion(model, getattr(dataset, "classes", None))
+        names, is_multilabel = (
+            getattr(dataset, name, None) for name in ("classes", "is_multilabel")
+        )
+        return ValidationConfusion(model, names, is_multilabel=bool(is_multilabel))
     except EvaluationError as error:
         raise TrainingError(error.message_text, error.remedy_text) from error

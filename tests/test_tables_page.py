@@ -1,4 +1,4 @@
-"""docs/tables.md: the cells on time series run, and do what the page says."""
+"""docs/tables.md: its cells run, and do what the page says."""
 
 import re
 from pathlib import Path
@@ -11,6 +11,11 @@ from .shells import run_cell
 PAGE = Path(__file__).parents[1] / "docs" / "tables.md"
 
 
+def cells_of(title: str) -> list[str]:
+    section = PAGE.read_text(encoding="utf-8").partition(f"## {title}")[2].partition("\n## ")[0]
+    return re.findall(r"^```\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+
+
 def test_the_cells_on_time_series(shell, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
@@ -19,8 +24,7 @@ def test_the_cells_on_time_series(shell, tmp_path, monkeypatch):
     shops = [pd.DataFrame({"date": dates, "shop": shop, **columns}) for shop in ("Bonn", "Ulm")]
     pd.concat(shops).to_csv("sales.csv", index=False)
     shops[0][-40:].to_csv("new_rows.csv", index=False)
-    section = PAGE.read_text(encoding="utf-8").partition("## Time series")[2].partition("\n## ")[0]
-    load, model, use = re.findall(r"^```\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    load, model, use = cells_of("Time series")
     for cell in (load, model, use.replace("-e 20", "-e 1")):
         result, captured = run_cell(shell, cell)
         assert result.success
@@ -29,3 +33,32 @@ def test_the_cells_on_time_series(shell, tmp_path, monkeypatch):
         assert "relative MAE, Hyndman and Koehler 2006" in output.data["text/plain"]
         assert "km-chart" in output.data["text/html"]
     assert "after Bonn, 2024-07-18" in predictions.data["text/plain"]
+
+
+def test_the_cells_on_several_targets_and_labels(shell, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(120, 5))
+    names = ["area", "rooms", "floor", "price", "rent"]
+    pd.DataFrame(numbers, columns=names).to_csv("houses.csv", index=False)
+    has = numbers[:, :3] > 0.2
+    genres = [";".join(np.array(["drama", "war", "crime"])[row]) for row in has]
+    columns = dict(zip(("year", "length", "votes"), numbers.T, strict=False))
+    pd.DataFrame({**columns, "genres": genres}).to_csv("films.csv", index=False)
+    labels = dict(zip(("sun", "sea", "people"), has.T.astype(int), strict=True))
+    photos = {"light": numbers[:, 0], "blue": numbers[:, 1], "faces": numbers[:, 2], **labels}
+    pd.DataFrame(photos).to_csv("photos.csv", index=False)
+    several, load, model, use = cells_of("Several targets and labels")
+    for cell in (several, load, model, use.replace("-e 40", "-e 2").replace("folds 5", "folds 2")):
+        result, captured = run_cell(shell, cell)
+        assert result.success
+    assert shell.user_ns["houses"].targets == ("price", "rent")
+    assert shell.user_ns["films"].classes == ("crime", "drama", "war")
+    films = shell.user_ns["films"]
+    assert len(films.x_train) + len(films.x_test) == 120
+    assert shell.user_ns["photos"].classes == ("sun", "sea", "people")
+    texts = [output.data["text/plain"] for output in captured.outputs]
+    assert "stratified by labels" in texts[1]
+    assert "on these out-of-fold rows, so the metrics are too good" in texts[2]
+    assert "labels above" in texts[3]
+    assert "3 labels" in texts[4]

@@ -276,7 +276,8 @@ class Dataset(Renderable):
         both = triu(rows.T @ rows, 1).tocoo()
         counts = self.counts(self.y_train)
         lifts = both.data * len(self.y_train) / (counts[both.row] * counts[both.col])
-        order = np.argsort(-both.data * np.log(lifts), kind="stable")[:limit]
+        order = np.argsort(-both.data * np.log(lifts), kind="stable")
+        order = order[lifts[order] > 1][:limit]
         columns = (both.row, both.col, both.data, lifts)
         return list(zip(*(column[order].tolist() for column in columns), strict=True))
 

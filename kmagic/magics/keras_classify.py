@@ -126,5 +126,6 @@ def _known_labels(session: Session, images: Any) -> Any:
     """The true labels of images that come from a dataset of this notebook."""
     if not hasattr(images, "shape"):
         return None
-    labels = (data.labels_of(images) for data in session.datasets())
+    datasets = (data for data in session.datasets() if not data.is_multilabel)
+    labels = (data.labels_of(images) for data in datasets)
     return next((known for known in labels if known is not None), None)

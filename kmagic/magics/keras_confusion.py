@@ -34,7 +34,11 @@ CONFUSION.option(
 CONFUSION.option("--scale {linear,log}", "colour scale (default: linear)", default="linear")
 CONFUSION.option("--diagonal", "include the diagonal in the colour scale")
 CONFUSION.option("--top-losses N", "show the N samples with the highest loss", minimum=1)
-CONFUSION.option("--threshold P", "predict the second class above this probability", read="value")
+CONFUSION.option(
+    "--threshold P",
+    "predict the second class, or a label, above this probability; best: of each label by its F1",
+    read="value or text",
+)
 CONFUSION.option("--sample-weight W", "an array: one weight per sample", read="value")
 CONFUSION.option("--multilabel", "a sample may have several labels")
 reading_options(CONFUSION)

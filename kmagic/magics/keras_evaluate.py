@@ -33,6 +33,10 @@ for parser in (EVALUATE, PREDICT):
     parser.option("--steps N", "batches to read of a stream (default: all)", minimum=1)
     parser.option("--no-checks", "do not check the data")
 PREDICT.option("--classes", "the index of the most likely class")
+PREDICT.option("--names", "the name of the most likely class, or the names of all labels")
+PREDICT.option(
+    "--threshold P", "several labels: predict those above P (default: 0.5)", read="value"
+)
 PREDICT.option("--proba", "one probability per class, for binary models too")
 PREDICT.option("--scaling S", "images into a file: what to divide by, e.g. 255", read="value")
 PREDICT.option("--fresh", "with a file: do not continue an interrupted prediction")
@@ -62,14 +66,13 @@ def keras_predict(session: Session, line: ParsedLine) -> Any:
     """Predict with a model; ``%keras_predict -h`` shows the options."""
     from kmagic.evaluation.prediction.predict import predict, predict_classes, predict_proba  # noqa: PLC0415 - as above
 
-    if line.classes and line.proba:
-        line.fail("cannot be combined with --classes", "--proba")
+    form = "--classes" if line.classes else "--names" if line.options.names else ""
+    if form and line.proba:
+        line.fail(f"cannot be combined with {form}", "--proba")
     name, model = session.take_model(line, or_file=True)
     if is_file_of_predictions(line):
-        if line.classes or line.proba:
-            line.fail(
-                "is not needed: the file has both", "--classes" if line.classes else "--proba"
-            )
+        if form or line.proba:
+            line.fail("is not needed: the file has both", form or "--proba")
         for option in ("data", "steps"):
             if getattr(line.options, option):
                 line.fail("cannot be combined with a file of predictions", f"--{option}")
@@ -78,9 +81,14 @@ def keras_predict(session: Session, line: ParsedLine) -> Any:
         if getattr(line.options, option):
             remedy = "Name it: `-o predictions.parquet`."
             line.fail("is for predictions into a file", f"--{option}", remedy)
-    function = predict_classes if line.classes else predict_proba if line.proba else predict
+    function: Any = predict_classes if form else predict_proba if line.proba else predict
     x = _samples(session, line)
     options = line.keywords("batch_size", "steps", "class_names")
+    if not line.proba:
+        options["threshold"] = line.threshold
+    elif line.threshold is not None:
+        line.fail("cannot be combined with --proba", "--threshold")
+    options |= {"names": True} if line.options.names else {}
     is_array = bool(line.data) or hasattr(x, "shape")
     options["on"] = session.cluster_of(line) if line.on or is_array else None
     with input_warnings_as_text(line):
@@ -104,6 +112,8 @@ def predict_into_file(
         line.fail("expected a table or images", "", "Name a .parquet file or a folder of images.")
     needs = {key: value for key in ("cpus", "gpus") if (value := getattr(line, key)) is not None}
     options = line.keywords("class_names", "batch_size", "fresh") | needs | options
+    if (threshold := getattr(line.options, "threshold", None)) is not None:
+        options["threshold"] = line.value(threshold)
     result = predict_to_file(
         model,
         sources[0] if len(sources) == 1 else sources,

@@ -19,6 +19,7 @@ from kmagic.models.decompile import optimizer_text, to_dsl
 from kmagic.models.model_variables import precisions
 from kmagic.support.errors import KmagicError, TrainingError
 from kmagic.support.formatting import pluralize
+from kmagic.support.messages import Option, Text
 from kmagic.support.model_registry import record_for, set_last_call
 from kmagic.training.callbacks.callback_set import CallbackSet
 from kmagic.training.callbacks.nan_guard import NotFiniteError
@@ -159,7 +160,19 @@ def with_class_weight(
     options: FitOptions, arguments: dict[str, Any], dataset: Dataset | None
 ) -> FitOptions:
     """The options, and the arguments, with the weights of classes by their index."""
-    weights = class_weight_by_index(options.class_weight, getattr(dataset, "classes", None))
+    if (
+        options.class_weight is not None
+        and dataset is not None
+        and dataset.is_multilabel
+        and _share_memory(arguments["y"], dataset.y_train)
+    ):
+        several = f" needs one class per sample; samples of {dataset.name} can have several labels."
+        per_sample = "numpy.where(y == 1, 2.5, 1.0).mean(axis=1)"
+        how = Text(
+            f"Pass a weight per sample, such as {per_sample}, as ", Option("sample_weight"), "."
+        )
+        raise TrainingError(Text(Option("class_weight"), several), how)
+    weights = class_weight_by_index(options.class_weight, class_names_of(dataset))
     if isinstance(weights, str) and weights == "balanced":
         weights = balanced_class_weight(split_validation(arguments)["y"])
     if weights is not None:
@@ -198,9 +211,9 @@ def inspect_and_check(
     if not options.checks:
         return training, DataReview()
     columns = getattr(dataset, "columns", None)
-    classes = None
+    classes = is_multilabel = None
     if dataset is not None and _share_memory(training.y, dataset.y_train):  # not other labels
-        classes = dataset.classes
+        classes, is_multilabel = class_names_of(dataset), dataset.is_multilabel
     review = review_data(
         model,
         training,
@@ -211,9 +224,16 @@ def inspect_and_check(
         name=name,
         columns=columns if isinstance(columns, tuple) else (),
         classes=classes or (),
+        is_multilabel=is_multilabel,
         class_weight=options.class_weight,
     )
     return training, review
+
+
+def class_names_of(dataset: Dataset | None) -> tuple[str, ...] | None:
+    """The names of the classes, of which each sample has one; None if there are none."""
+    has_classes = dataset is not None and not dataset.is_multilabel
+    return dataset.classes if dataset is not None and has_classes else None
 
 
 def not_compiled(name: str) -> TrainingError:

@@ -55,8 +55,11 @@ from kmagic.display.kit.card import (
     details_html,
     escape_html,
     full_name_html,
+    head_cell,
     mime_bundle,
     name_html,
+    names_html,
+    scroll_html,
     table_html,
     tooltip_text,
 )
@@ -90,6 +93,8 @@ MAX_BESIDE = 15  # ... samples and pairs are below the table,
 MAX_ROOMY = 12  # ... cells are compact.
 MAX_PAIR_CLASSES = 15
 MAX_LABELS = 30
+MAX_INSTEAD, MAX_TOGETHER = 8, 8  # labels of a matrix, pairs of labels
+_LEFT = 'style="text-align:left"'
 TEXT_WIDTH = 120  # columns of the plain text
 SHORT_NAME = 3  # names up to this length need no tooltips
 CAPTION_NAME, COLUMN_NAME, ROW_NAME, LABEL_NAME, CALL_NAME = 10, 18, 22, 24, 30
@@ -594,7 +599,8 @@ class MultilabelCard:
         first_line, *_ = confusion.describe().splitlines()
         overall = [f"  {name} {value:.4f}" for name, value in confusion.overall.items()]
         table = _text_table(self._text_rows, LABEL_NAME, 1)
-        return "\n".join([first_line, "", *table, "", "All labels:", *overall])
+        note = ["", confusion.note] if confusion.note else []
+        return "\n".join([first_line, "", *table, "", "All labels:", *overall, *note])
 
     def _text_rows(self, most: int) -> list[list[str]]:
         rows = [["label", "TP", "FN", "FP", "precision", "recall", "F1"]]
@@ -629,11 +635,12 @@ class MultilabelCard:
         )
         body = _layout_html(
             table,
-            shown=0,
+            shown=MAX_BESIDE + 1 if "threshold" in heads else 0,  # which takes the width
             samples=self._popups[self._marked] if self._marked else "",
             below=metrics_html(confusion.overall)
             + label_curves_html(confusion)
-            + details_html("Averages", f'<div class="km-averages">{self._averages()}</div>'),
+            + details_html("Averages", f'<div class="km-averages">{self._averages()}</div>')
+            + self._pair_sections(),
             key=key,
         )
         facts = confusion.facts()
@@ -641,11 +648,11 @@ class MultilabelCard:
             facts += f" · above {self._threshold:g}"
         foot = (
             f"The table shows the {len(self.shown)} labels with the lowest F1, of "
-            f"{len(confusion):,}. For all labels use .report() or .matrices."
+            f"{len(confusion):,}. For all labels use .report() or .matrices. "
             if len(self.shown) < len(confusion)
             else ""
         )
-        return card_html(confusion.name or "labels", facts, body, foot=foot)
+        return card_html(confusion.name or "labels", facts, body, foot=foot + confusion.note)
 
     def _row_metrics(self, k: int) -> Iterable[str]:
         figures = self.confusion.per_class
@@ -654,7 +661,7 @@ class MultilabelCard:
         yield _format_rate(figures.recall[k], support)
         yield _rate_bar_html(figures.f1[k], _format_rate(figures.f1[k], predicted + support))
         yield format_count(support)
-        yield f"{self.confusion.predictions.thresholds[k]:g}"
+        yield f"{self.confusion.predictions.thresholds[k]:.3g}"
 
     def _cell(self, cell: Cell) -> str:
         count = self.counts[cell]
@@ -690,6 +697,73 @@ class MultilabelCard:
         samples = label_samples(confusion, [cell], indices[:shown].tolist())
         title = f"{full_name_html(confusion.classes[cell[0]])}: {OUTCOMES[cell[1]].name}"
         return _samples_html(title, samples, f"{len(indices):,}")
+
+    def _pair_sections(self) -> str:
+        """Labels that were predicted instead of others, and those that occur together."""
+        if len(self.confusion) == 1:
+            return ""
+        sections = {
+            "Predicted instead of missed labels": self._instead(),
+            "Labels together": self._together(),
+        }
+        return "".join(
+            details_html(title, f'<div class="km-averages">{inside}</div>')
+            for title, inside in sections.items()
+        )
+
+    def _instead(self) -> str:
+        """A matrix of the labels in the most frequent pairs of a missed and a wrong label."""
+        of_shown = [self.confusion.labels[k] for k in self.shown]
+        classes, counts = self.confusion.classes, self.confusion.instead(of_shown).to_numpy()
+        order = np.argsort(-counts, axis=None, kind="stable")
+        found = np.stack(np.unravel_index(order, counts.shape), axis=1)[: (counts > 0).sum()]
+        pairs = [(self.shown[row], column) for row, column in found.tolist()]
+        if not pairs:
+            return "No sample has both a missed and a wrong label."
+        chosen: dict[int, None] = {}
+        for pair in pairs[: MAX_INSTEAD**2]:
+            if len({**chosen, **dict.fromkeys(pair)}) <= MAX_INSTEAD:
+                chosen |= dict.fromkeys(pair)
+        columns = [k for k in self.confusion.ordered().tolist() if k in chosen]
+        missed = [k for k in columns if k in self.shown]
+        table = counts[np.ix_([self.shown.index(k) for k in missed], columns)]
+        largest = float(table.max())
+        names = [classes[k] for k in columns]
+        heads = "".join(head_cell(name) for name in names_html(names, LABEL_NAME))
+        rows = []
+        row_names = names_html([classes[k] for k in missed], LABEL_NAME)
+        for values, name in zip(table, row_names, strict=True):
+            cells = []
+            for count in values:
+                opacity = MIN_OPACITY + (MAX_OPACITY - MIN_OPACITY) * float(count) / largest
+                colour = f" style=background:{_colour(opacity)}" if count else ""
+                cells.append(f"<td{colour}>{format_count(count) if count else ''}</td>")
+            rows.append(f"<tr><th scope=row {_LEFT}>{name}</th>{''.join(cells)}</tr>")
+        rest = len(pairs) - int((table > 0).sum())
+        more = f" {rest:,} more pairs: .instead()." if rest > 0 else ""
+        return (
+            scroll_html(
+                '<table class="km-table" style="width:auto"><thead><tr>'
+                f"{head_cell('missed', _LEFT)}{heads}</tr></thead>"
+                f"<tbody>{''.join(rows)}</tbody></table>",
+                "Labels predicted instead of missed ones",
+            )
+            + '<div class="km-muted">Samples in which the label of the row is missed, and that of '
+            f"the column is predicted wrongly.{more}</div>"
+        )
+
+    def _together(self) -> str:
+        """The pairs of labels that are truly, or predicted, together most often."""
+        frame = self.confusion.together([self.confusion.labels[k] for k in self.shown])
+        if frame.empty:
+            return "No sample has two labels, true or predicted."
+        rows = [
+            [f"{full_name_html(one)} + {full_name_html(other)}", *map(format_count, counts)]
+            for one, other, *counts in frame[:MAX_TOGETHER].to_numpy().tolist()
+        ]
+        rest = len(frame) - MAX_TOGETHER
+        more = f'<div class="km-muted">{rest:,} more pairs: .together()</div>' if rest > 0 else ""
+        return table_html(("labels", "true", "predicted", "both"), rows) + more
 
     def _averages(self) -> str:
         averages = self.confusion.averages.items()

@@ -155,9 +155,7 @@ def _pair_table(data: Dataset) -> str:
     names, pairs = data.classes or (), data.label_pairs(MAX_PAIRS)
     if not pairs:
         return ""
-    rows = [
-        _row(["labels together", "share of the samples with the rarer one", "train", "lift"], "th")
-    ]
+    rows = [_row(["labels together", "share of the rarer label", "train", "lift"], "th")]
     for one, other, count, lift in pairs:
         rarer = min(data.counts(data.y_train)[[one, other]].tolist())
         title = f"{isolate_direction(names[one])} + {isolate_direction(names[other])}"

@@ -44,6 +44,7 @@ ROWS = 10
 BOX = 40  # pixels of a thumbnail
 MAX_TOOLTIP, MAX_CELL, MAX_TEXT = 160, 90, 48  # characters of a sample
 MAX_VALUES = 6  # of one prediction
+MAX_LABELS = 8  # of one sample
 MAX_NAME = 24  # characters of a class name
 _LEFT = "text-align:left"  # inline: an untrusted notebook has no classes
 _SAMPLE = "min-width:150px;white-space:normal;overflow-wrap:anywhere"
@@ -107,12 +108,23 @@ def _content(predictions: Predictions) -> str:
     """What the predictions are."""
     info, kind = predictions.info, predictions.info.output_kind.kind
     if info.form == "classes":
-        return "the most likely classes" if kind == "classes" else "labels"
+        return "the most likely classes" if kind == "classes" else f"labels{_above(info)}"
     if kind == "values":
         return list_names(info.targets) or info.target or "values"
     if predictions.probabilities is predictions.array:
         return "probabilities"
-    return f"with {'its' if len(predictions) == 1 else 'their'} most likely classes"
+    whose = "its" if len(predictions) == 1 else "their"
+    if kind == "labels":
+        return f"with {whose} labels{_above(info)}"
+    return f"with {whose} most likely classes"
+
+
+def _above(info: PredictionInfo) -> str:
+    """Above which probability a label is predicted."""
+    thresholds = sorted(set(info.output_kind.thresholds or (0.5,)))
+    return f" above {format_value(thresholds[0])}" + (
+        f" to {format_value(thresholds[-1])}, by label" if len(thresholds) > 1 else ""
+    )
 
 
 def _array_sentence(predictions: Predictions) -> str:
@@ -133,7 +145,7 @@ class _Row:
     index: int
     name: str
     best: list[tuple[str, float]]  # the two most likely classes, if it has one
-    labels: list[str] | None  # if it may have several
+    labels: list[tuple[str, float]] | None  # if it may have several, with their probabilities
     values: str
     true: str | None
     right: bool | None  # whether the most likely class is the true one
@@ -150,7 +162,8 @@ class _Row:
             shares = (f"{isolate_direction(name)} {share:.1%}" for name, share in self.best)
             text = ", ".join(shares)
         elif self.labels is not None:
-            text = ", ".join(map(isolate_direction, self.labels)) or "none"
+            texts = (f"{isolate_direction(name)} {share:.1%}" for name, share in self.labels)
+            text = list_names(texts, MAX_LABELS) or "none"
         else:
             text = self.values
         if self.right is not None:
@@ -179,7 +192,13 @@ def _rows(predictions: Predictions) -> Iterator[_Row]:
             right = None if true is None else true in (best[0][0], str(order[0]))
         labels = None
         if kind.kind == "labels":
-            labels = [kind.class_name(int(number)) for number in np.flatnonzero(flat > 0.5)]  # noqa: PLR2004 - one half
+            found = np.flatnonzero(kind.has_labels(flat))
+            found = found[np.argsort(-flat[found], kind="stable")].tolist()
+            labels = [(kind.class_name(number), float(flat[number])) for number in found]
+            has_true = true is not None and np.size(info.y_true[index]) == flat.size
+            true = true if has_true else None
+            if has_true:
+                right = bool((kind.has_labels(flat) == (np.ravel(info.y_true[index]) == 1)).all())
         values = np.reshape(prediction, -1)
         texts = list(map(_format, values[:MAX_VALUES].tolist()))
         if len(info.targets) == values.size:
@@ -195,9 +214,11 @@ def _rows(predictions: Predictions) -> Iterator[_Row]:
 def _true(info: PredictionInfo, index: int) -> str | None:
     """The true class or value, if it is known."""
     kind = info.output_kind
-    if info.y_true is None or kind.kind == "labels":
+    if info.y_true is None:
         return None
     true = np.asarray(info.y_true[index])
+    if kind.kind == "labels":
+        return list_names(kind.label_names(true.reshape(-1) == 1), MAX_LABELS) or "none"
     if kind.kind == "values" and true.dtype.kind == "f" and np.isnan(true).any():
         return None  # a forecast of what has not come yet
     if kind.kind == "values":
@@ -263,10 +284,28 @@ def _prediction_html(row: _Row, bar_width: str) -> str:
             f'<td class="km-left km-muted" style="{_LEFT}">{second}</td>'
         )
     if row.labels is not None:
-        labels = ", ".join(names_html(row.labels, MAX_NAME)) or '<span class="km-muted">none</span>'
-        return f'<td class="km-left" style="{_LEFT}">{labels}</td>'
+        return _labels_html(row)
     true = f'<td class="km-number km-muted">true {escape_html(row.true)}</td>' if row.true else ""
     return f'<td class="km-number">{escape_html(row.values)}</td>{true}'
+
+
+def _labels_html(row: _Row) -> str:
+    """The labels of a sample with their probabilities, and whether they are the true ones."""
+    shown = (row.labels or [])[:MAX_LABELS]
+    names = names_html([name for name, _ in shown], MAX_NAME)
+    parts = [
+        f'<span style="white-space:nowrap">{name} <span class="km-muted">{share:.1%}</span></span>'
+        for name, (_, share) in zip(names, shown, strict=True)
+    ]
+    rest = len(row.labels or []) - len(shown)
+    parts += [f'<span class="km-muted">{rest:,} more</span>'] if rest else []
+    labels = ", ".join(parts) or '<span class="km-muted">none</span>'
+    if row.right is not None:
+        colour = GREEN if row.right else ORANGE
+        sign = "✓" if row.right else f"✗ {escape_html(row.true)}"
+        outcome = f"km-prediction-{'correct' if row.right else 'wrong'}"
+        labels += f' <span class="{outcome}" style="color:{colour}">{sign}</span>'
+    return f'<td class="km-left" style="{_LEFT};white-space:normal">{labels}</td>'
 
 
 def _format(value: Any) -> str:

@@ -32,7 +32,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
     stream_batches,
 )
 from kmagic.evaluation.prediction.model_inputs import reject_images
-from kmagic.evaluation.prediction.predictions import output_kind_of
+from kmagic.evaluation.prediction.predictions import OutputKind, output_kind_of
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.support.data_values import check_has_values
 from kmagic.support.errors import EvaluationError
@@ -162,13 +162,20 @@ def classify_readable(
     sources = image_inputs.list_images(images, preprocessor.shape)
     if application is None and not all(hasattr(source.image, "shape") for source in sources):
         reject_images(model, data, image_inputs.NO_IMAGES_REMEDY)
+    is_multilabel = bool(getattr(data, "is_multilabel", False))
+    if is_multilabel and y_true is not None:
+        raise EvaluationError(
+            Text(Option("y_true"), " must have one class per image, but this model has labels."),
+            Text("Use ", Function("confusion_of"), " to compare several labels per image."),
+        )
     if y_true is None and hasattr(images, "shape") and hasattr(data, "labels_of"):
-        y_true = data.labels_of(images)
+        y_true = None if is_multilabel else data.labels_of(images)
     known_names = getattr(data, "classes", None) or ()
     if application is not None and class_names is None and not known_names:
         known_names = application.classes()
     batch_size = fixed_batch_size(model) or batch_size
     job = _ClassificationJob(model, preprocessor, sources, known_names, top, batch_size, explain)
+    job.is_multilabel = is_multilabel
     job.set_labels(class_names, y_true)
     predictions = job.run((progress or partial(Progress, unit="images"))(len(sources)))
     if not name:
@@ -257,6 +264,7 @@ class _ClassificationJob:
     note: str | Text = ""
     legend: str = ""
     _traced: set[tuple[int, ...]] = field(default_factory=set)  # shapes predicted in full batches
+    is_multilabel: bool = False
     _has_names: bool = False
 
     def run(self, progress: Progress) -> list[ImagePrediction]:
@@ -294,7 +302,7 @@ class _ClassificationJob:
         array = self.preprocessor.to_batch(list(images.values()))
         self.note = self.note or self.preprocessor.note(self.sources, array)
         scores = self._predict(array)
-        probabilities = label_arrays.to_probabilities(scores, known=self._are_probabilities(scores))
+        probabilities = self._probabilities(scores)
         if not self._has_names:
             self._choose_names(probabilities.shape[1])
         predictions = {}
@@ -322,12 +330,17 @@ class _ClassificationJob:
             self._traced.add(array.shape[1:])
         return predict_batch(self.model, array)[:count]
 
-    def _are_probabilities(self, scores: NDArray[Any]) -> bool | None:
-        """False if the loss takes logits, which may be between 0 and 1; None if not known."""
+    def _probabilities(self, scores: NDArray[Any]) -> NDArray[np.float64]:
+        """One probability per class, or per label of several."""
         width = scores.shape[1] if scores.ndim > 1 else 1
         names = [""] * max(width, 2)
+        # A loss may take logits, which may be between 0 and 1.
         kind = output_kind_of(self.model, np.zeros((1, width)), class_names=names)
-        return False if kind.logits else None
+        if self.is_multilabel:
+            in_range = scores.min(initial=0) >= 0 and scores.max(initial=0) <= 1
+            kind = OutputKind("labels", kind.logits or not in_range)
+            return np.asarray(kind.probabilities(scores), dtype=np.float64)
+        return label_arrays.to_probabilities(scores, known=False if kind.logits else None)
 
     def _reload(self, source: image_inputs.ImageSource, image: ImagePrediction) -> ImagePrediction:
         """An image with its thumbnail and explanation, if it can still be read."""
@@ -352,7 +365,7 @@ class _ClassificationJob:
                 raise EvaluationError(message, did_you_mean(self.explain, self.names))
             which, index = self.explain, self.names.index(self.explain)
             classes = [index] * len(best)
-            probabilities = label_arrays.to_probabilities(self._predict(array))[:, index].tolist()
+            probabilities = self._probabilities(self._predict(array))[:, index].tolist()
         heatmaps, method = explain_images(self.model, array, classes, self.preprocessor.size)
         self.legend = f"{which}, by {method}"
         return [
@@ -404,6 +417,8 @@ class _ClassificationJob:
 
     def _true_indices(self, names: tuple[str, ...]) -> NDArray[np.intp] | None:
         y = self.y_true
+        if self.is_multilabel:
+            return None
         if y is None:
             by_folder = {folder_key(name): index for index, name in enumerate(names)}
             folders = (folder_key(source.folder) for source in self.sources)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,9 +22,11 @@ from kmagic.evaluation.confusion.label_arrays import ClassNames, read_labels_and
 from kmagic.evaluation.confusion.multilabel import (
     MultilabelConfusion,
     MultilabelPredictions,
+    Thresholds,
     has_several_labels,
     read_multilabel,
 )
+from kmagic.evaluation.prediction.predictions import output_kind_of
 from kmagic.evaluation.prediction.row_predictions import (
     check_sample_weight,
     check_samples,
@@ -45,7 +48,7 @@ def confusion(
     *,
     class_names: ClassNames | None = None,
     normalize: Normalize | None = None,
-    threshold: ArrayLike | None = None,
+    threshold: Thresholds | Literal["best"] = None,
     sample_weight: ArrayLike | None = None,
     x: Any = None,
     name: str = "",
@@ -71,7 +74,8 @@ def confusion(
         normalize: What the percentages refer to: "true" (the default), "pred" or "all". The
             matrix itself always contains counts.
         threshold: For two classes: the second is predicted above this probability. With several
-            labels per sample: one threshold per label, or one for all.
+            labels per sample: one threshold per label, one for all, or a mapping from labels to
+            thresholds; "best" chooses those with the highest F1 of each label on these samples.
         sample_weight: Weight of each sample, shape (n,).
         x: The samples, to show what was confused: images of shape (n, height, width) or
             (n, height, width, channels), texts, rows, or anything of length n. The inputs of a
@@ -104,6 +108,7 @@ def confusion(
         y_true, y_pred, samples = out_of_fold(result, "confusion")
         x = samples if x is None else x
         class_names = result.classes if class_names is None else class_names
+        multilabel = True if multilabel is None and result.is_multilabel else multilabel
         name = name or result.name
         unit = "out-of-fold rows" if result.folds and unit == "samples" else unit
     require_predictions(y_true, y_pred, function="confusion", targets="labels")
@@ -129,7 +134,9 @@ def confusion(
         "unit": unit,
     }
     if isinstance(predictions, MultilabelPredictions):
-        return MultilabelConfusion(predictions, **shared)
+        labels = MultilabelConfusion(predictions, **shared)
+        is_best = isinstance(threshold, str)
+        return replace(labels.at(labels.best_thresholds()), are_fitted=True) if is_best else labels
     matrix = ConfusionMatrix(
         count_confusions(predictions, shared["sample_weight"]),
         predictions,
@@ -152,7 +159,7 @@ def confusion_of(
     *,
     class_names: ClassNames | None = None,
     normalize: Normalize | None = None,
-    threshold: ArrayLike | None = None,
+    threshold: Thresholds | Literal["best"] = None,
     sample_weight: ArrayLike | None = None,
     name: str = "",
     unit: str = "",
@@ -227,8 +234,11 @@ def confusions_of(
     A stream is read once for all of them, so the matrices can be compared. The arguments are those
     of :func:`confusion_of`.
     """
-    if class_names is None and y is None and hasattr(x, "x_test"):
+    data = x if y is None and hasattr(x, "x_test") else dataset_for(models[0][1])
+    if class_names is None and data is x:
         class_names = x.classes
+    if options.get("multilabel") is None and getattr(data, "is_multilabel", False):
+        options["multilabel"] = True
     rows = predict_same_rows(
         [model for _, model in models],
         x,
@@ -246,9 +256,15 @@ def confusions_of(
     for (name, model), y_pred in zip(models, rows.outputs, strict=True):
         if class_names is None:
             class_names = _known_classes(model, x, y_pred)
+        scores, threshold, several = y_pred, options.get("threshold"), options.get("multilabel")
+        if several is None:
+            several = has_several_labels(rows.y_true, y_pred)
+        if several and not (isinstance(threshold, int | float) and threshold == 0):  # of logits
+            kind = output_kind_of(model, y_pred, data)
+            scores = kind.probabilities(y_pred) if kind.kind == "labels" else y_pred
         matrix = confusion(
             rows.y_true,
-            y_pred,
+            scores,
             class_names=class_names,
             x=rows.samples,
             name=name or str(getattr(model, "name", "")),
@@ -262,11 +278,11 @@ def confusions_of(
 # --- checks -------------------------------------------------------------------------------------
 
 
-def _check_threshold(value: ArrayLike | None) -> float | None:
+def _check_threshold(value: Any) -> float | None:
     if value is None:
         return None
     try:
-        number = float(value)  # type: ignore[arg-type] # anything else is rejected here
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if not np.isfinite(number):
@@ -276,9 +292,11 @@ def _check_threshold(value: ArrayLike | None) -> float | None:
 
 def _known_classes(model: Any, x: Any, y_pred: NDArray[Any]) -> Any:
     """The class names of a stream or of the model's training data, if their number fits."""
+    data = dataset_for(model)
     width = y_pred.shape[-1] if y_pred.ndim == 2 else 1  # noqa: PLR2004 - rows and columns
+    count = width if getattr(data, "is_multilabel", False) else max(width, 2)
     # image_dataset_from_directory leaves the names at its result.
-    for names in (getattr(x, "class_names", None), getattr(dataset_for(model), "classes", None)):
-        if names and len(names) == max(width, 2):
+    for names in (getattr(x, "class_names", None), getattr(data, "classes", None)):
+        if names and len(names) == count:
             return names
     return None

@@ -35,13 +35,18 @@ class ValidationConfusion:
         model: A Keras model with one output.
         classes: Names of the classes; if their number is not that of the model, the class
             indices are shown.
+        is_multilabel: Whether a sample can have several labels, which is refused.
 
     Raises:
         EvaluationError: The model has no classes.
     """
 
-    def __init__(self, model: Any, classes: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, model: Any, classes: Sequence[str] | None = None, *, is_multilabel: bool = False
+    ) -> None:
         self._model = model
+        if is_multilabel:
+            raise _several_labels()
         outputs = getattr(model, "outputs", None)
         if outputs is not None and len(outputs) > 1:
             raise _not_available(f"{model.name} has {len(outputs)} outputs")
@@ -95,10 +100,7 @@ class ValidationConfusion:
             raise _not_available("the targets of the validation data are not numbers")
         if values.ndim == TWO and values.shape[1] > 1:
             if units not in (0, values.shape[1]) or (values.sum(axis=1) != 1).any():
-                raise _not_available(
-                    "the targets are not one class per sample",
-                    Text("For several labels per sample, use ", Function("confusion_of"), "."),
-                )
+                raise _several_labels()
             return np.asarray(values.argmax(axis=1), dtype=np.intp)
         flat = values.reshape(-1)
         if len(flat) != len(values) or (flat.dtype.kind == "f" and (flat % 1 != 0).any()):
@@ -122,6 +124,11 @@ def _states_kept(model: Any) -> Iterator[None]:
     finally:
         for state, values in zip(states, before, strict=True):
             state.assign(values)
+
+
+def _several_labels() -> EvaluationError:
+    remedy = Text("For several labels per sample, use ", Function("confusion_of"), ".")
+    return _not_available("the targets are not one class per sample", remedy)
 
 
 def _not_available(reason: str, remedy: str | Text = "") -> EvaluationError:

@@ -29,9 +29,11 @@ from kmagic.evaluation.classification.image_inputs import (
     list_images,
 )
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
+from kmagic.evaluation.confusion.multilabel import Thresholds
 from kmagic.evaluation.prediction.batch_prediction import model_phrase, predict_in_batches
 from kmagic.evaluation.prediction.model_inputs import model_inputs_for
 from kmagic.evaluation.prediction.part_prediction import PartWork, predict_parts
+from kmagic.evaluation.prediction.predict import with_thresholds
 from kmagic.evaluation.prediction.predictions import (
     OutputKind,
     PredictionInfo,
@@ -152,6 +154,7 @@ def predict_to_file(
     top: int = 3,
     class_names: ClassNames | None = None,
     scaling: Any = None,
+    threshold: Thresholds = None,
     batch_size: int | None = None,
     fresh: bool = False,
     name: str = "",
@@ -175,6 +178,7 @@ def predict_to_file(
         top: For images: number of classes per image.
         class_names: Names of the classes. Default: those of the training data.
         scaling: For images: as in :func:`kmagic.classify`.
+        threshold: For tables and several labels per sample: as in :func:`kmagic.predict`.
         batch_size: Samples per batch.
         fresh: Remove what an earlier call left in ``OUT.parts``.
         name: Name of the model, for the title. Default: its own.
@@ -205,8 +209,16 @@ def predict_to_file(
     if isinstance(source, str | os.PathLike) and (
         tables := _table_files(user_path(source), target)
     ):
-        work: _Work = _TableWork.of(model, tables, class_names, batch_size)
+        work: _Work = _TableWork.of(model, tables, class_names, batch_size, threshold)
     else:
+        if threshold is not None:
+            raise EvaluationError(
+                Text(
+                    Option("threshold"),
+                    " only applies to tables; a file of images has the best classes.",
+                ),
+                Text("Leave out ", Option("threshold"), " and filter the probabilities."),
+            )
         options = {"top": top, "class_names": class_names, "scaling": scaling}
         work = _ImageWork.of(model, source, **options, batch_size=batch_size)
     name = name or str(getattr(model, "name", ""))
@@ -458,6 +470,7 @@ class _TableWork(_Work):
         files: Sequence[Path],
         class_names: ClassNames | None,
         batch_size: int | None,
+        threshold: Thresholds,
     ) -> _TableWork:
         from pyarrow import ArrowInvalid  # noqa: PLC0415 - an extra
         from pyarrow.parquet import ParquetFile  # noqa: PLC0415 - an extra
@@ -490,7 +503,7 @@ class _TableWork(_Work):
         x = _prepare_rows(model, first, is_scaled=is_scaled)
         # Reports what does not fit, before any part begins.
         rows = predict_in_batches(model, x, batch_size=batch_size)
-        kind = output_kind_of(model, rows, data, names)
+        kind = with_thresholds(output_kind_of(model, rows, data, names), threshold, rows, model)
         return cls(files, groups, batch_size, kind, is_scaled)
 
     @property

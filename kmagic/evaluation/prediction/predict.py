@@ -13,6 +13,7 @@ from kmagic.data.images.image_reader import suppress_pillow_warnings
 from kmagic.evaluation.classification import image_inputs
 from kmagic.evaluation.classification.applications import recognize_application
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
+from kmagic.evaluation.confusion.multilabel import Thresholds, read_thresholds
 from kmagic.evaluation.prediction.batch_prediction import (
     predict_batch,
     predict_outputs,
@@ -26,6 +27,7 @@ from kmagic.evaluation.prediction.part_prediction import predict_on_cluster, pre
 from kmagic.evaluation.prediction.predictions import (
     TABLE,
     MultiOutputPredictions,
+    OutputKind,
     PredictionInfo,
     Predictions,
     output_kind_of,
@@ -49,6 +51,7 @@ def predict(
     batch_size: int | None = None,
     steps: int | None = None,
     class_names: ClassNames | None = None,
+    threshold: Thresholds = None,
     on: str | None = None,
     name: str = "",
 ) -> Predictions | MultiOutputPredictions:
@@ -69,6 +72,9 @@ def predict(
         steps: Number of batches of a stream to read. Default: all.
         class_names: Names of the classes. Default: those of the data that the model was trained
             on.
+        threshold: For several labels per sample: the probability above which a label is
+            predicted, 0.5 by default; one number, one for each label, or a mapping from labels to
+            numbers, such as ``best_thresholds()`` of a confusion matrix.
         on: A Ray cluster, as for :func:`kmagic.connect`, for arrays and tables. Images are
             predicted by :func:`kmagic.predict_to_file`.
         name: Name of the model, for the title. Default: its own.
@@ -98,6 +104,8 @@ def predict(
             ),
         )
     if len(getattr(model, "outputs", None) or ()) > 1 and inputs.x is not None:
+        if threshold is not None:
+            raise _no_labels(model)
         return _predict_outputs(model, inputs, batch_size, steps, name=name, on=on)
     if inputs.x is None:
         size = fixed_batch_size(model) or batch_size or IMAGE_BATCH
@@ -114,9 +122,10 @@ def predict(
     forecasts = forecasts_of(inputs.series, rows)
     if forecasts is not None and forecasts.values.shape[1] == 1:
         inputs = replace(inputs, y_true=forecasts.actual[:, 0])
+    kind = output_kind_of(model, rows[:INSPECTED], inputs.data, names)
     info = PredictionInfo(
         name,
-        output_kind_of(model, rows[:INSPECTED], inputs.data, names),
+        with_thresholds(kind, threshold, rows, model),
         inputs.samples,
         inputs.sample_names,
         inputs.y_true,
@@ -137,6 +146,7 @@ def predict_classes(
     steps: int | None = None,
     names: bool = False,
     class_names: ClassNames | None = None,
+    threshold: Thresholds = None,
     on: str | None = None,
     name: str = "",
 ) -> Predictions | MultiOutputPredictions:
@@ -149,12 +159,13 @@ def predict_classes(
         steps: As in :func:`predict`.
         names: Return class names instead of class indices, if they are known.
         class_names: As in :func:`predict`.
+        threshold: As in :func:`predict`.
         on: As in :func:`predict`.
         name: As in :func:`predict`.
 
     Returns:
         Class indices of shape (n,), which can be compared with ``y_test``; or names. For a model
-        of several labels per sample 0 and 1, of shape (n, labels).
+        of several labels per sample 0 and 1, of shape (n, labels); or lists of names, shape (n,).
 
     Raises:
         EvaluationError: The model returns values, not classes; or as :func:`predict`.
@@ -166,6 +177,7 @@ def predict_classes(
         [0, 1]
     """
     options: dict[str, Any] = {"batch_size": batch_size, "steps": steps, "on": on}
+    options["threshold"] = threshold
     result = predict(model, x, class_names=class_names, name=name, **options)
     return _for_each_output(result, lambda output: _to_classes(output, names=names))
 
@@ -224,13 +236,41 @@ def _for_each_output(
 def _to_classes(output: Predictions, *, names: bool) -> Predictions:
     info, kind = output.info, output.info.output_kind
     probabilities = _probabilities(output)
-    if kind.kind == "labels":
-        return Predictions((probabilities > 0.5).astype(np.intp), replace(info, form="classes"))  # noqa: PLR2004 - one half
-    indices = kind.class_indices(probabilities)
     info = replace(info, form="classes", probabilities=probabilities)
+    if kind.kind == "labels":
+        has_labels = kind.has_labels(probabilities)
+        if not names:
+            return Predictions(has_labels.astype(np.intp), info)
+        lists = np.empty(len(has_labels), dtype=object)
+        lists[:] = list(map(kind.label_names, has_labels))
+        return Predictions(lists, info)
+    indices = kind.class_indices(probabilities)
     if names:
         return Predictions(np.array([kind.class_name(int(index)) for index in indices]), info)
     return Predictions(indices, info)
+
+
+def with_thresholds(
+    kind: OutputKind, threshold: Thresholds, output: NDArray[Any], model: Any
+) -> OutputKind:
+    """The kind of an output, with checked thresholds of its labels."""
+    if threshold is None:
+        return kind
+    if kind.kind != "labels":
+        raise _no_labels(model)
+    width = output.shape[1]
+    names = kind.classes or tuple(map(str, range(width)))
+    values = read_thresholds(threshold, names)
+    return replace(kind, thresholds=tuple(values.tolist()))
+
+
+def _no_labels(model: Any) -> EvaluationError:
+    name = getattr(model, "name", "")
+    return EvaluationError(
+        Text(Option("threshold"), f" needs several labels per sample; {name!r} has none."),
+        Text("Leave out ", Option("threshold"), ". For two classes, compare the probabilities: ",
+             Function("predict_proba"), "."),
+    )  # fmt: skip
 
 
 def _to_probabilities(output: Predictions) -> Predictions:

@@ -33,6 +33,7 @@ class OutputKind:
     kind: Kind  # "classes": each sample has one, "labels": it may have several, or else "values"
     logits: bool = False  # the values become probabilities by softmax or sigmoid
     classes: tuple[str, ...] | None = None  # their names, if they are known
+    thresholds: tuple[float, ...] = ()  # a label is predicted above these; 0.5 by default
 
     def probabilities(self, output: NDArray[Any]) -> NDArray[Any]:
         """One probability per class, of shape (n, classes); two for a single unit."""
@@ -47,6 +48,14 @@ class OutputKind:
     def class_indices(self, probabilities: NDArray[Any]) -> NDArray[np.intp]:
         """The predicted class of each sample; of equally probable ones the first."""
         return np.asarray(probabilities.argmax(axis=1), dtype=np.intp)
+
+    def has_labels(self, probabilities: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which labels are predicted, of shape (n, labels)."""
+        return np.asarray(probabilities > np.array(self.thresholds or (0.5,)))
+
+    def label_names(self, row: NDArray[np.bool_]) -> list[str]:
+        """The names of the labels of a sample."""
+        return [self.class_name(int(index)) for index in np.flatnonzero(row)]
 
     def class_name(self, index: int) -> str:
         """The name of a class, or its index if the name is unknown."""
@@ -214,8 +223,9 @@ class Predictions(Renderable, np.ndarray):
         """A data frame with one row per sample.
 
         Returns:
-            Columns ``class``, ``probability`` and one per class; or one per value, named after
-            the target. The index contains the names of files or of the rows of a data frame.
+            Columns ``class``, ``probability`` and one per class; or one per label and ``labels``,
+            the list of predicted ones; or one per value, named after the target. The index
+            contains the names of files or of the rows of a data frame.
         """
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
@@ -223,9 +233,13 @@ class Predictions(Renderable, np.ndarray):
         index = list(info.sample_names) if len(info.sample_names) == len(self) else None
         probabilities = self.probabilities
         if probabilities is None or kind.kind == "labels":
-            return pd.DataFrame(self._value_columns(probabilities), index=index)
+            columns = self._value_columns(probabilities)
+            if probabilities is not None:
+                name = "labels" if "labels" not in columns else "predicted labels"
+                columns[name] = list(map(kind.label_names, kind.has_labels(probabilities)))
+            return pd.DataFrame(columns, index=index)
         best = kind.class_indices(probabilities)
-        columns: dict[str, Any] = {
+        columns = {
             "class": [kind.class_name(int(number)) for number in best],
             "probability": probabilities[np.arange(len(best)), best],
         }
@@ -235,7 +249,8 @@ class Predictions(Renderable, np.ndarray):
 
     def _value_columns(self, probabilities: Any) -> dict[str, Any]:
         info = self.info
-        is_output = probabilities is None or info.form == "classes"
+        is_matrix = self.ndim == TABLE
+        is_output = probabilities is None or (info.form == "classes" and is_matrix)
         rows = self.array if is_output else probabilities
         flat = rows.reshape(len(rows), -1)
         if flat.shape[1] == 1:

@@ -98,6 +98,7 @@ def run_folds(
     )
     result.messages = [*notes, *plan.notes, *_notes(model, options)]
     result.classes = getattr(dataset, "classes", None)
+    result.is_multilabel = bool(getattr(dataset, "is_multilabel", False))
     held_out = data.get("validation_data", (data["x"], data["y"]))
     result.x, result.y_true = held_out[:2] if isinstance(held_out, tuple) else (None, None)
     try:

@@ -17,6 +17,7 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
+from kmagic.data.assemble import divide_labels
 from kmagic.data.dataset import Dataset
 from kmagic.data.time_order import find_overlap
 from kmagic.models.lint.model_advice import loss_name
@@ -79,6 +80,18 @@ def plan_folds(
     kind = "at random" if shuffle else "in their order"
     values: Any = None
     splitter: Any = KFold
+    rows_of_labels = _label_rows(model, y, dataset)
+    if groups is None and shuffle and rows_of_labels is not None:
+        parts = [
+            divide_labels(rows_of_labels, [1 / folds] * folds, np.random.default_rng(state))
+            for state in range(seed, seed + repeat)
+        ]
+        every = [
+            [(np.flatnonzero(each != fold), np.flatnonzero(each == fold)) for fold in range(folds)]
+            for each in parts
+        ]
+        lost = _unseen_labels(every[0], rows_of_labels, dataset)
+        return FoldPlan(every, "stratified by labels", tuple(lost))
     if groups is not None:
         values, kind = _group_indices(x, rows, groups, dataset)
         if (count := len(np.unique(values))) < folds:
@@ -180,6 +193,8 @@ def _chronological_folds(rows: int, folds: int, gap: int) -> list[Fold]:
 
 def _class_indices(model: keras.Model, y: Any, dataset: Dataset | None) -> Rows | None:
     """The class of each row; None unless each row has one."""
+    if getattr(dataset, "is_multilabel", False):
+        return None
     labels = None if isinstance(y, dict | list | tuple) else as_array(y)
     loss = "" if isinstance(model.loss, dict | list | tuple) else loss_name(model.loss)
     has_classes = getattr(dataset, "classes", None) or "crossentropy" in loss or "hinge" in loss
@@ -193,6 +208,27 @@ def _class_indices(model: keras.Model, y: Any, dataset: Dataset | None) -> Rows 
     if (labels != np.rint(labels)).any():  # probabilities
         return None
     return np.asarray(labels, np.intp)
+
+
+def _label_rows(model: keras.Model, y: Any, dataset: Dataset | None) -> Rows | None:
+    """Rows of 0 and 1, if a sample can have several labels."""
+    labels = None if isinstance(y, dict | list | tuple) else as_array(y)
+    if labels is None or labels.ndim != 2 or labels.dtype.kind not in "biuf":  # noqa: PLR2004 - rows
+        return None
+    has_loss = not isinstance(model.loss, dict | list | tuple) and "binary" in loss_name(model.loss)
+    is_known = getattr(dataset, "is_multilabel", has_loss and labels.shape[1] > 1)
+    return labels.astype(np.intp) if is_known and np.isin(labels, (0, 1)).all() else None
+
+
+def _unseen_labels(folds: Sequence[Fold], labels: Rows, dataset: Dataset | None) -> list[str]:
+    """Notes on labels that a fold holds out without training on them."""
+    notes: list[str] = []
+    for number, (train, held_out) in enumerate(folds, 1):
+        unseen = np.flatnonzero(labels[held_out].any(axis=0) & ~labels[train].any(axis=0))
+        if unseen.size:
+            names = list_names([_class_name(index, dataset) for index in unseen.tolist()], 5)
+            notes.append(f"Fold {number} holds out rows of {names}, but trains on none of them.")
+    return notes
 
 
 def _class_name(index: int, dataset: Dataset | None) -> str:

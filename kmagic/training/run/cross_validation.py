@@ -63,6 +63,7 @@ class CrossValidation(Renderable):
         y_true: The targets of these rows.
         x: Their inputs.
         classes: Names of the classes, if they are known.
+        is_multilabel: Whether a sample can have several of them.
 
     Example:
         >>> from kmagic.training.run.training_run import Epoch
@@ -93,6 +94,7 @@ class CrossValidation(Renderable):
     y_true: Any = None
     x: Any = None
     classes: tuple[str, ...] | None = None
+    is_multilabel: bool = False
 
     @property
     def planned(self) -> int:

@@ -42,8 +42,11 @@ from kmagic.support.formatting import (
 )
 from kmagic.support.messages import Option, Text
 from kmagic.training.validation.label_checks import (
+    MAX_LABELS,
     MAX_VALUES,
     class_weight_advice,
+    has_label_rows,
+    label_accuracy_advice,
     shape_text,
     split_advice,
     target_advice,
@@ -81,9 +84,13 @@ class CompileChoice:
     def apply(self, model: keras.Model) -> None:
         """Compile a model."""
         loss: Any = self.loss
-        if self.from_logits:
+        metric: Any = self.metric
+        if self.from_logits and self.loss == "binary_crossentropy":
+            loss = keras.losses.BinaryCrossentropy(from_logits=True)
+            metric = keras.metrics.BinaryAccuracy(threshold=0.0)
+        elif self.from_logits:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile("adam", loss, metrics=[self.metric])
+        model.compile("adam", loss, metrics=[metric])
 
     def __str__(self) -> str:
         loss = f"{self.loss}(from_logits=true)" if self.from_logits else self.loss
@@ -114,6 +121,7 @@ def review_data(
     name: str = "",
     columns: Sequence[str] = (),
     classes: Sequence[str] = (),
+    is_multilabel: bool | None = None,
     class_weight: Any = None,
 ) -> DataReview:
     """Check a model and its data before training; neither is changed.
@@ -121,7 +129,7 @@ def review_data(
     ``x`` may be an :class:`Inspection` of the training data, and ``validation`` one of the
     validation data. ``built`` is what the model was built from, ``test`` inputs that it will be
     evaluated on, and ``columns`` and ``classes`` are the names of the inputs' columns and of the
-    classes, if they are known.
+    classes, if they are known; ``is_multilabel`` says whether a sample can have several labels.
 
     Raises:
         TrainingError: The data cannot be trained on.
@@ -139,7 +147,7 @@ def review_data(
     parts = [(training, "")] if validation is None else [(training, ""), (validation, VALIDATION)]
     _raise_for(name, [error for part in parts for error in _array_errors(model, *part)])
     targets = _only_array(model, training.y, "outputs")
-    choice = None if model.compiled else choose_compile(graph, name, targets)
+    choice = None if model.compiled else choose_compile(graph, name, targets, is_multilabel)
     loss = choice.loss if choice else ""
     advice = list(data_advice(graph, training, loss=loss))
     advice += target_advice(graph, validation, loss=loss, where=VALIDATION) if validation else ()
@@ -147,6 +155,7 @@ def review_data(
     table = _only_array(model, training.x)
     advice += feature_advice(graph, table, columns, is_complete=training.is_complete)
     advice += scale_drift_advice(model, training.x, getattr(validation, "x", None), test)
+    advice += label_accuracy_advice(graph, training, is_multilabel=is_multilabel)
     advice += split_advice(graph, training, validation, validation_split, classes)
     if training.is_complete:
         advice += class_weight_advice(class_weight, targets, classes)
@@ -509,8 +518,12 @@ def scale_drift_advice(model: Any, x: Any, validation: Any, test: Any) -> Iterat
 # --- an uncompiled model ------------------------------------------------------------------------
 
 
-def choose_compile(graph: ModelGraph, name: str, y: Any) -> CompileChoice:
+def choose_compile(
+    graph: ModelGraph, name: str, y: Any, is_multilabel: bool | None = None
+) -> CompileChoice:
     """Choose the loss and metric for a model that is not compiled.
+
+    Whether ``y`` is rows of labels is decided by its values, unless ``is_multilabel`` says it.
 
     Raises:
         TrainingError: The model has several outputs.
@@ -530,9 +543,16 @@ def choose_compile(graph: ModelGraph, name: str, y: Any) -> CompileChoice:
     has_labels = y is not None and y.dtype.kind in "iu" and end.units > 1
     is_one_hot = y is not None and y.ndim == end.rank and y.shape[-1] == end.units > 1
     is_linear = end.activation == "linear"
+    if is_multilabel is None:
+        is_multilabel = is_one_hot and has_label_rows(y[:MAX_LABELS])
+    if is_linear and is_multilabel:
+        metric = "binary_accuracy(threshold=0.0)"
+        return CompileChoice("binary_crossentropy", metric, from_logits=True)
     if end.activation == "softmax" or (has_labels and not is_one_hot and is_linear):
         loss = "categorical_crossentropy" if is_one_hot else "sparse_categorical_crossentropy"
         return CompileChoice(loss, "accuracy", from_logits=is_linear)
     if end.activation == "sigmoid":
-        return CompileChoice("binary_crossentropy", "accuracy")
+        # Keras's accuracy of several units compares the most probable ones only.
+        metric = "binary_accuracy" if end.units > 1 else "accuracy"
+        return CompileChoice("binary_crossentropy", metric)
     return CompileChoice("mse", "mae")

@@ -208,7 +208,21 @@ def _target_problem(target: OutputLabels) -> Advice | None:
     shape_problem = _shape_problem(target)
     if shape_problem is not None:
         return shape_problem
+    counts = y.sum(axis=-1)
+    if name in CATEGORICAL and is_one_hot and has_label_rows(y) and counts.max() > 1:
+        return target.advice(
+            "several-labels",
+            f"The targets have {counts.min():g} to {counts.max():g} labels per sample, but {name} "
+            "expects one class per sample.",
+            f"Write `dense {units} sigmoid` with loss=binary_crossentropy.",
+        )
     return _binary_problem(target) if name in BINARY else None
+
+
+def has_label_rows(y: Any) -> bool:
+    """Whether rows of 0 and 1 have several ones, or none, as with several labels per sample."""
+    is_table = y.ndim == 2 and y.shape[1] > 1  # noqa: PLR2004 - samples, labels
+    return bool(is_table and np.isin(y, (0, 1)).all() and (y.sum(axis=1) != 1).any())
 
 
 def _fits_exactly(received: Shape, expected: Shape) -> bool:
@@ -391,6 +405,21 @@ def _fractions(target: OutputLabels) -> Iterator[Advice]:
         )
 
 
+def label_accuracy_advice(
+    graph: ModelGraph, data: Inspection, *, is_multilabel: bool | None = None
+) -> Iterator[Advice]:
+    """Advice about an accuracy that compares only the most probable one of several labels."""
+    for target in _targets(graph, data, "", "", is_trained=False):
+        several = has_label_rows(target.y) if is_multilabel is None else is_multilabel
+        is_named = any(m in METRICS_BY_SHAPE for m in target.metrics if isinstance(m, str))
+        if is_named and several and target.units > 1 and target.loss_name in BINARY:
+            yield target.advice(
+                "label-accuracy",
+                "accuracy compares only the most probable label with the first true one.",
+                "Write metrics=binary_accuracy, the share of correct labels.",
+            )
+
+
 # --- class weights ------------------------------------------------------------------------------
 
 
@@ -488,7 +517,12 @@ def split_advice(
 def _missing_class_advice(
     train: Any, held: Any, how: str, of: str, names: Sequence[str]
 ) -> Iterator[Advice]:
-    labels = [_class_labels(part) for part in (train, held)]
+    if has_label_rows(train[:MAX_LABELS]) and train.shape[1:] == held.shape[1:]:
+        labels = [np.flatnonzero((part != 0).any(axis=0)) for part in (train, held)]
+        nouns, stratify = ("label", "labels"), ""
+    else:
+        labels = [_class_labels(part) for part in (train, held)]
+        nouns, stratify = ("class", "classes"), f", stratify=y{of.removeprefix(' in y')}"
     if any(part is None or not len(part) for part in labels):
         return
     trained, validated = (set(np.unique(part).tolist()) for part in labels)
@@ -500,15 +534,14 @@ def _missing_class_advice(
         (trained - validated, f"samples in {how}"),
     ):
         if missing:
-            noun, verb = ("class", "has") if len(missing) == 1 else ("classes", "have")
+            noun, verb = (nouns[0], "has") if len(missing) == 1 else (nouns[1], "have")
             sides.append(f"{noun} {_first_few(sorted(missing), names)}{of} {verb} no {side}")
     remedy = (
         "Divide them"
         if how.startswith("the val")
         else "Shuffle x and y together first, or divide them"
     )
-    labels_of = f"y{of.removeprefix(' in y')}"
-    how = f" with sklearn.model_selection.train_test_split(x, y, stratify={labels_of})"
+    how = f" with sklearn.model_selection.train_test_split(x, y{stratify})"
     yield Advice(
         "split-classes",
         f"Validation will be misleading: {'; '.join(sides)}.",

@@ -40,6 +40,9 @@ def test_metrics_are_those_of_scikit_learn(case):
     expected = {
         "subset accuracy": metrics.accuracy_score(true, guess, **keywords),
         "Hamming loss": metrics.hamming_loss(true, guess, **keywords),
+        "Jaccard": metrics.jaccard_score(
+            true, guess, average="samples", zero_division=0, **keywords
+        ),
     }
     for how in ("micro", "macro", "weighted"):
         expected[f"{how} F1"] = metrics.f1_score(
@@ -193,3 +196,80 @@ def test_similar_long_names_stay_different():
     true, predicted = rng.integers(0, 2, (2, 40, 4))
     worst = confusion(true, predicted, class_names=names).describe().split("Lowest F1: ")[1]
     assert len({name.rpartition(" ")[0] for name in worst.split(", ")}) == 3
+
+
+def labels_with_scores(seed=0, rows=60, count=4):
+    rng = np.random.default_rng(seed)
+    true = (rng.random((rows, count)) < np.linspace(0.6, 0.2, count)).astype(int)
+    return true, np.round(np.clip(0.35 * true + 0.6 * rng.random(true.shape), 0, 1), 2)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_without_a_threshold_are_those_of_scikit_learn(weighted):
+    true, scores = labels_with_scores()
+    weight = np.random.default_rng(1).random(len(true)) + 0.1 if weighted else None
+    result = confusion(true, scores, class_names=list("abcd"), sample_weight=weight)
+    frame = result.label_scores()
+    for k, name in enumerate("abcd"):
+        assert frame.loc[name, "average precision"] == pytest.approx(
+            metrics.average_precision_score(true[:, k], scores[:, k], sample_weight=weight)
+        )
+        assert frame.loc[name, "ROC AUC"] == pytest.approx(
+            metrics.roc_auc_score(true[:, k], scores[:, k], sample_weight=weight)
+        )
+    never = confusion(np.c_[true, 0 * true[:, 0]], np.c_[scores, scores[:, 0]])
+    assert np.isnan(never.label_scores().to_numpy()[-1, :2]).all()
+    with pytest.raises(EvaluationError, match="needs the scores"):
+        confusion(true, true, multilabel=True).label_scores()
+
+
+@given(several())
+@settings(max_examples=40, deadline=None)
+def test_pairs_of_labels(case):
+    true, guess, weights = case
+    result = confusion(true, guess, sample_weight=weights, multilabel=True)
+    weight = np.ones(len(true)) if weights is None else np.array(weights)
+    t, p = true == 1, guess == 1
+    expected = np.einsum("n,ni,nj->ij", weight, t & ~p, p & ~t)
+    np.testing.assert_allclose(result.instead().to_numpy(), expected)
+    np.testing.assert_allclose(result.instead(["1"]).to_numpy(), expected[[1]])
+    together = result.together()
+    for row in together.itertuples(index=False):
+        i, j = int(row.label), int(row[1])
+        assert i < j
+        for value, side in zip(row[2:], (t, p, t & p), strict=True):
+            assert value == pytest.approx((weight * side[:, i] * side[:, j]).sum())
+    both = [side.T.astype(int) @ side for side in (t, p)]
+    assert len(together) == np.count_nonzero(np.triu(both[0] + both[1], 1))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_best_thresholds_have_the_highest_f1(seed):
+    true, scores = labels_with_scores(seed)
+    result = confusion(true, scores, class_names=list("abcd"))
+    best = result.at(result.best_thresholds())
+    for k in range(4):
+        cuts = np.unique(np.r_[-1, scores[:, k]])
+        highest = max(metrics.f1_score(true[:, k], scores[:, k] > cut) for cut in cuts)
+        assert best.per_class.f1[k] == pytest.approx(highest)
+    assert not best.note
+    chosen = confusion(true, scores, class_names=list("abcd"), threshold="best")
+    assert chosen.predictions.thresholds.tolist() == best.predictions.thresholds.tolist()
+    assert "on these samples, so the metrics are too good" in chosen.describe()
+    named = confusion(true, scores, class_names=list("abcd"), threshold={"b": 0.9})
+    assert named.predictions.thresholds.tolist() == [0.5, 0.9, 0.5, 0.5]
+
+
+def test_best_thresholds_of_scores_of_zero_and_labels_that_never_occur():
+    result = confusion([[1, 0], [1, 0], [0, 0]], [[0.0, 0.1], [0.7, 0.2], [0.0, 0.9]])
+    thresholds = result.best_thresholds()
+    assert thresholds["1"] == 0.5
+    assert result.at(thresholds).per_class.f1[0] == pytest.approx(0.8)
+    with pytest.raises(EvaluationError, match="needs probabilities"):
+        confusion([[1, 1], [0, 0]], [[1, 0], [0, 0]], threshold="best")
+
+
+def test_one_label():
+    result = confusion([[1], [0], [1]], [[0.9], [0.2], [0.3]], class_names=["cat"], multilabel=True)
+    assert result.facts() == "3 samples · 1 label · 1 with a wrong label · F1 0.6667"
+    assert "cat" in result._repr_mimebundle_()["text/html"]

@@ -46,6 +46,21 @@ def error(**options):
 # --- classes --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_labels_keep_their_proportions(shuffle):
+    y = (np.random.default_rng(1).random((60, 4)) < [0.5, 0.3, 0.15, 0.1]).astype(int)
+    net = model("mse")
+    net.loss = "binary_crossentropy"
+    found = plan_folds(net, X, y, 60, folds=5, shuffle=shuffle, repeat=2)
+    assert found.kind == ("stratified by labels" if shuffle else "in their order")
+    for folds in found.repeats:
+        held_out = np.concatenate([held for _, held in folds])
+        assert sorted(held_out) == list(range(60))
+        for train, held in folds if shuffle else ():
+            assert not set(train) & set(held)
+            np.testing.assert_allclose(y[held].sum(axis=0), y.sum(axis=0) / 5, atol=1.6)
+
+
 @pytest.mark.parametrize(
     ("y", "loss"),
     [
@@ -71,7 +86,7 @@ def test_classes_keep_their_proportions(y, loss):
     [
         (X[:, 0], "mse"),
         (CLASSES, "mse"),
-        (RNG.integers(2, size=(60, 3)), "binary_crossentropy"),
+        (RNG.random((60, 3)), "binary_crossentropy"),
         (RNG.random(60), "binary_crossentropy"),
         (None, "mse"),
         ({"a": CLASSES}, {"a": "sparse_categorical_crossentropy"}),
