@@ -354,7 +354,7 @@ def find_label_errors(
     Returns:
         The candidates, with ``to_frame()``, ``indices`` and ``noise``. Decide with ``keep(i)``,
         ``relabel(i)``, ``drop(i)`` and ``undo()``, or in the card; ``data`` is then a new dataset,
-        for arrays there are ``labels`` and ``mask``.
+        for arrays there are ``y`` and ``mask``.
 
     Raises:
         TrainingError: The model cannot be trained on the data, or the epochs are unknown.

@@ -75,6 +75,11 @@ CARDS = {
     "labels": "truth = rng.integers(0, 2, (300, 4))\nkmagic.confusion(truth, "
     "0.3 * truth + 0.7 * rng.random((300, 4)), class_names=['sea', 'sky', 'sun', 'tree'], "
     "x=squares[:300], name='net')",
+    "wrong_labels": "given = rng.integers(0, 4, 600)\nsure = rng.dirichlet(np.full(4, 0.2), 600)\n"
+    "sure += 4 * np.eye(4)[given] * rng.random((600, 1))\nsure /= sure.sum(axis=1, keepdims=True)\n"
+    "given[:30] = (given[:30] + 1) % 4\nwrong = kmagic.find_label_errors(None, squares, given, "
+    "probabilities=sure, class_names=['sea', 'sky', 'sun', 'tree'])\nwrong.keep(wrong.indices[0])\n"
+    "wrong.relabel(wrong.indices[1])\nwrong.drop(wrong.indices[2])\nwrong",
     "mistake": "%%keras_model oops\ninput 28x28x1\nflatten\ndense 128 rleu\ndense 10 softmax",
     "layers": "%keras_layers conv2d",
     "fit": 'x = rng.normal(size=(640, 8)).astype("float32")\ny = (x.sum(axis=1) > 0).astype(int)\n'

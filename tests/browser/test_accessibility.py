@@ -23,7 +23,10 @@ pytestmark = pytest.mark.browser
 
 WIDTHS = (1300, 400)
 HEIGHT = 1000
-WITH_CONTROLS = ("fit", "confusion", "two_classes", "fifty", "comparison", "labels", "layers")
+WITH_CONTROLS = (
+    *("fit", "confusion", "two_classes", "fifty", "comparison", "labels", "layers"),
+    "wrong_labels",
+)
 CONTRAST = Path(__file__).with_name("contrast.js").read_text()
 SCOPE = """
 const cards = [...document.querySelectorAll('[data-test-card] .kmagic')];

@@ -32,6 +32,7 @@ labels
 """
 INTERACTIVE = "node(0).querySelector('.km-review.km-reviewing [aria-selected=true]') !== null"
 REVIEWED = "node(0).querySelector('.km-progress').textContent.includes(arg)"
+FOCUSED = "document.activeElement.closest('.km-review') !== null"
 SAVED = "JSON.stringify(cell(0).model.outputs.toJSON()).includes(arg)"
 
 
@@ -49,12 +50,16 @@ def selected(card: Locator) -> int:
     return int(marks.index("true"))
 
 
-def test_review_by_keyboard_a_reload_and_the_saved_card(notebook: NotebookPage, lab: Lab) -> None:
+def start(notebook: NotebookPage, lab: Lab) -> Locator:
     lab.write("labels.ipynb", [SETUP])
     notebook.open("labels.ipynb")
     notebook.run_cell(0, timeout=60)
     notebook.wait_until(INTERACTIVE, what="the card to be interactive")
-    card, keys = notebook.output(0), notebook.page.keyboard
+    return notebook.output(0)
+
+
+def test_review_by_keyboard(notebook: NotebookPage, lab: Lab) -> None:
+    card, keys = start(notebook, lab), notebook.page.keyboard
     rows = python(notebook, "labels.indices.tolist()")
     total, page = len(rows), card.locator(".km-candidate").count()
     assert 8 <= page < total
@@ -70,12 +75,23 @@ def test_review_by_keyboard_a_reload_and_the_saved_card(notebook: NotebookPage, 
     decided = python(notebook, "[labels.decisions[k][0] for k in labels.candidates[:4].tolist()]")
     assert decided == ["keep", "relabel", "drop", "drop"]
 
+    # The list of classes: Enter takes the chosen one.
+    card.get_by_role("listbox").focus()
+    keys.press("c")
+    card.get_by_role("combobox").select_option("5")
+    keys.press("Enter")
+    notebook.wait_until(REVIEWED, "2 relabelled", what="a class from the list")
+    assert python(notebook, f"int(labels.y[{rows[4]}])") == 5
+    card.get_by_role("listbox").focus()
+    keys.press("u")
+    notebook.wait_until(REVIEWED, "1 kept, 1 relabelled, 2 dropped", what="the undo")
+
     # A digit is a class; U takes it back, and selects the candidate again.
     card.get_by_role("listbox").focus()
     keys.press("ArrowRight")
     keys.press("7")
     notebook.wait_until(REVIEWED, "2 relabelled", what="a class chosen by its name")
-    assert python(notebook, f"int(labels.labels[{rows[5]}])") == 7
+    assert python(notebook, f"int(labels.y[{rows[5]}])") == 7
     card.get_by_role("listbox").focus()
     keys.press("u")
     notebook.wait_until(REVIEWED, "1 kept, 1 relabelled, 2 dropped", what="the undo")
@@ -91,8 +107,18 @@ def test_review_by_keyboard_a_reload_and_the_saved_card(notebook: NotebookPage, 
     keys.press("Home")
     card.locator(".km-candidate", has_text=f"#{rows[0]:,}").wait_for()
 
-    # The saved card shows the decisions, and a reloaded page continues with them.
-    notebook.wait_until(SAVED, "✗ dropped", what="the card in the document")
+
+def test_the_saved_card_and_a_reloaded_page_have_the_decisions(
+    notebook: NotebookPage, lab: Lab
+) -> None:
+    card, keys = start(notebook, lab), notebook.page.keyboard
+    card.get_by_role("listbox").focus()
+    keys.press("r")
+    notebook.wait_until(SAVED, "1 relabelled", what="the card in the document")
+    notebook.wait_until(FOCUSED, what="the focus in the new card")
+    for key in "kdd":
+        keys.press(key)
+    notebook.wait_until(SAVED, "1 kept, 1 relabelled, 2 dropped", what="the card in the document")
     notebook.save()
     notebook.reload()
     notebook.show(0)

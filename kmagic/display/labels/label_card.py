@@ -33,6 +33,7 @@ from kmagic.support.formatting import isolate_direction, pluralize, shorten_name
 
 PAGE, TEXT_PAGE = 24, 10  # candidates on the card that are images, or texts
 MAX_IMAGE_BYTES, MIN_PAGE = 32_000, 4
+WEAK = 0.8  # accuracy below which many candidates are false
 MAX_PAIRS, MAX_DUPLICATES, TEXT_ROWS = 6, 2, 10
 NAME, TEXT_NAME, CELL = 16, 30, 200  # characters of a class name, and of a text
 COLOURS = {"keep": GREEN, "relabel": BLUE, "drop": ORANGE}
@@ -82,7 +83,14 @@ class LabelCard:
             lines.append(line + (f" {mark}" if mark else ""))
         if (more := len(result.candidates) - TEXT_ROWS) > 0:
             lines.append(f"and {more:,} more in to_frame()")
-        return "\n".join([*lines, *result.messages])
+        return "\n".join([*lines, *result.messages, *self._warning()])
+
+    def _warning(self) -> list[str]:
+        accuracy = self._accuracy()
+        if accuracy >= WEAK:
+            return []
+        consequence = "Many candidates are probably false"
+        return [f"{consequence}: the model predicts only {accuracy:.0%} of the given labels."]
 
     def row_name(self, row: int) -> str:
         """A row as it is shown: "#12", or "test #12"."""
@@ -115,11 +123,12 @@ class LabelCard:
             body += f'<ol class="km-candidates" style="{_LIST}">{self.items(0, self.page)}</ol>'
             body += f'<div class="km-progress km-muted" {_SMALL}>{self._shown()}</div></div>'
             body += self._pairs()
-        body += "".join(f"<div {_SMALL}>{message_html(text)}</div>" for text in result.messages)
+        notes = [*result.messages, *self._warning()]
+        body += "".join(f"<div {_SMALL}>{message_html(text)}</div>" for text in notes)
         name = result.dataset.name if result.dataset is not None else result.name
         use = "`labels.data` is the data with these decisions (for `-o labels`)"
         if result.dataset is None:
-            use = "`labels.labels` and `labels.mask` follow the decisions (for `-o labels`)"
+            use = "`labels.y` and `labels.mask` follow the decisions (for `-o labels`)"
         method = f"duplicates: {result.duplicates.method}"
         foot = [f"confident learning, {result.method}", method, use]
         style = f"<style>{css_for(body, 'labels/label_card.css', {})}</style>"
@@ -127,11 +136,9 @@ class LabelCard:
         return card_html(name or "labels", facts, style + body, foot=" · ".join(foot))
 
     def _figures(self) -> str:
-        result = self.result
-        right = result.probabilities[result.checked].argmax(axis=1) == result.given[result.checked]
         figures = [
             ("estimated share of wrong labels", *self._noise()),
-            ("accuracy for the given labels", f"{right.mean():.1%}", "out of sample"),
+            ("accuracy for the given labels", f"{self._accuracy():.1%}", "out of sample"),
         ]
         small = '<div class="km-muted" style="font-size:12px">'
         html = "".join(
@@ -139,6 +146,12 @@ class LabelCard:
             for label, value, about in figures
         )
         return f'<div style="{_FIGURES}">{html}</div>'
+
+    def _accuracy(self) -> float:
+        """The share of given labels that are the most probable class."""
+        checked = self.result.checked
+        predicted = self.result.probabilities[checked].argmax(axis=1)
+        return float((predicted == self.result.given[checked]).mean())
 
     def _noise(self) -> tuple[str, str]:
         """The estimated share of wrong labels, and its interval."""
@@ -170,18 +183,19 @@ class LabelCard:
             for k in others[:MAX_DUPLICATES]
         ]
         twins += [f"and {len(others) - MAX_DUPLICATES:,} more"] if others[MAX_DUPLICATES:] else []
-        twin = f'<div class="km-muted">{", ".join(twins)}</div>' if twins else ""
         shown = image.to_html(f"sample {self.row_name(row)}") if image is not None else ""
         text = f"<div><bdi>{escape_html(sample.text[:CELL])}</bdi></div>" if sample.text else ""
+        # Beside an image each fact has its line, below a text they share one.
+        tag, width = ("div", "176px") if shown else ('span style="margin-right:16px"', "100%")
+        facts = [f"given <b>{names[0]}</b>", f"predicted <b>{names[1]}</b> ({probability})"]
+        facts += [f'<span class="km-muted">{fact}</span>' for fact in (self.row_name(row), *twins)]
+        listed = "".join(f"<{tag}>{fact}</{tag[:4].strip()}>" for fact in facts)
         action, mark = self.mark(row)
         colour = f";color:{COLOURS[action]}" if action else ""
-        width = "176px" if image is not None else "100%"
         return (
             f'<li class="km-candidate" style="{_ITEM}width:{width}">'
             f'<div style="flex:none;min-width:{56 if shown else 0}px">{shown}</div>'
-            f'<div style="min-width:0;font-size:12px;overflow-wrap:anywhere">{text}'
-            f"<div>given <b>{names[0]}</b></div><div>predicted <b>{names[1]}</b> ({probability})"
-            f'</div><div class="km-muted">{self.row_name(row)}</div>{twin}'
+            f'<div style="min-width:0;font-size:12px;overflow-wrap:anywhere">{text}{listed}'
             f'<div class="km-decision" data-action="{action}" style="font-weight:600{colour}">'
             f"{escape_html(mark)}</div></div></li>"
         )

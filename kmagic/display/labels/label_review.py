@@ -36,13 +36,16 @@ class LabelReview:
         """The reply to a request of the page, as JSON.
 
         Args:
-            message: ``request`` is "page" (candidates from ``first``), "decide" (with
-                ``position``, ``action`` and for another class ``label``), "undo", or "card" (for
-                the saved notebook). All but the last have ``first``.
+            message: ``request`` is "page" (candidates from ``first``), "marks" (decisions about
+                them, perhaps made in Python), "decide" (with ``position``, ``action`` and for
+                another class ``label``), "undo", or "card" (for the saved notebook). All but the
+                last have ``first``.
         """
         result, first = self._result, max(0, int(message.get("first", 0)))
         reply: dict[str, Any] = {}
         match message.get("request"):
+            case "marks":
+                pass
             case "page":
                 reply["html"] = self._card.items(first, self._card.page)
             case "decide":

@@ -75,7 +75,7 @@ class LabelErrors(Renderable):
     the part is given beside it. Nothing changes the data itself: :attr:`data` is a new dataset.
 
     Attributes:
-        y: The labels as given, one for each row. See :attr:`labels` for those after the decisions.
+        given_labels: The labels as they are in the data; :attr:`y` has those after the decisions.
         given: The index of the class of each row, (n,).
         probabilities: The out-of-sample probability of each class, (n, classes).
         classes: Names of the classes.
@@ -97,13 +97,13 @@ class LabelErrors(Renderable):
         >>> labels.indices.tolist()
         [2]
         >>> labels.relabel(2)
-        >>> labels.labels.tolist(), labels.mask.tolist()
+        >>> labels.y.tolist(), labels.mask.tolist()
         ([0, 0, 1, 1], [True, True, True, True])
     """
 
     renderer: ClassVar[str] = "kmagic.display.labels.label_card:label_errors_bundle"
 
-    y: NDArray[Any]
+    given_labels: NDArray[Any]
     given: Labels
     probabilities: Floats
     classes: tuple[str, ...]
@@ -327,10 +327,10 @@ class LabelErrors(Renderable):
     # --- the corrected data -------------------------------------------------------------------
 
     @property
-    def labels(self) -> NDArray[Any]:
-        """The labels after the decisions, in the form of :attr:`y`, also of dropped rows."""
+    def y(self) -> NDArray[Any]:
+        """The labels after the decisions, in their original form, also of dropped rows."""
         changed = {k: d.label for k, d in self.decisions.items() if d.action == "relabel"}
-        rows, new, y = list(changed), list(changed.values()), self.y
+        rows, new, y = list(changed), list(changed.values()), self.given_labels
         if y.ndim > 1 and y.shape[1] > 1:
             values = np.eye(y.shape[1], dtype=y.dtype)[new]
         else:
@@ -346,7 +346,7 @@ class LabelErrors(Renderable):
     @property
     def mask(self) -> NDArray[np.bool_]:
         """Which rows remain after the decisions, (n,)."""
-        mask = np.ones(len(self.y), dtype=bool)
+        mask = np.ones(len(self.given_labels), dtype=bool)
         mask[[k for k, decision in self.decisions.items() if decision.action == "drop"]] = False
         return mask
 
@@ -360,7 +360,7 @@ class LabelErrors(Renderable):
         if self.dataset is None:
             raise EvaluationError(
                 "The labels were given as arrays, not as a dataset.",
-                "Use the arrays: `x[labels.mask]` and `labels.labels[labels.mask]`.",
+                "Use the arrays: `x[labels.mask]` and `labels.y[labels.mask]`.",
             )
         return _changed_dataset(self.dataset, self)
 
@@ -473,9 +473,9 @@ def _changed_dataset(data: Dataset, result: LabelErrors) -> Dataset:
     if data.series is not None:
         raise EvaluationError(
             f"The samples of {data.name} are windows, which share the rows of a table.",
-            "Change the table, or train on arrays: `x[labels.mask]`, `labels.labels[labels.mask]`.",
+            "Change the table, or train on arrays: `x[labels.mask]`, `labels.y[labels.mask]`.",
         )
-    y, mask = result.labels, result.mask
+    y, mask = result.y, result.mask
     values: dict[str, Any] = {}
     empty = list(data.empty_cells or ())
     parts = dict(result.ranges())

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from kmagic.support.disk_arrays import is_on_disk, row_chunks
 
 MAX_QUERIES, REFERENCES, NEIGHBOURS = 2000, 1000, 6
-MAX_VALUES, MAX_ROWS = 500_000_000, 300_000  # of the inputs, for a search of near rows
+MAX_BYTES, MAX_VALUES, MAX_ROWS = 4_000_000_000, 500_000_000, 300_000
+"""Of the inputs: for any search, and for a search of near rows."""
 DIMENSIONS = 32  # of the random projection that finds candidates
 NEAR = 0.1  # of the median distance to the nearest different row
 EXACT_ONLY = "equal inputs"
@@ -45,7 +46,7 @@ def find_duplicates(x: Any, rows: Sequence[int], *, has_distances: bool = True) 
     Equal inputs are found by a digest of each row. Near ones are those whose Euclidean distance is
     at most a tenth of the median distance from a row to the nearest different one (of 1,000 rows);
     candidates are the nearest rows in a random projection. The cost is bounded: near inputs of the
-    first 2,000 rows only, and none in large data.
+    first 2,000 rows only, and nothing in large data.
 
     Args:
         x: Inputs, samples first: an array of numbers, texts, or rows of different lengths.
@@ -58,7 +59,7 @@ def find_duplicates(x: Any, rows: Sequence[int], *, has_distances: bool = True) 
         >>> find_duplicates(x, [0, 1]).of(0)
         [2]
     """
-    if not isinstance(x, np.ndarray):
+    if not isinstance(x, np.ndarray) or x.nbytes > MAX_BYTES:
         return Duplicates()
     groups = defaultdict(list)
     digests = [_digest(row) for chunk in row_chunks(x) for row in chunk]

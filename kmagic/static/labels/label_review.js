@@ -17,7 +17,6 @@ import { replaceCard } from "../kit/saved_card.js";
 
 /** Milliseconds after a decision until the card in the notebook is replaced. */
 const SAVE_DELAY = 800;
-const ACTIONS = { k: "keep", r: "relabel", d: "drop" };
 
 /** The widget of a card: where the review is, in every view of it. */
 export class ReviewClient extends CardClient {
@@ -30,6 +29,8 @@ export class ReviewClient extends CardClient {
     this.position = 0;
     /** Whether a view that is drawn again gets the focus. */
     this.hadFocus = false;
+    /** Whether the saved card is being replaced, which takes the focus from its view. */
+    this.isReplacing = false;
     this.saving = 0;
   }
 
@@ -44,7 +45,9 @@ export class ReviewClient extends CardClient {
 
   async save() {
     const { bundle } = await this.request("card");
+    this.isReplacing = true;
     replaceCard(this.model, this.key, bundle);
+    setTimeout(() => { this.isReplacing = false; }, SAVE_DELAY);
   }
 }
 
@@ -63,7 +66,7 @@ export class ReviewView {
     const { names } = client.state;
     this.tools = element("div", "km-tools");
     const options = Object.fromEntries(names.map((name, index) => [String(index), name]));
-    this.menu = dropdown("as", options, "0", (value) => this.decide("relabel", Number(value)));
+    this.menu = dropdown("as", options, "0", () => {});
     this.select = /** @type {HTMLSelectElement} */ (this.menu.querySelector("select"));
     this.select.setAttribute("aria-label", "relabel as");
     this.previous = button("\u2039", () => this.turn(-1));
@@ -71,8 +74,8 @@ export class ReviewView {
     this.next = button("\u203a", () => this.turn(1));
     this.next.setAttribute("aria-label", "next page");
     this.where = element("span", "km-muted km-number");
-    this.hint = element("div", "km-muted km-hint",
-      "Keys: arrows move, K keep, R relabel as predicted, C choose a class, D drop, U undo");
+    this.hint = element("div", "km-muted km-keys",
+      "Keys: arrows move, K keep, R relabel, C choose another class (then Enter), D drop, U undo");
     if (names.some((name) => /^\d$/.test(name))) this.hint.textContent += ", 0\u20139 that class";
     this.announcement = element("div", "km-visually-hidden");
     this.build();
@@ -82,7 +85,7 @@ export class ReviewView {
 
   build() {
     this.tools.append(
-      button("Keep", () => this.decide("keep")), button("Relabel", () => this.decide("relabel")), this.menu,
+      button("Keep", () => this.decide("keep")), button("Relabel", () => this.relabel()), this.menu,
       button("Drop", () => this.decide("drop")), button("Undo", () => this.undo()),
       element("span", "km-spacer"), this.previous, this.where, this.next,
     );
@@ -96,11 +99,13 @@ export class ReviewView {
     }
     const { signal } = this.abort;
     this.card.addEventListener("keydown", (event) => this.onKey(event), { signal });
-    this.card.addEventListener("focusin", () => { this.client.hadFocus = true; }, { signal });
-    // A card that is replaced loses the focus without an event that has a target.
+    this.card.addEventListener("focusin", () => {
+      if (!this.client.hadFocus) this.ask("marks", {}); // decisions may have been made in Python
+      this.client.hadFocus = true;
+    }, { signal });
     this.card.addEventListener("focusout", (event) => {
-      const to = event.relatedTarget;
-      if (this.card.isConnected && !(to instanceof Node && this.card.contains(to))) this.client.hadFocus = false;
+      const isInside = event.relatedTarget instanceof Node && this.card.contains(event.relatedTarget);
+      if (!isInside && !this.client.isReplacing) this.client.hadFocus = false;
     }, { signal });
     this.list.addEventListener("click", (event) => {
       const item = /** @type {Element} */ (event.target).closest(".km-candidate");
@@ -136,6 +141,7 @@ export class ReviewView {
 
   /** @param {number} pages */
   turn(pages) {
+    this.list.focus({ preventScroll: true }); // the button may become disabled
     this.goTo(this.client.first + pages * this.client.state.page);
   }
 
@@ -168,9 +174,16 @@ export class ReviewView {
   onKey(event) {
     event.stopPropagation(); // the notebook has shortcuts of its own, such as D D
     const target = /** @type {Element} */ (event.target);
-    if (event.ctrlKey || event.metaKey || event.altKey || target.closest("select")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { client } = this;
     const key = event.key.toLowerCase();
+    if (target === this.select) {
+      if (key === "enter") this.relabel();
+      else if (key === "escape") this.list.focus();
+      else return;
+      event.preventDefault();
+      return;
+    }
     if (target.closest("button") && (key === "enter" || key === " ")) return;
     const { page, total } = client.state;
     /** @type {Record<string, number>} */
@@ -180,7 +193,9 @@ export class ReviewView {
     };
     const named = client.state.names.indexOf(key);
     if (key in moves) this.goTo(client.position + moves[key]);
-    else if (key in ACTIONS) this.decide(ACTIONS[/** @type {"k"} */ (key)]);
+    else if (key === "k") this.decide("keep");
+    else if (key === "r") this.relabel();
+    else if (key === "d") this.decide("drop");
     else if (key === "u") this.undo();
     else if (key === "c") this.select.focus();
     else if (/^\d$/.test(key) && named >= 0) this.decide("relabel", named);
@@ -202,6 +217,11 @@ export class ReviewView {
     const [, text] = reply.marks[position - first] ?? ["", ""];
     this.announcement.textContent = `candidate ${position + 1} ${text}; ${reply.progress}`;
     this.client.saveLater();
+  }
+
+  /** Relabel as the class in the menu, which is the predicted one unless another is chosen. */
+  relabel() {
+    this.decide("relabel", Number(this.select.value));
   }
 
   async undo() {

@@ -109,7 +109,7 @@ def test_the_widget_decides_and_pages():
     assert page["suggested"] == labels.suggested[rows[size : 2 * size]].tolist()
     reply = ask("decide", first=0, position=1, action="relabel", label=3)
     assert reply["marks"][1] == ("relabel", "→ 3")
-    assert labels.labels[rows[1]] == 3
+    assert labels.y[rows[1]] == 3
     ask("decide", first=0, position=2, action="drop")
     assert reply["progress"].startswith("1 relabelled; ")
     assert not labels.mask[rows[2]]

@@ -94,8 +94,8 @@ def test_labels_of_every_form_keep_it(form):
     expected = y.copy()
     expected[:3] = [0, 1, 2]
     after = np.asarray(form(expected))
-    assert labels.labels.dtype == after.dtype
-    assert labels.labels.tolist() == after.tolist()
+    assert labels.y.dtype == after.dtype
+    assert labels.y.tolist() == after.tolist()
     assert np.flatnonzero(~labels.mask).tolist() == [3]
 
 
