@@ -291,7 +291,10 @@ def _from_rows(
     if values.ndim > 2 or values.dtype.kind not in "biuf":  # noqa: PLR2004 - rows, columns
         raise DataError(
             f"{name} must have one value, or one row of numbers, for each sample; got "
-            f"{format_shape(values.shape)} of {values.dtype}."
+            f"{format_shape(values.shape)} of {values.dtype}.",
+            Text(_MULTILABEL, " takes the words of a row as its labels.")
+            if values.dtype.kind in "UT" and values.ndim == 2  # noqa: PLR2004 - rows, columns
+            else "",
         )
     invalid = ~np.isfinite(values).all(axis=1)
     if invalid.any():
@@ -358,7 +361,8 @@ def as_tag_lists(*parts: Any, task: str | None) -> list[Any]:
     every = [tags for rows in listed for tags in rows or ()]
     lengths, tags = {len(each) for each in every}, [tag for each in every for tag in each]
     are_words = all(isinstance(tag, str) for tag in tags)
-    if are_words and len(lengths) == 1 and all(map(split_unit, tags)):  # a table of numbers
+    are_numbers = are_words and len(lengths) == 1 and all(map(split_unit, tags))
+    if are_numbers and task != "multilabel":
         return list(parts)
     are_indices = task == "multilabel" and len(lengths) > 1
     are_indices = are_indices and all(isinstance(tag, int | np.integer) for tag in tags)

@@ -200,6 +200,17 @@ def test_only_clear_lists_are_guessed() -> None:
         load_data((x, TAGS), task="classification")
 
 
+def test_equally_many_words_of_digits_are_labels_if_requested() -> None:
+    x, y = np.arange(40.0)[:, None], [["3", "4"], ["5", "4"]] * 20
+    for tags in (y, np.array(y)):
+        data = load_data((x, tags), task="multilabel")
+        assert data.classes == ("3", "4", "5")
+        assert data.y_train.sum(axis=1).tolist() == [2.0] * 32
+        with pytest.raises(DataError, match="40 x 2 of <U1") as caught:
+            load_data((x, tags))
+        assert "task='multilabel'" in str(caught.value)
+
+
 @pytest.mark.parametrize("how", ["list", "parquet"])
 def test_cells_that_are_lists(how: str, tmp_path: Path) -> None:
     table = frame(tags=TAGS)
