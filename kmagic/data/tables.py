@@ -543,8 +543,7 @@ def _load_files(
         for value in (part[part.columns[0]].tolist(), part[columns].to_numpy())
     ]
     used: dict[str, Any] = dict.fromkeys(OPTIONS_OF_KIND["table"])
-    named = targets if len(targets) > 1 else ()
-    return load_image_list(Parts(*values), replace(options, **used), name, source, named)
+    return load_image_list(Parts(*values), replace(options, **used), name, source, targets)
 
 
 def _with_text_names(frame: Any, name: str) -> Any:

@@ -60,7 +60,7 @@ def load_image_list(
 ) -> Dataset:
     """Load image files given as x, with their labels or numbers to predict as y.
 
-    ``columns`` are the names of y, if it has several.
+    ``columns`` are the names of y, if it is from a table.
     """
     check_applies(options, "images", f"{name} contains images")
     parts = to_label_rows(parts, options)
@@ -141,12 +141,13 @@ def _load(
     if all_grey and not options.gray:
         gray = Option("gray", True)
         grey_note = Text("All images are grey: ", gray, " takes a third of the memory.")
+    is_values = target.fields.get("classes", ()) is None
     data = Dataset(
         name,
         *split,
         **target.fields,
         source=source,
-        targets=() if target.fields.get("classes", ()) is not None else tuple(columns),
+        targets=tuple(columns) if len(columns) > 1 and is_values else (),
         note_text=assemble.join_notes(target.note, place_note, error_note, class_note, grey_note),
         image_shape=x_train.shape[1:],
         interpolation=INTERPOLATION,

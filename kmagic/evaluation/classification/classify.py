@@ -163,13 +163,15 @@ def classify_readable(
     if application is None and not all(hasattr(source.image, "shape") for source in sources):
         reject_images(model, data, image_inputs.NO_IMAGES_REMEDY)
     is_multilabel = bool(getattr(data, "is_multilabel", False))
-    if is_multilabel and y_true is not None:
+    if is_multilabel and y_true is not None and np.any(np.asarray(y_true) != ""):
         raise EvaluationError(
             Text(Option("y_true"), " must have one class per image, but this model has labels."),
             Text("Use ", Function("confusion_of"), " to compare several labels per image."),
         )
-    if y_true is None and hasattr(images, "shape") and hasattr(data, "labels_of"):
-        y_true = None if is_multilabel else data.labels_of(images)
+    if is_multilabel:
+        y_true = None
+    elif y_true is None and hasattr(images, "shape") and hasattr(data, "labels_of"):
+        y_true = data.labels_of(images)
     known_names = getattr(data, "classes", None) or ()
     if application is not None and class_names is None and not known_names:
         known_names = application.classes()

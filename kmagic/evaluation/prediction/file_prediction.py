@@ -352,6 +352,7 @@ class _ImageWork(_Work):
         else:
             names = parse_class_names(class_names)[1]
         is_known = dataset_for(model) is not None or getattr(model, "loss", None)
+        is_multilabel = bool(getattr(dataset_for(model), "is_multilabel", False))
         output = np.zeros((1, 2))
         if (
             names is None
@@ -365,7 +366,7 @@ class _ImageWork(_Work):
         work = cls(
             [Path(image.image).absolute() for image in sources],
             [image.name for image in sources],
-            _true_classes(sources, names or ()),
+            [] if is_multilabel else _true_classes(sources, names or ()),
             top,
             None if names is None else tuple(names),
             scaling,

@@ -291,3 +291,32 @@ def test_images_with_a_number_to_predict() -> None:
     card = Reader(dataset_bundle(load_data((x, np.linspace(0, 1.5, len(x)))))["text/html"])
     assert len(card.pictures) == MAX_EXAMPLES + 1
     assert [row[0] for row in card.rows] == ["values", "y"]
+
+
+def test_labels_show_their_size_and_what_occurs_together() -> None:
+    y = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1], [0, 0, 0], [1, 1, 1]] * 8)
+    x = np.random.default_rng(0).random((40, 2))
+    data = load_data((x, y), class_names=["sun, sea", "ים", "<b>"])
+    bundle = dataset_bundle(data)
+    card = Reader(bundle["text/html"])
+    assert card.rows[0] == ["label", "samples", "train", "test"]
+    counts = data.y_train.sum(axis=0).astype(int).tolist()
+    assert [row[0] for row in card.rows[1:4]] == ["sun, sea", "ים", "<b>"]
+    assert [int(row[2]) for row in card.rows[1:4]] == counts
+    together = int((data.y_train[:, 0] * data.y_train[:, 1]).sum())
+    lift = together * len(data.y_train) / (counts[0] * counts[1])
+    (pair,) = [row for row in card.rows if "+" in row[0]]
+    assert (pair[2], float(pair[3])) == (f"{together}", pytest.approx(lift, rel=1e-3))
+    assert "Labels per training sample: 0 in " in card.words
+    assert "rows of 0 and 1 of 3 labels" in card.words
+    names = [data.classes[k] for k in np.flatnonzero(data.y_train[0])]  # type: ignore[index]
+    first = card.rows[-3][0].translate(dict.fromkeys((0x2068, 0x2069)))
+    assert first == (", ".join(names) or "none")
+    assert "labels per sample" in bundle["text/plain"]
+
+
+def test_a_thousand_labels_are_few_rows() -> None:
+    y = (np.random.default_rng(0).random((300, 1000)) < 0.01).astype(int)
+    card = Reader(dataset_bundle(load_data((np.zeros((300, 1)), y)))["text/html"])
+    assert len(card.rows) < 40
+    assert "988 more labels" in card.words

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.metrics import f1_score
 
 import kmagic
@@ -207,3 +208,61 @@ def test_several_values_have_their_names(tmp_path):
     kmagic.save(model, tmp_path / "net.keras")
     loaded = kmagic.load(tmp_path / "net.keras")
     assert list(predict(loaded, data.x_test).to_frame().columns) == ["u", "v"]
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def test_images_with_several_labels(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(24):
+        has = rng.random(2) > 0.5
+        pixels = np.zeros((8, 8, 3), np.uint8)
+        pixels[:4, :, 0], pixels[4:, :, 1] = 250 * has[0], 250 * has[1]
+        file = tmp_path / f"{number}.png"
+        Image.fromarray(pixels).save(file)
+        rows.append((str(file), *has.astype(int)))
+    frame = pd.DataFrame(rows, columns=["file", "red", "green"])
+    options = {"features": "file", "scale": 255}
+    data = load_data(frame, target="red,green", **options)
+    assert data.classes == ("red", "green")
+    one = load_data(frame[["file", "red"]], target="red", task="multilabel", **options)
+    assert (one.classes, one.y_train.shape[1:]) == (("red",), (1,))
+    values = load_data(frame.assign(p=rng.random(24)), target="p,red", **options)
+    assert values.targets == ("p", "red")
+    tags = [[name for name in ("red", "green") if row[name]] for _, row in frame.iterrows()]
+    listed = load_data((frame["file"].tolist(), tags), scale=255)
+    assert listed.classes == ("green", "red")
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(2))
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    kernel = np.zeros((8, 8, 3, 2))
+    kernel[:4, :, 0, 0], kernel[4:, :, 1, 1] = 0.1, 0.2
+    model.layers[-1].set_weights([kernel.reshape(-1, 2), np.array([-1.0, -2.0])])
+    known(model, data)
+    files = frame["file"].tolist()
+    probabilities = predict_proba(model, files)
+    np.testing.assert_array_equal(probabilities.array > 0.5, frame[["red", "green"]])
+    result = kmagic.classify(files, model, top=2)
+    for image, row in zip(result, probabilities.array, strict=True):
+        assert {best.label: best.probability for best in image.top_classes} == pytest.approx(
+            dict(zip(("red", "green"), row, strict=True)), abs=1e-5
+        )
+        assert image.true_class is None
+    with pytest.raises(EvaluationError, match="y_true= must have one class per image"):
+        kmagic.classify(files, model, y_true=frame["red"])
+    table_of = predict_to_file(model, files, tmp_path / "out.parquet").to_frame()
+    assert len(table_of) == 48
+    with pytest.raises(EvaluationError, match="threshold= only applies to tables"):
+        predict_to_file(model, files, tmp_path / "other.parquet", threshold=0.3)
+
+
+def test_labels_that_only_one_part_has_are_reported(data):
+    model = model_of()
+    model.compile("adam", "binary_crossentropy")
+    y = data.y_train.copy()
+    y[:, 2] = np.arange(len(y)) >= 0.8 * len(y)
+    run = kmagic.fit(model, data.x_train, y, validation_split=0.2, epochs=1, displays=[])
+    messages = " ".join(text for _, text in run.messages)
+    assert "label 2 has no training samples" in messages
