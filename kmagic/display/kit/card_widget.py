@@ -104,4 +104,6 @@ def widget_class(module: str) -> Any:
         def __repr__(self) -> str:
             return "the widget of a card, which has no view of its own"
 
+    # anywidget replaces the style sheet of a class of the same name.
+    CardWidget.__name__ = f"CardWidget_{module.replace('/', '_')}"
     return CardWidget

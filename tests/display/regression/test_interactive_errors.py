@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from kmagic.display.kit.card_widget import MAX_SAMPLES
+from kmagic.display.kit.card_widget import MAX_SAMPLES, widget_class
 from kmagic.display.regression.interactive_errors import answer_request
 from kmagic.evaluation.regression.errors_of import errors
 
@@ -65,3 +65,8 @@ def test_the_selection_of_two_models_is_that_of_the_new_one():
 
 def test_unknown_requests_are_answered():
     assert "error" in request(errors(TRUE, PRED), "matrix", {})[0]
+
+
+def test_the_style_sheets_of_two_kinds_of_cards_do_not_replace_each_other():
+    modules = ("regression/interactive_errors", "confusion/interactive_matrix")
+    assert len({widget_class(module)(state={})._anywidget_id for module in modules}) == 2
