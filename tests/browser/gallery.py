@@ -102,6 +102,15 @@ CARDS = {
     "rescaling {1 / 6} / compile sgd loss=mae')\nkmagic.fit(ahead, steps, epochs=1, displays=[])\n"
     "kmagic.predict(ahead, sales)",
     "animals": "matrix(5, x=squares, class_names=['cat', 'dog', 'frog', 'horse', 'ship'])",
+    "errors": "own = np.random.default_rng(1)\nprice = np.minimum(own.gamma(2, 10, 200), 50)\n"
+    "guess = 0.9 * price + own.normal(0, 3, 200)\n"
+    "rooms = pd.DataFrame({'rooms': np.arange(200) % 7, 'town': ['Ulm', 'Bonn'] * 100})\n"
+    "right = kmagic.errors(price, guess, x=rooms, name='net', target_names=['price'],"
+    " unit='test houses')\nright",
+    "two_regressions": "other = kmagic.errors(price, guess + own.normal(0, 3, 200), name='old')\n"
+    "right.versus(other)",
+    "several_errors": "many = own.gamma(2, 10, (5000, 2))\nkmagic.errors(many, many + own.normal("
+    "size=many.shape), target_names=['rain', 'wind'], time=np.arange(5000))",
 }
 """Name -> code of the cell whose last output is the card."""
 VARYING = ("fit", "classification", "many_images", "predictions", "table_predictions", "forecasts")

@@ -25,7 +25,7 @@ WIDTHS = (1300, 400)
 HEIGHT = 1000
 WITH_CONTROLS = (
     *("fit", "confusion", "two_classes", "fifty", "comparison", "labels", "layers"),
-    "wrong_labels",
+    *("wrong_labels", "errors"),
 )
 CONTRAST = Path(__file__).with_name("contrast.js").read_text()
 SCOPE = """

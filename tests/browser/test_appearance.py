@@ -34,7 +34,7 @@ pytestmark = pytest.mark.browser
 STORED = Path(__file__).with_name("appearance")
 WRITE = os.environ.get("KMAGIC_APPEARANCE") == "write"
 # Not "confusion": its names have characters that DejaVu lacks.
-CARDS = ("model", "data", "training", "animals", "two_classes", "labels", "comparison")
+CARDS = ("model", "data", "training", "animals", "two_classes", "labels", "comparison", "errors")
 WIDTHS = {"wide": 1000, "narrow": 400}
 COLOURS = 64
 MAX_BYTES = 600_000

@@ -46,7 +46,7 @@ def drag(notebook: NotebookPage, chart: Locator, ends: tuple[float, float, float
     place = chart.bounding_box()
     assert place is not None
     left, top, right, bottom = map(float, (chart.get_attribute("data-box") or "").split(","))
-    scale = place["width"] / 296
+    scale = place["width"] / float((chart.get_attribute("viewBox") or "").split()[2])
     x1, y1, x2, y2 = ends
     mouse = notebook.page.mouse
     points = [

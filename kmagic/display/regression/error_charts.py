@@ -28,10 +28,10 @@ Floats: TypeAlias = NDArray[np.float64]
 Axis: TypeAlias = Literal["true", "predicted", "error", "other", "difference"]
 Ticks: TypeAlias = tuple[float, float, float]
 
-WIDTH, HEIGHT = 296, 236
-LEFT, RIGHT, TOP, BOTTOM = 40, 8, 26, 36
+WIDTH, HEIGHT, MAX_WIDTH = 240, 206, 300
+LEFT, RIGHT, TOP, BOTTOM = 36, 8, 24, 36
 MAX_DOTS = 400  # rows; more are a density
-COLUMNS, ROWS = 62, 44  # cells of a density
+COLUMNS, ROWS = 56, 42  # cells of a density
 LEVELS = 8
 BLUE = (31, 131, 198)  # visible on white and on black
 MIN_ALPHA = 80
@@ -42,6 +42,7 @@ NAME_LENGTH = 22  # characters of a target's name
 CSS = (
     ".km-chart text{font:11px var(--jp-ui-font-family,system-ui,sans-serif);fill:var(--km-muted)}"
     ".km-chart .km-chart-title{font-size:12px;font-weight:600;fill:var(--km-fg)}"
+    ".km-chart.km-error-chart{display:block;width:100%;height:auto}"
     ".km-chart .km-error-grid{stroke:#8883}"
     ".km-chart .km-error-line{stroke:var(--km-muted);stroke-dasharray:4 3;fill:none}"
     ".km-chart .km-error-mark{stroke:var(--km-orange);fill:none}"
@@ -113,8 +114,9 @@ def charts_html(charts: Iterable[ErrorChart], target: int, *, is_first: bool = T
         drawing = drawing_html(
             chart.svg(target), standalone, alt=chart.description, width=WIDTH, height=HEIGHT
         )
-        parts.append(f'<div style="flex:0 0 {WIDTH}px;max-width:100%">{drawing}</div>')
-    row = "display:flex;flex-wrap:wrap;gap:8px 18px"
+        size = f"flex:1 1 {WIDTH}px;max-width:{MAX_WIDTH}px"
+        parts.append(f'<div style="{size}">{drawing}</div>')
+    row = "display:flex;flex-wrap:wrap;gap:8px 16px"
     return with_drawings("".join(parts), CSS if is_first else "", kind="km-error-charts", style=row)
 
 

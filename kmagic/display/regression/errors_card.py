@@ -130,7 +130,9 @@ def _metrics_table(errors: RegressionErrors, *, with_method: bool) -> str:
     method = METHOD if errors.time is None else f"{METHOD} {SERIES}"
     method = method if with_method else ""
     note = f'<div class="km-muted" style="font-size:11px;max-width:300px">{method}</div>'
-    return f"<div>{rows}{undefined}{details_html('Quantiles of the error', others + note)}</div>"
+    rows = scroll_html(rows, "Metrics with intervals")
+    folded = details_html("Quantiles of the error", others + note)
+    return f'<div style="min-width:0;max-width:100%">{rows}{undefined}{folded}</div>'
 
 
 def metric_rows(errors: RegressionErrors, names: Iterable[str]) -> list[list[str]]:
