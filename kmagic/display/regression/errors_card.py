@@ -41,7 +41,7 @@ from kmagic.support.formatting import (
 )
 
 MAX_TARGETS = 3  # with charts
-MAX_LISTED = 16  # targets in the table
+MAX_LISTED = 12  # targets in the table
 MAX_FEATURES = 8  # columns of the table of the worst rows
 MAX_CELL, NAME_LENGTH = 24, 30  # characters
 TIME_WIDTH = 660

@@ -65,7 +65,7 @@ def test_several_targets_are_a_small_card(targets):
     assert len(card) < MAX_BYTES
     assert card.count('class="km-chart km-error-chart"') == 3 * min(targets, 3)
     assert ("shows another" in card) == (targets > 3)
-    assert names[min(targets, 16) - 1] in text(result)
+    assert names[min(targets, 12) - 1] in text(result)
 
 
 def test_dots_become_a_density():
