@@ -171,6 +171,14 @@ def decide_target(
         is_clear = options.task == "multilabel"
         text = f"{name} contains lists, taken as the labels of each row."
         return _from_tags(rows, options, name, "" if is_clear else text)
+    if options.task == "multilabel" and (lists := _tag_tuples(rows, "multilabel")) is not None:
+        kinds = {type(tag).__name__ for tags in lists for tag in tags}
+        if kinds - {"int", "float", "bool"} and not kinds <= {"str"}:
+            raise DataError(
+                f"The lists of labels in {name} must contain words, or only integers; got "
+                f"{', '.join(sorted(kinds))}.",
+                "Leave out empty values, and write all labels as text.",
+            )
     values = _to_target_array(y, name)
     if values.ndim == 1 and options.task == "multilabel" and values.dtype.kind not in "OUST":
         values = values[:, np.newaxis]
@@ -288,7 +296,7 @@ def _from_rows(
     values: NDArray[Any], options: LoadOptions, name: str, columns: Sequence[str] = ()
 ) -> Target:
     """One-hot rows, rows of labels, or several values to predict."""
-    if values.ndim > 2 or values.dtype.kind not in "biuf":  # noqa: PLR2004 - rows, columns
+    if values.ndim > 2 or values.dtype.kind not in "biuf" or not values.size:  # noqa: PLR2004 - rows, columns
         raise DataError(
             f"{name} must have one value, or one row of numbers, for each sample; got "
             f"{format_shape(values.shape)} of {values.dtype}.",
@@ -362,12 +370,12 @@ def as_tag_lists(*parts: Any, task: str | None) -> list[Any]:
     lengths, tags = {len(each) for each in every}, [tag for each in every for tag in each]
     are_words = all(isinstance(tag, str) for tag in tags)
     are_numbers = are_words and len(lengths) == 1 and all(map(split_unit, tags))
-    if are_numbers and task != "multilabel":
+    if are_numbers and (task != "multilabel" or set(tags) == {"0", "1"}):
         return list(parts)
     are_indices = task == "multilabel" and len(lengths) > 1
     are_indices = are_indices and all(isinstance(tag, int | np.integer) for tag in tags)
     is_column = lengths == {1} and task != "multilabel"
-    if not tags or is_column or not (are_words or are_indices):
+    if not every or is_column or not (are_words or are_indices):
         return list(parts)
     arrays: list[Any] = [np.empty(len(rows or ()), dtype=object) for rows in listed]
     for array, rows in zip(arrays, listed, strict=True):
@@ -457,7 +465,10 @@ def _from_tags(rows: NDArray[Any], options: LoadOptions, name: str, note: str | 
         distinct = sorted(counts)
     names = options.class_names or tuple(distinct)
     if not names:
-        raise DataError(f"No row of {name} has a label.", "Name the labels: class_names=.")
+        raise DataError(
+            f"No row of {name} has a label.",
+            Text("Name the labels that a row could have: ", Option("class_names", "a,b"), "."),
+        )
     if unknown := sorted(set(distinct) - set(names)):
         raise DataError(
             Text(

@@ -284,3 +284,37 @@ def test_a_thousand_labels() -> None:
     for one, other, count, lift in pairs:
         assert count == (y[:, one] * y[:, other]).sum()
         assert lift == pytest.approx(count * len(y) / (y[:, one].sum() * y[:, other].sum()))
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "message"),
+    [
+        ([["a", None], ["a"]], {"task": "multilabel"}, "must contain words, .*; got NoneType, str"),
+        ([["a", 1], ["a"]], {"task": "multilabel"}, "must contain words, .*; got int, str"),
+        ([["a", None], ["a"]], {}, "rows of different lengths"),
+        ([[], []], {"task": "multilabel"}, "No row of y has a label"),
+        ([["0", "1"], ["1", "0"]], {"task": "multilabel"}, "one row of numbers"),
+        (np.zeros((2, 0)), {}, "one row of numbers"),
+        ([[1.0, np.nan], [1, 1]], {}, "no value, or infinity, in 1 of 2 rows"),
+        ([[0, 1], [1, 2]], {"task": "multilabel"}, "needs columns of 0 and 1; y contains 2"),
+        ([["a"], ["a", "b"]], {"task": "regression"}, "needs one value per row"),
+    ],
+)
+def test_labels_that_are_refused(y: Any, options: Any, message: str) -> None:
+    rows = y * 10 if isinstance(y, list) else np.repeat(y, 10, axis=0)
+    counted = message.replace("1 of 2", "10 of 20")
+    with pytest.raises(DataError, match=counted):
+        load_data((np.arange(20.0)[:, np.newaxis], rows), **options)
+
+
+def test_indices_of_labels_and_labels_of_texts() -> None:
+    x = np.arange(60.0)[:, np.newaxis]
+    data = load_data((x, [[1, 2], [10], []] * 20), task="multilabel")
+    assert data.classes == ("1", "2", "10")
+    about = [" and ".join(tags) or "nothing" for tags in TAGS]
+    texts = [f"a sentence about {words} number {n}" for n, words in enumerate(about)]
+    frame = pd.DataFrame({"text": texts, "tags": TAGS})
+    encoded = load_data(frame, target="tags", features="text", num_words=40, maxlen=6)
+    assert (encoded.x_train.shape, encoded.classes) == ((48, 6), ("cat", "dog", "outdoor"))
+    empty = load_data((x, [[], []] * 30), class_names="a,b", task="multilabel")
+    assert "Labels a, b have no rows at all." in empty.note
