@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.data.preparation.windowing import SeriesRows
+from kmagic.data.preparation.windowing import SeriesRows, time_names
 from kmagic.support.formatting import format_metric
 
 
@@ -38,6 +38,14 @@ class Forecasts:
         errors = (np.abs(each - self.actual)[known] for each in (self.values, self.naive))
         forecast, naive = (float(error.mean()) for error in errors)
         return forecast, naive
+
+    def row_names(self, step: int) -> list[str]:
+        """The series and the time of the rows that are ``step`` rows after the first forecast."""
+        series = self.series
+        rows = np.minimum(self.rows[:, step], len(series.times) - 1)
+        names = (series.names[code] for code in series.codes[rows].tolist())
+        pairs = zip(names, time_names(series.times[rows]), strict=True)
+        return [", ".join(filter(None, pair)) for pair in pairs]
 
     def describe(self) -> str:
         """The errors in a sentence; "" if they are unknown.

@@ -226,7 +226,7 @@ def errors_of_models(
         )
         result.forecasts = forecasts
         if forecasts is not None:
-            result.row_names = rows.inputs.sample_names
+            result.row_names = forecasts.row_names(0)
         result.trained_on = _training_targets(data, result.columns.true.shape[1])
         results.append(result)
     return results

@@ -91,6 +91,7 @@ class RegressionErrors(Renderable):
                 columns=TargetValues(true[:, None], predicted[:, None], (name,)),
                 trained_on=None if self.trained_on is None else self.trained_on[:, [k]],
                 forecasts=None,
+                row_names=() if self.forecasts is None else self.forecasts.row_names(k),
                 selection=np.empty(0, np.intp),
             )
             for k, (name, true, predicted) in enumerate(
