@@ -46,7 +46,7 @@ def comparison_html(comparison: ErrorComparison, key: str = "") -> str:
     """The card as HTML, with the key of its widget, if any."""
     body, notes = "", []
     parts = comparison.parts
-    shown = shown_targets(len(parts), steps=comparison.new.forecasts is not None)
+    shown = shown_targets(comparison.new)
     for number in shown:
         part, name = parts[number], comparison.targets[number]
         if len(parts) > 1:

@@ -69,7 +69,7 @@ def errors_html(errors: RegressionErrors, key: str = "") -> str:
         body = _section(errors, 0)
         notes = [errors.compared_with_mean(), *error_notes(errors)]
     else:
-        shown = shown_targets(len(parts), steps=errors.forecasts is not None)
+        shown = shown_targets(errors)
         body = _targets_table(parts)
         for number in shown:
             title = f'<div style="margin-top:12px"><b>{full_name_html(errors.targets[number])}</b>'
@@ -96,11 +96,13 @@ def notes_html(notes: Iterable[str]) -> str:
     return f'<div class="km-footer">{lines}</div>'
 
 
-def shown_targets(count: int, *, steps: bool) -> list[int]:
+def shown_targets(errors: RegressionErrors) -> list[int]:
     """The targets that have charts: the first ones; of steps ahead the first and the last."""
-    if count <= MAX_TARGETS:
-        return list(range(count))
-    return [0, count - 1] if steps else list(range(MAX_TARGETS))
+    count = len(errors.targets)
+    if count > MAX_TARGETS and errors.forecasts is not None:
+        return [0, count - 1]
+    # A chart over time takes the place of a target.
+    return list(range(min(count, MAX_TARGETS - (count > 1 and errors.time is not None))))
 
 
 def _section(errors: RegressionErrors, target: int, shown: Sequence[int] = (0,)) -> str:
@@ -204,12 +206,12 @@ def _cell(value: Any) -> str:
 
 
 def _over_time(errors: RegressionErrors) -> str:
-    """The values over time, and the errors of each step ahead."""
+    """The values of the first target over time; of forecasts also the errors of each step."""
     if errors.forecasts is not None:
         return forecast_charts_html(errors.forecasts, marked=OVER_TIME) + _by_step(errors)
-    if errors.time is None or len(errors.targets) > 1:
+    if errors.time is None:
         return ""
-    chart = chart_html(time_chart(errors), TIME_WIDTH)
+    chart = chart_html(time_chart(errors.parts[0]), TIME_WIDTH)
     figure = f'<div style="max-width:{TIME_WIDTH}px">{chart}</div>'
     return with_drawings(figure, minified_css("kit/chart.css"), style="margin:8px 0")
 

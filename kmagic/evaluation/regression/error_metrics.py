@@ -13,8 +13,7 @@ Interval: TypeAlias = tuple[float, float]
 
 LEVEL = 0.95
 RESAMPLES, CHUNK = 1000, 100
-MAX_DRAWN = 4_000_000  # rows of all resamples
-MIN_ROWS, MAX_ROWS = 250, 2000  # of a resample, if there are more
+MAX_ROWS = 2000  # of a resample
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 EPSILON = float(np.finfo(np.float64).eps)  # scikit-learn's MAPE divides by at least this
 
@@ -89,9 +88,8 @@ def metric_intervals(
     values: Mapping[str, float],
     *,
     seed: int = 0,
-    targets: int = 1,
 ) -> dict[str, Interval]:
-    """The intervals of the metrics of one of ``targets`` targets, by :func:`bootstrap`."""
+    """The intervals of the metrics of one target, by :func:`bootstrap`."""
     centre = float(np.average(true, weights=weight))  # so that squares can be subtracted
 
     def statistics(true: Floats, errors: Floats, weight: Floats | None = None) -> Iterator[Floats]:
@@ -112,7 +110,7 @@ def metric_intervals(
         yield from error_quantiles(errors, weight)
 
     arrays = [true, predicted - true, *([] if weight is None else [weight])]
-    ends = bootstrap(statistics, arrays, list(values.values()), seed=seed, targets=targets)
+    ends = bootstrap(statistics, arrays, list(values.values()), seed=seed)
     return dict(zip(values, ends, strict=True))
 
 
@@ -122,12 +120,11 @@ def bootstrap(
     values: Sequence[float],
     *,
     seed: int = 0,
-    targets: int = 1,
 ) -> list[Interval]:
     """Percentile intervals of some statistics, from 1,000 resamples of the rows.
 
-    Rows are drawn with replacement. Of many rows each resample draws m < n (2,000 for one target),
-    and the deviations from the statistic of all rows are multiplied by sqrt(m / n): the m out of n
+    Rows are drawn with replacement. Of many rows each resample draws m = 2,000 < n, and the
+    deviations from the statistic of all rows are multiplied by sqrt(m / n): the m out of n
     bootstrap (Bickel, Goetze and van Zwet, "Resampling fewer than n observations", Statistica
     Sinica 7, 1997). So time and memory are bounded. Rows count as independent.
 
@@ -136,7 +133,6 @@ def bootstrap(
         arrays: The values of the rows, (n,) each.
         values: The statistics of all rows; NaN where undefined, as is then the interval.
         seed: Seed of the resamples.
-        targets: Number of calls among which the work is divided.
 
     Returns:
         Lower and upper end for each statistic.
@@ -148,7 +144,7 @@ def bootstrap(
         True
     """
     rows = len(arrays[0])
-    drawn = min(rows, max(MIN_ROWS, min(MAX_ROWS, MAX_DRAWN // RESAMPLES // targets)))
+    drawn = min(rows, MAX_ROWS)
     rng = np.random.default_rng(seed)
     chunks = []
     for _ in range(RESAMPLES // CHUNK):

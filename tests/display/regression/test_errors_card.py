@@ -68,6 +68,14 @@ def test_several_targets_are_a_small_card(targets):
     assert names[min(targets, 12) - 1] in text(result)
 
 
+def test_several_targets_over_time_are_a_small_card():
+    true, pred = RNG.gamma(2, 10, (5000, 4)), RNG.gamma(2, 10, (5000, 4))
+    card = html(errors(true, pred, target_names=list("abcd"), time=np.arange(5000)))
+    assert "a over time" in card
+    assert card.count('class="km-chart km-error-chart"') == 6
+    assert len(card) < MAX_BYTES
+
+
 def test_dots_become_a_density():
     few, many = (errors(np.resize(TRUE, n), np.resize(PRED, n)) for n in (MAX_DOTS, MAX_DOTS + 1))
     worst = few.largest(3)
