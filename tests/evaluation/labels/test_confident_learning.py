@@ -75,6 +75,7 @@ def test_the_interval_contains_the_estimate_and_narrows():
     assert widths[0] == pytest.approx(10 * widths[1], rel=0.2)
 
 
+@pytest.mark.filterwarnings("ignore:May not flag all label issues")
 @pytest.mark.parametrize("seed", range(42))
 def test_as_cleanlab(seed):
     count = pytest.importorskip("cleanlab.count")
