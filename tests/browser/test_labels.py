@@ -31,9 +31,9 @@ labels = find_label_errors(None, x, y, probabilities=odds)
 labels
 """
 INTERACTIVE = "node(0).querySelector('.km-review.km-reviewing [aria-selected=true]') !== null"
-REVIEWED = "node(0).querySelector('.km-progress').textContent.includes(arg)"
+REVIEWED = "node(0).querySelector('.km-progress')?.textContent.includes(arg)"
 FOCUSED = "document.activeElement.closest('.km-review') !== null"
-SAVED = "JSON.stringify(cell(0).model.outputs.toJSON()).includes(arg)"
+SAVED = "JSON.stringify(cell(0).model.outputs?.toJSON() ?? []).includes(arg)"
 
 
 def python(notebook: NotebookPage, expression: str) -> Any:

@@ -28,10 +28,12 @@ from kmagic.evaluation.labels.confident_learning import (
 )
 from kmagic.evaluation.labels.near_duplicates import Duplicates, find_duplicates
 from kmagic.evaluation.prediction.model_inputs import decode_samples
+from kmagic.evaluation.prediction.row_predictions import check_samples
+from kmagic.models.model_arrays import sparse_rows
 from kmagic.support.disk_arrays import convert_rows, is_on_disk
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import format_count, pluralize
-from kmagic.support.messages import Function, Option, Text
+from kmagic.support.messages import Function, Text
 from kmagic.support.rendering import Renderable
 from kmagic.support.suggestions import did_you_mean
 
@@ -419,11 +421,11 @@ def label_errors(
         raise EvaluationError(
             "All labels are of one class: there is no other class to compare with."
         )
-    if inputs is not None and len(inputs) != len(given):
-        counts = f", {len(given):,}; got {len(inputs):,}."
-        raise EvaluationError(
-            Text(Option("x"), " must have as many samples as ", Option("y"), counts)
-        )
+    are_parts = isinstance(inputs, list | tuple) and len(inputs) != len(given)
+    if isinstance(inputs, dict) or (are_parts and all(hasattr(part, "shape") for part in inputs)):
+        inputs = None  # several inputs: a candidate is shown by its row alone
+    inputs = sparse_rows(inputs)
+    check_samples(inputs, len(given))
     return LabelErrors(
         given,
         read.true,

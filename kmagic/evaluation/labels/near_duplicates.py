@@ -59,6 +59,8 @@ def find_duplicates(x: Any, rows: Sequence[int], *, has_distances: bool = True) 
         >>> find_duplicates(x, [0, 1]).of(0)
         [2]
     """
+    if hasattr(x, "iloc"):
+        x = x.to_numpy()
     if not isinstance(x, np.ndarray) or x.nbytes > MAX_BYTES:
         return Duplicates()
     groups = defaultdict(list)
@@ -74,6 +76,8 @@ def find_duplicates(x: Any, rows: Sequence[int], *, has_distances: bool = True) 
 
 
 def _digest(row: Any) -> bytes:
+    if isinstance(row, np.ndarray) and row.dtype.kind == "O":  # its bytes are addresses
+        row = repr(row.tolist())
     data = row.encode() if isinstance(row, str) else np.ascontiguousarray(row).tobytes()
     return hashlib.blake2b(data, digest_size=16).digest()
 

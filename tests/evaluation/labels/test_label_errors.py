@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 
 import kmagic
 from kmagic import find_label_errors
@@ -280,6 +281,22 @@ def test_rows_without_a_prediction_are_not_searched(net):
     assert labels.indices.min() >= 18
     assert np.isnan(labels.scores[0])
     assert "of 72 labels" in repr(labels)
+
+
+def test_frames_lists_and_several_inputs(net):
+    x, y, _ = clusters()
+    text = "a = input 2 / b = input 2\nconcat <- a, b\ndense 3 softmax"
+    two = kmagic.build(f"{text} / compile adam(0.05) loss=sparse_categorical_crossentropy")
+    options = {"folds": 3, "epochs": 6, "displays": [], "seed": 0}
+    for model, inputs in ((net, pd.DataFrame(x)), (net, x.tolist()), (two, [x[:, :2], x[:, 2:]])):
+        labels = find_label_errors(model, inputs, y, **options)
+        assert len({0, 1, 2, 3, 4, 5} & {*labels.indices}) >= 3
+        assert labels._repr_mimebundle_()["text/html"]
+        assert (labels.inputs is None) == (model is two)
+    sparse = scipy.sparse.csr_array(np.where(x > 1, x, 0))
+    labels = find_label_errors(None, sparse, y, probabilities=odds_of(x.argmax(axis=1)))
+    assert len(labels.indices) == 6
+    assert "<li" in labels._repr_mimebundle_()["text/html"]
 
 
 def test_logits_become_probabilities():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from kmagic.evaluation.labels import near_duplicates
 from kmagic.evaluation.labels.near_duplicates import find_duplicates
@@ -42,6 +43,9 @@ def test_texts_and_rows_of_different_lengths():
     ragged = np.array([[1, 2], [3], [1, 2]], dtype=object)
     assert find_duplicates(ragged, [0, 1]).equal == {0: [2]}
     assert find_duplicates(np.array(["a", "b", "a"]), [2]).equal == {2: [0]}
+    words = ["rome!"[:4], "oslo", "rome"]
+    frame = pd.DataFrame({"city": pd.Series(words, dtype=object), "size": [1.5, 2, 1.5]})
+    assert find_duplicates(frame, [0]).equal == {0: [2]}
     assert find_duplicates({"a": images()}, [0]).method == "not searched"
 
 
