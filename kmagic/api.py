@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion
     from kmagic.evaluation.labels.label_errors import LabelErrors
+    from kmagic.training.fit_options import FitOptions
     from kmagic.training.run.cross_validation import CrossValidation
     from kmagic.training.run.training_run import Display, TrainingRun
 
@@ -79,6 +80,7 @@ def fit(
     fresh: bool | None = None,
     plain: bool | None = None,
     watch: str | None = None,
+    output: str | None = None,
     checks: bool | None = None,
     displays: Iterable[Display] | None = None,
     earlier: Iterable[TrainingRun] = (),
@@ -142,6 +144,8 @@ def fit(
         plain: Use plain Keras without kmagic's pipeline.
         watch: "confusion": compute the confusion matrix of the validation data after each epoch,
             for the view and ``run.confusion``.
+        output: With ``watch`` and several outputs the one that is watched; by default the only one
+            with classes.
         checks: Check the data before training: unsuitable data raises an error, advice goes to
             ``run.messages``; True by default.
         displays: Views to use instead of the default: a widget in a notebook, one line per epoch
@@ -189,7 +193,7 @@ def fit(
     from kmagic.training.fit_inputs import dataset_parts  # noqa: PLC0415 - as above
     from kmagic.training.fit_options import FitOptions  # noqa: PLC0415 - as above
 
-    x, y, validation_data = dataset_parts(x, y, validation_data)
+    x, y, validation_data = dataset_parts(model, x, y, validation_data)
     values = locals()
     names = [option.name for option in fields(FitOptions) if option.name != "others"]
     given = {name: values[name] for name in names if values[name] is not None}
@@ -198,7 +202,7 @@ def fit(
         options = FitOptions(**given, others=others)
     else:
         x, y, options = continuation.x, continuation.y, continuation.options
-    dataset = find_dataset(x)
+    dataset = find_dataset(x, y)
     return train(
         model,
         x,
@@ -207,7 +211,7 @@ def fit(
         dataset=dataset,
         displays=list(displays_for() if displays is None else displays),
         earlier=earlier,
-        confusion=None if options.watch is None else _validation_confusion(model, dataset),
+        confusion=None if options.watch is None else _validation_confusion(model, dataset, options),
         continuation=continuation,
     )
 
@@ -286,7 +290,7 @@ def cross_validate(
     names = [option.name for option in fields(FitOptions) if option.name != "others"]
     given = {name: options.pop(name) for name in names if name in options}
     _check_call(model, options)
-    x, y, given["validation_data"] = dataset_parts(x, y, given.get("validation_data"))
+    x, y, given["validation_data"] = dataset_parts(model, x, y, given.get("validation_data"))
     view = FoldsView(displays)
     try:
         result = run_folds(
@@ -298,7 +302,7 @@ def cross_validate(
             repeat=repeat,
             groups=groups,
             chronological=chronological,
-            dataset=find_dataset(x),
+            dataset=find_dataset(x, y),
             displays=view.displays,
         )
     except BaseException:
@@ -481,13 +485,19 @@ def _check_call(model: Any, others: Mapping[str, Any]) -> None:
             )
 
 
-def _validation_confusion(model: Any, dataset: Any) -> ValidationConfusion:
+def _validation_confusion(
+    model: Any, dataset: Any, options: FitOptions
+) -> ValidationConfusion | None:
+    if options.watch is None:
+        return None
     from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion  # noqa: PLC0415 - as above
+    from kmagic.evaluation.prediction.model_outputs import data_of_output, only_output_with_classes  # noqa: PLC0415 - as above
 
     try:
-        names, is_multilabel = (
-            getattr(dataset, name, None) for name in ("classes", "is_multilabel")
-        )
-        return ValidationConfusion(model, names, is_multilabel=bool(is_multilabel))
+        output = options.output or only_output_with_classes(model, dataset)
+        data = dataset if output is None else data_of_output(dataset, output)
+        names, is_multilabel = (getattr(data, name, None) for name in ("classes", "is_multilabel"))
+        several = bool(is_multilabel)
+        return ValidationConfusion(model, names, is_multilabel=several, output=output)
     except EvaluationError as error:
         raise TrainingError(error.message_text, error.remedy_text) from error

@@ -22,6 +22,7 @@ def data_options(parser: LineParser, true: str, pred: str) -> None:
         "--data D",
         "a dataset of %%keras_data: its test part (default: the one the model was trained on)",
     )
+    parser.option("--output NAME", "one of several outputs (default: each)", read="text")
     parser.option("--vs M2", "a second model, or its predictions, to compare with")
     parser.option("--true T", true, read="value")
     parser.option("--pred P", pred, read="value")

@@ -27,6 +27,7 @@ CLASSIFY.option("--top N", "number of classes (default: 3)", minimum=1, default=
 CLASSIFY.option("--explain", "mark the areas behind the best class")
 CLASSIFY.option("--explain-for CLASS", "mark the areas behind this class")
 CLASSIFY.option("--class-names L", "class names", read="class names")
+CLASSIFY.option("--output NAME", "one of several outputs of the model", read="text")
 CLASSIFY.option("--true T", "the true labels, if known", read="value")
 CLASSIFY.option("--scaling S", "what the training images were divided by, e.g. 255", read="value")
 CLASSIFY.option("-b --batch-size N", "images per batch (default: 32)", minimum=1, default="32")
@@ -60,14 +61,14 @@ def keras_classify(session: Session, line: ParsedLine) -> Any:
             line.fail("is for predictions into a file", f"--{flag}", remedy)
     images: Any = [session.file_or_value(line, word, _near_file) for word in line.arguments]
     images = images[0] if len(images) == 1 else images
-    y_true = line.true if line.options.true else _known_labels(session, images)
+    y_true = line.true if line.options.true else _known_labels(session, images, line.output)
     result = classify(
         images,
         model=model,
         y_true=y_true,
         explain=line.explain_for or line.explain,
         name=name,
-        **line.keywords("app", "top", "batch_size"),
+        **line.keywords("app", "top", "batch_size", "output"),
         **_names_and_scaling(session, line, model),
     )
     result = replace(result, spelling=line.spelling)
@@ -122,10 +123,12 @@ def _matching_dataset(session: Session, model: Any) -> Any:
     return None
 
 
-def _known_labels(session: Session, images: Any) -> Any:
+def _known_labels(session: Session, images: Any, output: str | None) -> Any:
     """The true labels of images that come from a dataset of this notebook."""
     if not hasattr(images, "shape"):
         return None
-    datasets = (data for data in session.datasets() if not data.is_multilabel)
-    labels = (data.labels_of(images) for data in datasets)
+    datasets = session.datasets()
+    known = [data.of(output) if output in (data.by_target or ()) else data for data in datasets]
+    single = (data for data in known if data.by_target is None and not data.is_multilabel)
+    labels = (data.labels_of(images) for data in single)
     return next((known for known in labels if known is not None), None)

@@ -50,7 +50,8 @@ def keras_confusion(session: Session, line: ParsedLine) -> Any:
     from kmagic.evaluation.confusion.confusion import confusion, confusions_of  # noqa: PLC0415 - not before it is needed
 
     options = line.keywords(
-        "normalize", "class_names", "order", "scale", "diagonal", "threshold", "sample_weight"
+        *("normalize", "class_names", "order", "scale", "diagonal", "threshold", "sample_weight"),
+        "output",
     )
     options |= {"multilabel": line.multilabel or None, "top_losses": line.top_losses or 0}
 

@@ -38,7 +38,7 @@ def keras_errors(session: Session, line: ParsedLine) -> Any:
     from kmagic.evaluation.regression.errors_of import errors, errors_of_models  # noqa: PLC0415 - not before it is needed
     from kmagic.evaluation.regression.target_arrays import are_classes  # noqa: PLC0415 - as above
 
-    options = line.keywords("target_names", "time", "sample_weight")
+    options = line.keywords("target_names", "time", "sample_weight", "output")
     options |= {name: value for name, value in line.keywords("worst", "seed").items() if value}
     if isinstance(options["target_names"], str):
         options["target_names"] = options["target_names"].split(",")

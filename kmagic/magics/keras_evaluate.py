@@ -29,6 +29,7 @@ PREDICT.argument("[MODEL] X", "arrays, data frames, files, folders, patterns, qu
 for parser in (EVALUATE, PREDICT):
     parser.option("--data D", "a dataset of %%keras_data: its test part")
     parser.option("--class-names L", "class names", read="class names")
+    parser.option("--output NAME", "one of several outputs of the model", read="text")
     parser.option("-b --batch-size N", "samples per batch", minimum=1)
     parser.option("--steps N", "batches to read of a stream (default: all)", minimum=1)
     parser.option("--no-checks", "do not check the data")
@@ -55,7 +56,7 @@ def keras_evaluate(session: Session, line: ParsedLine) -> Any:
     x, y, data = session.take_data(line, test=True)
     if data is not None:
         x, y = data, None
-    options = line.keywords("batch_size", "steps", "class_names")
+    options = line.keywords("batch_size", "steps", "class_names", "output")
     with input_warnings_as_text(line):
         result = evaluate(model, x, y, name=name, **options)
     return session.deliver(result, out=line.out, quiet=line.quiet)
@@ -83,7 +84,7 @@ def keras_predict(session: Session, line: ParsedLine) -> Any:
             line.fail("is for predictions into a file", f"--{option}", remedy)
     function: Any = predict_classes if form else predict_proba if line.proba else predict
     x = _samples(session, line)
-    options = line.keywords("batch_size", "steps", "class_names")
+    options = line.keywords("batch_size", "steps", "class_names", "output")
     if not line.proba:
         options["threshold"] = line.threshold
     elif line.threshold is not None:
@@ -111,7 +112,7 @@ def predict_into_file(
     if not sources:
         line.fail("expected a table or images", "", "Name a .parquet file or a folder of images.")
     needs = {key: value for key in ("cpus", "gpus") if (value := getattr(line, key)) is not None}
-    options = line.keywords("class_names", "batch_size", "fresh") | needs | options
+    options = line.keywords("class_names", "batch_size", "fresh", "output") | needs | options
     if (threshold := getattr(line.options, "threshold", None)) is not None:
         options["threshold"] = line.value(threshold)
     result = predict_to_file(

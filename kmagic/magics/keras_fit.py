@@ -62,6 +62,7 @@ FIT.option(
 )
 FIT.option("--fresh", "start with new weights, also if the model was trained before")
 FIT.option("--watch {confusion}", "confusion matrix of the validation data after each epoch")
+FIT.option("--output NAME", "with --watch: the output that is watched", read="text")
 FIT.option("--csv FILE", "file to write each epoch's values to", read="text")
 FIT.option("--tensorboard DIR", "folder for a TensorBoard log", read="text")
 FIT.option("--callbacks C", "a Keras callback or a list of them", read="value")
@@ -144,7 +145,7 @@ def _fit_options(line: ParsedLine) -> dict[str, Any]:
     """The options as keywords of :func:`kmagic.fit`; options that are not given are left out."""
     options = line.keywords(
         *("epochs", "batch_size", "seed", "patience", "reduce_lr", "csv", "tensorboard"),
-        *("checkpoint", "class_weight", "sample_weight", "budget", "watch"),
+        *("checkpoint", "class_weight", "sample_weight", "budget", "watch", "output"),
         *("steps_per_epoch", "validation_steps", "workers", "gpus"),
     )
     options |= validation_options(line)

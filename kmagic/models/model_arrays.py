@@ -49,7 +49,20 @@ def model_tensors(model: Any, side: Side) -> dict[str, Any]:
     names = list(getattr(model, "output_names", None) or ()) if side == "outputs" else []
     if len(names) != len(tensors):
         names = [tensor.name for tensor in tensors]
+        if side == "outputs":  # of a Sequential, which has no output_names
+            names = [tensor._keras_history.operation.name for tensor in tensors]  # noqa: SLF001 - Keras has no other way
+    if len(set(names)) < len(names):  # of one layer with several outputs
+        names = [
+            f"{name}_{index}" if names.index(name) < index else name
+            for index, name in enumerate(names)
+        ]
     return dict(zip(names, tensors, strict=True))
+
+
+def output_index(model: Any, output: str) -> int:
+    """The position of an output in ``model.outputs``, whose order is not that of a dictionary."""
+    tensor = model_tensors(model, "outputs")[output]
+    return next(index for index, each in enumerate(model.outputs) if each is tensor)
 
 
 def match_arrays(model: Any, values: Any, side: Side = "inputs") -> list[ModelArray]:
@@ -227,6 +240,12 @@ def structure_errors(model: Any, x: Any, y: Any) -> Iterator[tuple[str, str]]:
     inputs, outputs = model_tensors(model, "inputs"), model_tensors(model, "outputs")
     if len(inputs) > 1 or (inputs and _lacks_structure(model, x)):
         yield from _side_errors("x", x, list(inputs), "inputs", needed=set(inputs))
+    if len(outputs) == 1 and isinstance(y, Mapping) and y and set(y) != set(outputs):
+        named, given, first = next(iter(outputs)), ", ".join(map(str, y)), next(iter(y))
+        yield (
+            f"the model has one output, {named}, but y has {given}.",
+            f"Pass the targets of one, such as y[{first!r}], or of a dataset D.of({first!r}).",
+        )
     if len(outputs) > 1 and y is not None:
         loss = getattr(model, "loss", None)
         # An output without a loss needs no targets.
@@ -249,7 +268,13 @@ def _side_errors(
     if isinstance(values, Mapping):
         missing = sorted(needed - set(values))
         unknown = sorted(set(values) - set(names), key=str)
-        if missing:
+        if missing and label == "y":
+            given = ", ".join(map(str, values)) or "nothing"
+            if all(str(name).isidentifier() for name in values):
+                line = ", ".join(f"{name}=..." for name in values)
+                remedy = f"Name them alike: pass {{{parts}}}, or write `output {line}`."
+            yield f"{expected}, but y has {given}: nothing for {', '.join(missing)}.", remedy
+        elif missing:
             yield f"{expected}, but {label} has nothing for {', '.join(missing)}.", remedy
         elif unknown and label == "y":
             yield f"{expected}, but {label} has {', '.join(map(str, unknown))}.", remedy

@@ -39,6 +39,8 @@ class ModelRecord:
     values: dict[str, Any] = field(default_factory=dict)  # in braces of its text
     compile_values: tuple[Any, dict[str, Any]] = (None, {})  # an optimizer, and those of its line
     traced: Any = None  # its training function, and the attributes that it was traced for
+    output: str = ""  # the output of another model that it computes
+    siblings: tuple[str, ...] = ()  # all outputs of that model
     axes_seen: dict[str, Any] = field(default_factory=dict)  # for which its functions were traced
 
 

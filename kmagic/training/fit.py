@@ -53,6 +53,7 @@ from kmagic.training.validation.fit_arguments import (
     check_fit_arguments,
     class_weight_by_index,
     complete_class_weight,
+    reject_several_targets,
 )
 from kmagic.training.validation.fit_errors import (
     explain_stream_errors,
@@ -160,6 +161,8 @@ def with_class_weight(
     options: FitOptions, arguments: dict[str, Any], dataset: Dataset | None
 ) -> FitOptions:
     """The options, and the arguments, with the weights of classes by their index."""
+    if options.class_weight is not None:
+        reject_several_targets(arguments["y"])
     if (
         options.class_weight is not None
         and dataset is not None

@@ -12,23 +12,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.dataset import find_dataset
-from kmagic.data.inspection import stream_kind
+from kmagic.data.inspection import sample_count, stream_kind
 from kmagic.data.preparation.raw_detection import prepare_if_raw
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.models.model_arrays import as_array, dense_rows, model_tensors, sparse_rows
 from kmagic.support.errors import TrainingError
-from kmagic.support.formatting import pluralize
+from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.messages import Option, Text
 from kmagic.support.sentences import as_sentences
+from kmagic.support.suggestions import did_you_mean
 from kmagic.training.retracing import with_axes_of
 
 
-def dataset_parts(x: Any, y: Any, validation_data: Any) -> tuple[Any, Any, Any]:
-    """Inputs, targets and validation data, also where a dataset of ``load_data`` was given."""
+def dataset_parts(model: Any, x: Any, y: Any, validation_data: Any) -> tuple[Any, Any, Any]:
+    """Inputs, targets and validation data, also where a dataset of ``load_data`` was given.
+
+    A model with one output gets the target of its name.
+    """
     if hasattr(x, "x_train") and y is None:
         x, y = x.x_train, x.y_train
     if hasattr(validation_data, "x_test"):
         validation_data = (validation_data.x_test, validation_data.y_test)
+    names = list(model_tensors(model, "outputs"))
+    if len(names) == 1 and isinstance(y, Mapping) and names[0] in y:
+        y = y[names[0]]
+        if isinstance(validation_data, tuple | list) and len(validation_data) > 1:
+            held_out = validation_data[1]
+            held_out = held_out.get(names[0]) if isinstance(held_out, Mapping) else held_out
+            validation_data = (validation_data[0], held_out, *validation_data[2:])
     if isinstance(validation_data, tuple | list) and len(validation_data) > 1:
         held_out = prepare_if_raw(find_dataset(x), validation_data[0])
         validation_data = (held_out, *validation_data[1:])
@@ -148,6 +159,16 @@ def _match_weights(model: keras.Model, y: Any, weights: Any) -> tuple[Any, Any]:
         is_complete = isinstance(values, list | tuple) and len(values) == len(names)
         return dict(zip(names, values, strict=True)) if is_complete else None
 
+    if isinstance(weights, Mapping):
+        for name in weights:
+            if name not in names:
+                raise TrainingError(
+                    Text(Option("sample_weight"), f" has {name!r}, which is no output."),
+                    did_you_mean(str(name), names) or f"The outputs are {list_names(names)}.",
+                    option="sample_weight",
+                )
+        rows = sample_count(weights) or 0
+        weights = {name: weights.get(name, np.ones(rows, "float32")) for name in names}
     targets, given = by_name(y), by_name(weights)
     if targets is None or (given is None and not hasattr(weights, "shape")):
         return y, weights

@@ -75,6 +75,7 @@ class FitOptions:
     fresh: bool = False
     plain: bool = False
     watch: str | None = None
+    output: str | None = None
     checks: bool = True
     name: str | None = None
     initial_epoch: int = 0
@@ -119,6 +120,10 @@ class FitOptions:
         is_fraction = isinstance(split, float | int) and 0 <= split < 1
         self._require("validation_split", is_fraction, "a number from 0 to below 1")
         self._require("watch", self.watch in (None, "confusion"), "'confusion' or None")
+        if self.output is not None and self.watch is None:
+            message = Text(Option("output"), " says which output is watched.")
+            add = Text("Add ", Option("watch", "confusion"), ", or leave it out.")
+            raise TrainingError(message, add, option="output")
         both = Text(Option("checkpoint"), " and ", Option("resume", True))
         remedy = Text("To continue from a folder, pass ", both, ".")
         is_run = isinstance(self.resume, TrainingRun | bool | None)

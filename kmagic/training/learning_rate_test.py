@@ -153,7 +153,7 @@ def find_learning_rate(
     _check_range(steps, lowest, highest)
     options = FitOptions(batch_size=batch_size, checks=checks)
     dataset = find_dataset(x)
-    x, y, _ = dataset_parts(x, y, None)
+    x, y, _ = dataset_parts(model, x, y, None)
     if stream_kind(x) == "generator":
         raise TrainingError(
             "A learning rate test needs data that can be read again; got a generator.",

@@ -189,7 +189,7 @@ def tune(
             "Write one, `dense 32..256:32` or `dense 64 relu|gelu`, or use `%%keras_model`.",
         )
     check_corners(space)
-    x, y, validation_data = dataset_parts(x, y, validation_data)
+    x, y, validation_data = dataset_parts(None, x, y, validation_data)
     _check_streams(x, validation_data, in_process=in_process)
     if validation_data is None and not validation_split and goal.startswith(VALIDATION):
         raise TrainingError(
@@ -456,7 +456,7 @@ def _check_data(
             first_line=space.first_line,
             name=name,
         )
-        check, dataset = replace(options, batch_size=size), find_dataset(data[0])
+        check, dataset = replace(options, batch_size=size), find_dataset(*data[:2])
         given = {"x": data[0], "y": data[1], **check.keras_arguments()}
         arguments = convert_arguments(model, given)
         check = with_class_weight(check, arguments, dataset)
@@ -464,7 +464,7 @@ def _check_data(
         messages = list(map(str, review.messages))
         if review.compile_choice is not None:
             review.compile_choice.apply(model)
-            line = f"compile {review.compile_choice}".replace(",", "")
+            line = " ".join(["compile", *review.compile_choice.parts])
             messages[0] = f"The text has no compile line, so this one was added: `{line}`."
             space = read_search_space(
                 f"{space.text.rstrip()}\n{line}",

@@ -32,6 +32,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
     stream_batches,
 )
 from kmagic.evaluation.prediction.model_inputs import reject_images
+from kmagic.evaluation.prediction.model_outputs import select_output, targets_for, title_of
 from kmagic.evaluation.prediction.predictions import OutputKind, output_kind_of
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.support.data_values import check_has_values
@@ -60,6 +61,7 @@ def classify(
     explain: bool | str = False,
     interpolation: str | None = None,
     batch_size: int = BATCH_SIZE,
+    output: str | None = None,
     name: str = "",
     progress: Callable[[int], Progress] | None = None,
 ) -> Classification:
@@ -94,6 +96,7 @@ def classify(
             or "lanczos". Default: as the training images, or else "nearest", as Keras's
             ``load_img`` does.
         batch_size: Images per batch.
+        output: For a model with several outputs the name of one of them.
         name: Name of the model, for the title. Default: its own.
         progress: Creates the progress view from the number of images.
 
@@ -131,6 +134,7 @@ def classify_readable(
     explain: bool | str = False,
     interpolation: str | None = None,
     batch_size: int = BATCH_SIZE,
+    output: str | None = None,
     name: str = "",
     progress: Callable[[int], Progress] | None = None,
 ) -> tuple[Classification, Sequence[image_inputs.ImageSource]]:
@@ -147,9 +151,12 @@ def classify_readable(
             Text("Pass ", Option("app", "MobileNetV2"), ", or a model: ", Function("classify"),
                  "(images, model)."),
         )  # fmt: skip
+    if output is not None:
+        name = title_of(name or str(getattr(model, "name", "")), output)
+    model = select_output(model, output)
     if class_names is None:
         class_names = getattr(images, "class_names", None)
-    images, y_true = _read_stream(images, y_true)
+    images, y_true = _read_stream(model, images, targets_for(model, y_true))
     data, note = dataset_for(model), ""
     if application is None and data is None and scaling is None:
         application = recognize_application(model)
@@ -196,7 +203,7 @@ def classify_readable(
     return result, sources
 
 
-def _read_stream(images: Any, y_true: Any) -> tuple[Any, Any]:
+def _read_stream(model: Any, images: Any, y_true: Any) -> tuple[Any, Any]:
     """The images and labels of a stream of batches, in one pass; anything else as it is."""
     if stream_kind(images) == "generator":
         first = list(islice(images, 1))
@@ -212,7 +219,7 @@ def _read_stream(images: Any, y_true: Any) -> tuple[Any, Any]:
     pixels: list[NDArray[Any]] = []
     labels: list[NDArray[Any]] = []
     for x, y in stream_batches(images):
-        batch, targets = _to_numpy(x), None if y is None else _to_numpy(y)
+        batch, targets = _to_numpy(x), None if y is None else _to_numpy(targets_for(model, y))
         is_single = np.ndim(batch) < MIN_BATCH_AXES and (
             targets is None or np.ndim(targets) == 0 or len(targets) != len(batch)
         )

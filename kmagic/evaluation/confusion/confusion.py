@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -26,16 +26,32 @@ from kmagic.evaluation.confusion.multilabel import (
     has_several_labels,
     read_multilabel,
 )
+from kmagic.evaluation.prediction.model_outputs import (
+    data_for,
+    has_several_outputs,
+    output_kind,
+    title_of,
+)
+from kmagic.evaluation.prediction.output_results import (
+    OutputResults,
+    models_of_output,
+    named_results,
+    option_of_output,
+    results_of_outputs,
+)
 from kmagic.evaluation.prediction.predictions import output_kind_of
 from kmagic.evaluation.prediction.row_predictions import (
     check_sample_weight,
     check_samples,
     out_of_fold,
     predict_same_rows,
+    predicts_classes,
     reject_other_order,
     require_predictions,
 )
+from kmagic.evaluation.regression.errors_of import errors, errors_of_models
 from kmagic.support.errors import EvaluationError
+from kmagic.support.messages import Function, Option, Text
 from kmagic.support.model_registry import dataset_for
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.training.run.cross_validation import CrossValidation
@@ -58,6 +74,7 @@ def confusion(
     diagonal: bool = False,
     top_losses: int = 0,
     multilabel: bool | None = None,
+    output: str | None = None,
 ) -> Any:
     """Compare predictions with the true classes, class by class.
 
@@ -88,11 +105,13 @@ def confusion(
         diagonal: Include the diagonal in the colour scale.
         top_losses: Number of samples with the highest loss to show.
         multilabel: Whether a sample has several labels; by default ``y_true`` decides.
+        output: Of a cross-validation of a model with several outputs: one of them. Default: each.
 
     Returns:
         A :class:`~kmagic.evaluation.confusion.confusion_matrix.ConfusionMatrix` with its metrics
         and the samples of each cell. With several labels per sample a
-        :class:`~kmagic.evaluation.confusion.multilabel.MultilabelConfusion`.
+        :class:`~kmagic.evaluation.confusion.multilabel.MultilabelConfusion`. Of a cross-validation
+        with several outputs a dict of them.
 
     Raises:
         EvaluationError: Lengths differ, labels are not among the classes, values are missing.
@@ -103,13 +122,28 @@ def confusion(
         >>> matrix.matrix.tolist(), round(matrix.accuracy, 2)
         ([[1, 0], [1, 1]], 0.67)
     """
-    if isinstance(y_true, CrossValidation) and y_pred is None:
-        result = y_true
-        y_true, y_pred, samples = out_of_fold(result, "confusion")
+    arguments = dict(locals())
+    for key in ("y_true", "y_pred", "output"):
+        del arguments[key]
+    is_folds = isinstance(y_true, CrossValidation) and y_pred is None
+    if output is not None and not is_folds:
+        raise EvaluationError(
+            Text(Option("output"), " is for a cross-validation; labels are those of one output."),
+            Text("Leave out ", Option("output"), "."),
+        )
+    if is_folds:
+        result: CrossValidation = y_true
+        if output is None and isinstance(result.predictions, Mapping):
+            return _folds_of_all_outputs(result, **arguments)
+        y_true, y_pred, samples = out_of_fold(result, output)
         x = samples if x is None else x
-        class_names = result.classes if class_names is None else class_names
-        multilabel = True if multilabel is None and result.is_multilabel else multilabel
-        name = name or result.name
+        known: Any = result.classes
+        known = known.get(output) if output is not None and known is not None else known
+        class_names = known if class_names is None else class_names
+        several: Any = result.is_multilabel
+        several = several.get(output) if isinstance(several, Mapping) else several
+        multilabel = True if multilabel is None and several else multilabel
+        name = name or title_of(result.name, output)
         unit = "out-of-fold rows" if result.folds and unit == "samples" else unit
     require_predictions(y_true, y_pred, function="confusion", targets="labels")
     if normalize is not None:
@@ -168,6 +202,7 @@ def confusion_of(
     diagonal: bool = False,
     top_losses: int = 0,
     multilabel: bool | None = None,
+    output: str | None = None,
     batch_size: int | None = None,
     steps: int | None = None,
     samples: Any = None,
@@ -176,7 +211,7 @@ def confusion_of(
     """Compare the predictions of a model with the true classes.
 
     Args:
-        model: A Keras model with one output, or anything with ``predict_on_batch``.
+        model: A Keras model, or anything with ``predict_on_batch``.
         x: Samples along the first axis; a dataset of :func:`kmagic.load_data`, whose test part is
             used; or a stream of batches of samples and labels, such as a ``tf.data.Dataset``.
         y: The true classes; a dataset and a stream bring their own. Weights in the batches of a
@@ -193,6 +228,9 @@ def confusion_of(
         diagonal: As in :func:`confusion`.
         top_losses: As in :func:`confusion`.
         multilabel: As in :func:`confusion`.
+        output: For a model with several outputs the name of one of them. By default the result is a
+            dict with a matrix for each output that has classes, and the errors of each that has
+            values; ``class_names``, ``threshold`` and ``sample_weight`` may be dicts as well.
         batch_size: Samples per batch. Default: 32 to 256, fewer for larger samples.
         steps: Number of batches of a stream to read. Default: all.
         samples: What to show for each sample. Default: ``x``.
@@ -221,11 +259,9 @@ def confusions_of(
     x: Any,
     y: Any = None,
     *,
-    batch_size: int | None = None,
-    steps: int | None = None,
     samples: Any = None,
-    on: str | None = None,
     class_names: ClassNames | None = None,
+    output: str | None = None,
     unit: str = "",
     **options: Any,
 ) -> list[Any]:
@@ -234,6 +270,20 @@ def confusions_of(
     A stream is read once for all of them, so the matrices can be compared. The arguments are those
     of :func:`confusion_of`.
     """
+    reading = {key: options.pop(key, None) for key in ("batch_size", "steps", "on")}
+    if output is not None or any(has_several_outputs(model) for _, model in models):
+        if output is None:
+            together = {"class_names": class_names, "unit": unit, "samples": samples, **options}
+            functions = {"classes": confusions_of, "labels": confusions_of, "values": _errors_of}
+            return results_of_outputs(functions, models, x, y, **together, **reading)
+        says_classes = options.get("multilabel") or class_names is not None
+        if not says_classes and output_kind(models[0][1], output, x) == "values":
+            raise EvaluationError(
+                f"The output {output!r} predicts values, not classes.",
+                Text("Use ", Function("errors_of"), ", with the same ", Option("output"), "."),
+            )
+        models = models_of_output(models, output)
+    x = data_for(models[0][1], x)
     data = x if y is None and hasattr(x, "x_test") else dataset_for(models[0][1])
     if class_names is None and data is x:
         class_names = x.classes
@@ -245,12 +295,10 @@ def confusions_of(
         y,
         function="confusion_of",
         targets="true classes",
-        batch_size=batch_size,
-        steps=steps,
         samples=samples,
         sample_weight=options.get("sample_weight"),
-        on=on,
         unit=unit,
+        **reading,
     )
     matrices: list[Any] = []
     for (name, model), y_pred in zip(models, rows.outputs, strict=True):
@@ -273,6 +321,30 @@ def confusions_of(
         )
         matrices.append(matrix)
     return matrices
+
+
+# --- several outputs ------------------------------------------------------------------------------
+
+
+def _errors_of(*arguments: Any, **options: Any) -> list[Any]:
+    """The errors of an output of values, with the options that apply to them."""
+    names = ("output", "samples", "unit", "sample_weight", "batch_size", "steps", "on")
+    own: dict[str, Any] = {name: options.get(name) for name in names}
+    return errors_of_models(*arguments, **own)
+
+
+def _folds_of_all_outputs(result: CrossValidation, *, name: str, **options: Any) -> OutputResults:
+    """The out-of-fold matrices of the outputs that have classes."""
+    outputs = list(result.predictions)
+    matrices = {}
+    for each in outputs:
+        title = title_of(name or result.name, each)
+        if not predicts_classes(result, each):
+            matrices[each] = errors(result, output=each, name=title)
+            continue
+        own = {key: option_of_output(key, value, each, outputs) for key, value in options.items()}
+        matrices[each] = confusion(result, output=each, name=title, **own)
+    return named_results(matrices, outputs, name or result.name)
 
 
 # --- checks -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
     predict_batch,
     stream_batches,
 )
+from kmagic.evaluation.prediction.model_outputs import select_output, targets_for
 from kmagic.evaluation.prediction.predictions import OutputKind
 from kmagic.models.fixed_batches import fixed_batch_size
 from kmagic.models.keras_history import nested_layers
@@ -32,24 +33,29 @@ class ValidationConfusion:
     """Computes the confusion matrix of a model that is being trained.
 
     Args:
-        model: A Keras model with one output.
+        model: A Keras model. Of several outputs, only one has classes, or ``output`` names it.
         classes: Names of the classes; if their number is not that of the model, the class
             indices are shown.
         is_multilabel: Whether a sample can have several labels, which is refused.
+        output: The output that is watched.
 
     Raises:
         EvaluationError: The model has no classes.
     """
 
     def __init__(
-        self, model: Any, classes: Sequence[str] | None = None, *, is_multilabel: bool = False
+        self,
+        model: Any,
+        classes: Sequence[str] | None = None,
+        *,
+        is_multilabel: bool = False,
+        output: str | None = None,
     ) -> None:
-        self._model = model
+        self._whole, self._output = model, output
+        model = self._model
         if is_multilabel:
             raise _several_labels()
         outputs = getattr(model, "outputs", None)
-        if outputs is not None and len(outputs) > 1:
-            raise _not_available(f"{model.name} has {len(outputs)} outputs")
         rank = len(outputs[0].shape) if outputs else TWO
         if rank != TWO:
             raise _not_available(f"{model.name} does not return one prediction per sample")
@@ -57,13 +63,18 @@ class ValidationConfusion:
         self._names = tuple(classes or ())
         self.classes = self._classes_for(self._units)
 
+    @property
+    def _model(self) -> Any:
+        """The model, or that of the output, which may have been compiled since."""
+        return select_output(self._whole, self._output)
+
     def _classes_for(self, units: int) -> tuple[str, ...]:
         count = max(units, TWO)
         return self._names if len(self._names) == count else tuple(map(str, range(count)))
 
     def check(self, y: Any) -> None:
         """Reject targets that are not classes."""
-        self._class_indices(y, self._units)
+        self._class_indices(targets_for(self._model, y), self._units)
 
     def __call__(
         self, validation_data: Any, should_stop: Callable[[], bool]
@@ -73,18 +84,19 @@ class ValidationConfusion:
         Returns:
             Counts of shape (classes, classes), rows are true classes; None if it was stopped.
         """
-        with _states_kept(self._model):
+        with _states_kept(self._whole):
             return self._count(validation_data, should_stop)
 
     def _count(self, validation_data: Any, should_stop: Callable[[], bool]) -> NDArray[Any] | None:
         counts: NDArray[Any] | None = None
-        logits = getattr(getattr(self._model, "loss", None), "from_logits", False)
+        model = self._model
+        logits = getattr(getattr(model, "loss", None), "from_logits", False)
         kind = OutputKind("classes", logits)
-        for x, y in _batches(self._model, validation_data):
+        for x, y in _batches(model, validation_data):
             if should_stop():
                 return None
-            shape = sample_shape(self._model) if hasattr(x, "ndim") else None
-            output = predict_batch(self._model, x, shape)
+            shape = sample_shape(model) if hasattr(x, "ndim") else None
+            output = predict_batch(model, x, shape)
             units = output.shape[-1] if output.ndim == TWO else 1
             if not self._units:
                 self._units, self.classes = units, self._classes_for(units)
@@ -146,9 +158,9 @@ def _batches(model: Any, validation_data: Any) -> Iterator[tuple[Any, Any]]:
         for x, y in stream_batches(validation_data):
             if y is None:
                 raise _not_available("the validation data have no targets")
-            yield dense_rows(sparse_rows(x)), y
+            yield dense_rows(sparse_rows(x)), targets_for(model, y)
         return
-    x, y = validation_data[:TWO]
+    x, y = validation_data[0], targets_for(model, validation_data[1])
     x = keras.tree.map_structure(sparse_rows, x)
     arrays = keras.tree.flatten(x)
     size = sum(getattr(part, "nbytes", 0) // max(1, int(part.shape[0])) for part in arrays)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count as counter
 from itertools import islice
 from typing import Any
@@ -118,11 +118,21 @@ def _named_outputs(model: Any, batch: Any) -> dict[Any, NDArray[Any]]:
     outputs = outputs_of_batch(model, batch)
     if not isinstance(outputs, dict):
         outputs = dict(enumerate(outputs if isinstance(outputs, list | tuple) else [outputs]))
+    for name, output in outputs.items():
+        if isinstance(output, dict | list | tuple):
+            raise EvaluationError(
+                Text(model_phrase(model), f" returns several arrays as its output {name!r}."),
+                "Give each output a name of its own.",
+            )
     return {key: np.asarray(output) for key, output in outputs.items()}
 
 
 def predict_stream(
-    models: Sequence[Any], stream: Any, *, steps: int | None = None
+    models: Sequence[Any],
+    stream: Any,
+    *,
+    steps: int | None = None,
+    targets: Callable[[Any], Any] = lambda y: y,
 ) -> tuple[list[NDArray[Any]], NDArray[Any] | None]:
     """Predictions and labels in one pass over a stream, which may be shuffled again in the next.
 
@@ -131,6 +141,7 @@ def predict_stream(
         stream: A ``tf.data.Dataset``, a ``PyDataset``, a ``DataLoader``, a generator or any other
             iterable of batches.
         steps: Number of batches to read. Default: all.
+        targets: Selects those of one output.
 
     Returns:
         The rows of each model, and the labels; None if the batches contain none.
@@ -155,8 +166,10 @@ def predict_stream(
             if shape is not None:
                 check_sample_shape(model, match_axes(batch, shape))
             predicted.append(predict_batch(model, batch, shape))
-        outputs = list(y.values()) if isinstance(y, dict) else y if isinstance(y, list) else [y]
-        if y is not None and len(outputs) == 1:
+        own: Any = None if y is None else targets(y)
+        is_dict, is_list = isinstance(own, dict), isinstance(own, list)
+        outputs = list(own.values()) if is_dict else own if is_list else [own]
+        if own is not None and len(outputs) == 1:
             labels.append(np.asarray(dense_rows(sparse_rows(outputs[0]))))
     if not rows[0]:
         raise EvaluationError(EMPTY_STREAM)
@@ -393,6 +406,6 @@ def only_output(output: Any) -> NDArray[Any]:
     if isinstance(output, list | tuple | dict):
         raise EvaluationError(
             f"The model has {len(output)} outputs, but only one can be evaluated at a time.",
-            "Choose one: keras.Model(model.inputs, model.outputs[0]).",
+            "They have no names: pass the predictions of one, such as model.predict(x)[0].",
         )
     return np.asarray(output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar
 from warnings import catch_warnings, filterwarnings
@@ -37,12 +38,14 @@ from kmagic.evaluation.prediction.model_inputs import (
     table_targets_remedy,
     with_targets,
 )
+from kmagic.evaluation.prediction.model_outputs import select_output, targets_for, title_of
 from kmagic.evaluation.prediction.predict import read_images
 from kmagic.models.fixed_batches import batch_size_error, fixed_batch_size
 from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import format_metric, isolate_direction
 from kmagic.support.messages import Function, Option, Text
+from kmagic.support.model_registry import record_for
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.support.progress import Progress
 from kmagic.support.rendering import Renderable
@@ -106,6 +109,7 @@ def evaluate(
     steps: int | None = None,
     sample_weight: Any = None,
     class_names: ClassNames | None = None,
+    output: str | None = None,
     name: str = "",
     unit: str = "samples",
 ) -> Evaluation:
@@ -125,6 +129,8 @@ def evaluate(
         sample_weight: Weight of each sample.
         class_names: Names of the classes in the order of the ids, if ``y`` contains names.
             Default: those of the data that the model was trained on.
+        output: For a model with several outputs the name of one of them: its loss and metrics
+            alone.
         name: Name of the model, for the title. Default: its own.
         unit: What a sample is, in the plural, for the title: "test digits".
 
@@ -146,8 +152,11 @@ def evaluate(
             model_phrase(model) + " must be compiled first: it has no loss.",
             "Use model.compile(loss=..., metrics=[...]), or add a line `compile` to its text.",
         )
+    if output is not None:
+        name, model = title_of(name or str(model.name), output), _compiled_output(model, output)
     inputs = model_inputs_for(model, x)
-    inputs, y, unit = with_targets(inputs, y, unit)
+    inputs, y, unit = with_targets(inputs, targets_for(model, y), unit)
+    sample_weight = targets_for(model, sample_weight)
     names = getattr(inputs.data, "classes", None)
     if class_names is not None:
         names = parse_class_names(class_names)[1]
@@ -196,12 +205,25 @@ def evaluate(
         cause = explain_error(error, model)
         verb = " cannot be evaluated on this data: " if cause.is_about_data else " failed: "
         raise EvaluationError(model_phrase(model) + verb + cause.reason, cause.remedy) from error
-    metrics = {str(key): float(np.mean(value)) for key, value in logs.items()}
-    if "loss" in metrics:
-        metrics["loss"] = metrics.pop("loss")
     name = name or getattr(model, "name", "")
     forecasts = _forecasts(model, arrays, inputs, batch_size)
-    return Evaluation(metrics, name=name, samples=samples, unit=unit, forecasts=forecasts)
+    return Evaluation(_metrics(logs), name=name, samples=samples, unit=unit, forecasts=forecasts)
+
+
+def _metrics(logs: dict[str, Any]) -> dict[str, float]:
+    """The metrics as numbers, the loss last."""
+    order = sorted(logs, key=lambda key: key == "loss")
+    return {str(key): float(np.mean(logs[key])) for key in order}
+
+
+def _compiled_output(model: Any, output: str) -> Any:
+    part = select_output(model, output)
+    if part.loss is None:
+        raise EvaluationError(
+            f"The output {output!r} has no loss.",
+            "Add one where the model is compiled.",
+        )
+    return part
 
 
 def _forecasts(model: Any, x: Any, inputs: ModelInputs, batch_size: int | None) -> Forecasts | None:
@@ -268,13 +290,21 @@ def _stream(
             "yields inputs only; an evaluation needs the targets.",
             "Yield pairs: tf.data.Dataset.zip((x, y)).",
         )
+    inspection = replace(
+        inspection,
+        y=targets_for(model, inspection.y),
+        sample_weight=targets_for(model, inspection.sample_weight),
+    )
     check_data(model, inspection)
     first = [inspection.x, inspection.y, inspection.sample_weight]
     prepare = StreamPreparation(model)
     # Keras takes sparse batches of a generator only if all store equally many values.
-    if prepare.decide(inspection.x) or stream_kind(stream) == "generator":
+    is_part = bool(record_for(model).output)
+    if prepare.decide(inspection.x) or stream_kind(stream) == "generator" or is_part:
         batches = map(split_batch, islice(iter_batches(inspection.data), steps))
-        prepared = ((prepare(x), *others) for x, *others in batches)
+        prepared = (
+            (prepare(x), *(targets_for(model, each) for each in others)) for x, *others in batches
+        )
         return prepared, inspection.samples, first
     return inspection.data, inspection.samples if steps is None else None, first
 

@@ -32,6 +32,7 @@ from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_nam
 from kmagic.evaluation.confusion.multilabel import Thresholds
 from kmagic.evaluation.prediction.batch_prediction import model_phrase, predict_in_batches
 from kmagic.evaluation.prediction.model_inputs import model_inputs_for
+from kmagic.evaluation.prediction.model_outputs import select_output, title_of
 from kmagic.evaluation.prediction.part_prediction import PartWork, predict_parts
 from kmagic.evaluation.prediction.predict import with_thresholds
 from kmagic.evaluation.prediction.predictions import (
@@ -156,6 +157,7 @@ def predict_to_file(
     scaling: Any = None,
     threshold: Thresholds = None,
     batch_size: int | None = None,
+    output: str | None = None,
     fresh: bool = False,
     name: str = "",
 ) -> PredictionFile:
@@ -180,6 +182,7 @@ def predict_to_file(
         scaling: For images: as in :func:`kmagic.classify`.
         threshold: For tables and several labels per sample: as in :func:`kmagic.predict`.
         batch_size: Samples per batch.
+        output: For a model with several outputs the one that the file is of.
         fresh: Remove what an earlier call left in ``OUT.parts``.
         name: Name of the model, for the title. Default: its own.
 
@@ -201,6 +204,9 @@ def predict_to_file(
         2
     """
     _import_pyarrow()
+    if output is not None:
+        name = title_of(name or str(getattr(model, "name", "")), output)
+    model = select_output(model, output)
     target = user_path(out)
     if target.suffix != SUFFIX:
         raise EvaluationError(

@@ -22,6 +22,7 @@ from kmagic.data.preparation.text_encoding import DecodedTexts
 from kmagic.data.preparation.windowing import SeriesRows
 from kmagic.data.table_file import read_rows
 from kmagic.evaluation.prediction.batch_prediction import model_phrase, to_arrays
+from kmagic.evaluation.prediction.model_outputs import data_for
 from kmagic.models.model_arrays import dense_rows, sample_shape, sparse_rows
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Text
@@ -56,6 +57,7 @@ def model_inputs_for(model: Any, x: Any) -> ModelInputs:
         ScaleWarning: They are scaled differently from the training data.
     """
     if hasattr(x, "x_test"):
+        x = data_for(model, x)
         samples = _prepared_like_training(model, x)
         warn_of_scale_drift(model, samples)
         if getattr(x, "series", None) is not None:

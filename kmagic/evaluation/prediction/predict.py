@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,13 @@ from kmagic.evaluation.prediction.batch_prediction import (
 )
 from kmagic.evaluation.prediction.forecasts import forecasts_of
 from kmagic.evaluation.prediction.model_inputs import ModelInputs, model_inputs_for
+from kmagic.evaluation.prediction.model_outputs import (
+    data_of_output,
+    has_several_outputs,
+    output_names,
+    select_output,
+    title_of,
+)
 from kmagic.evaluation.prediction.part_prediction import predict_on_cluster, predict_rows
 from kmagic.evaluation.prediction.predictions import (
     TABLE,
@@ -52,6 +59,7 @@ def predict(
     steps: int | None = None,
     class_names: ClassNames | None = None,
     threshold: Thresholds = None,
+    output: str | None = None,
     on: str | None = None,
     name: str = "",
 ) -> Predictions | MultiOutputPredictions:
@@ -75,6 +83,7 @@ def predict(
         threshold: For several labels per sample: the probability above which a label is
             predicted, 0.5 by default; one number, one for each label, or a mapping from labels to
             numbers, such as ``best_thresholds()`` of a confusion matrix.
+        output: For a model with several outputs the name of one of them, alone.
         on: A Ray cluster, as for :func:`kmagic.connect`, for arrays and tables. Images are
             predicted by :func:`kmagic.predict_to_file`.
         name: Name of the model, for the title. Default: its own.
@@ -94,6 +103,8 @@ def predict(
         [0.33...
     """
     name = name or str(getattr(model, "name", ""))
+    if output is not None:
+        name, model = title_of(name, output), select_output(model, output)
     inputs = model_inputs_for(model, x)
     names = None if class_names is None else parse_class_names(class_names)[1]
     if on is not None and (inputs.x is None or to_arrays(model, inputs.x) is None):
@@ -103,9 +114,9 @@ def predict(
                 "Write the predictions of images to a file, with ", Function("predict_to_file"), "."
             ),
         )
-    if len(getattr(model, "outputs", None) or ()) > 1 and inputs.x is not None:
-        if threshold is not None:
-            raise _no_labels(model)
+    if has_several_outputs(model):
+        if names is not None or threshold is not None:
+            select_output(model, None)  # which is refused: they are those of one output
         return _predict_outputs(model, inputs, batch_size, steps, name=name, on=on)
     if inputs.x is None:
         size = fixed_batch_size(model) or batch_size or IMAGE_BATCH
@@ -147,6 +158,7 @@ def predict_classes(
     names: bool = False,
     class_names: ClassNames | None = None,
     threshold: Thresholds = None,
+    output: str | None = None,
     on: str | None = None,
     name: str = "",
 ) -> Predictions | MultiOutputPredictions:
@@ -160,12 +172,14 @@ def predict_classes(
         names: Return class names instead of class indices, if they are known.
         class_names: As in :func:`predict`.
         threshold: As in :func:`predict`.
+        output: As in :func:`predict`.
         on: As in :func:`predict`.
         name: As in :func:`predict`.
 
     Returns:
         Class indices of shape (n,), which can be compared with ``y_test``; or names. For a model
         of several labels per sample 0 and 1, of shape (n, labels); or lists of names, shape (n,).
+        For several outputs a dict; those of values are as in :func:`predict`.
 
     Raises:
         EvaluationError: The model returns values, not classes; or as :func:`predict`.
@@ -176,7 +190,7 @@ def predict_classes(
         >>> kmagic.predict_classes(model, numpy.array([[3.0, 1.0], [0.0, 2.0]])).tolist()
         [0, 1]
     """
-    options: dict[str, Any] = {"batch_size": batch_size, "steps": steps, "on": on}
+    options: dict[str, Any] = {"batch_size": batch_size, "steps": steps, "output": output, "on": on}
     options["threshold"] = threshold
     result = predict(model, x, class_names=class_names, name=name, **options)
     return _for_each_output(result, lambda output: _to_classes(output, names=names))
@@ -190,6 +204,7 @@ def predict_proba(
     batch_size: int | None = None,
     steps: int | None = None,
     class_names: ClassNames | None = None,
+    output: str | None = None,
     on: str | None = None,
     name: str = "",
 ) -> Predictions | MultiOutputPredictions:
@@ -201,11 +216,13 @@ def predict_proba(
         batch_size: As in :func:`predict`.
         steps: As in :func:`predict`.
         class_names: As in :func:`predict`.
+        output: As in :func:`predict`.
         on: As in :func:`predict`.
         name: As in :func:`predict`.
 
     Returns:
-        Shape (n, classes), also for binary models; softmax or sigmoid is applied to logits.
+        Shape (n, classes), also for binary models; softmax or sigmoid is applied to logits. For
+        several outputs a dict; those of values are as in :func:`predict`.
 
     Raises:
         EvaluationError: The model returns values, not classes; or as :func:`predict`.
@@ -216,7 +233,7 @@ def predict_proba(
         >>> kmagic.predict_proba(model, numpy.zeros((1, 2))).tolist()
         [[0.5, 0.5]]
     """
-    options: dict[str, Any] = {"batch_size": batch_size, "steps": steps, "on": on}
+    options: dict[str, Any] = {"batch_size": batch_size, "steps": steps, "output": output, "on": on}
     result = predict(model, x, class_names=class_names, name=name, **options)
     return _for_each_output(result, _to_probabilities)
 
@@ -228,7 +245,12 @@ def _for_each_output(
     result: Predictions | MultiOutputPredictions, convert: Callable[[Predictions], Predictions]
 ) -> Predictions | MultiOutputPredictions:
     if isinstance(result, MultiOutputPredictions):
-        arrays = {key: convert(output) for key, output in result.items()}
+        if all(output.info.output_kind.kind == "values" for output in result.values()):
+            convert(next(iter(result.values())))  # which is refused
+        arrays = {
+            key: output if output.info.output_kind.kind == "values" else convert(output)
+            for key, output in result.items()
+        }
         return MultiOutputPredictions(arrays, result.name)
     return convert(result)
 
@@ -310,20 +332,28 @@ def _predict_outputs(
     on: str | None,
 ) -> MultiOutputPredictions:
     """One array per output, all from one pass over the samples."""
-    if (arrays := to_arrays(model, inputs.x)) is None:
-        outputs = predict_stream_outputs(model, inputs.x, steps=steps)
+    x = inputs.x if inputs.x is not None else read_images(model, inputs)
+    if (arrays := to_arrays(model, x)) is None:
+        outputs = predict_stream_outputs(model, x, steps=steps)
     elif on is not None:
         outputs = predict_on_cluster(model, arrays, on, batch_size=batch_size)
     else:
         outputs = predict_outputs(model, arrays, batch_size=batch_size)
     if 0 in outputs:
-        outputs = dict(zip(map(str, model.output_names), outputs.values(), strict=True))
-    arrays = {}
+        outputs = dict(zip(output_names(model), outputs.values(), strict=True))
+    arrays, samples, y_true = {}, inputs.samples, inputs.y_true
     for key, output in outputs.items():
-        kind = output_kind_of(None, output)
-        note = _note(model) if key == list(outputs)[-1] else ""  # once for all, below the last
+        part = select_output(model, key)
+        data = data_of_output(inputs.data, key)
         info = PredictionInfo(
-            f"{name}, {key}", kind, inputs.samples, inputs.sample_names, note=note
+            title_of(name, key),
+            output_kind_of(part, output[:INSPECTED], data),
+            samples,
+            inputs.sample_names,
+            y_true.get(key) if isinstance(y_true, Mapping) else None,
+            str(getattr(data, "target", "")),
+            note=_note(model) if key == list(outputs)[-1] else "",  # once for all
+            targets=tuple(getattr(data, "targets", ())),
         )
         arrays[key] = Predictions(output, info)
     return MultiOutputPredictions(arrays, name)

@@ -75,7 +75,7 @@ def output_kind_of(
     width = output.shape[1] if output.ndim == TABLE else 1
     if class_names is None and data is not None:
         class_names = getattr(data, "classes", None)
-        if class_names is None:
+        if class_names is None and getattr(data, "by_target", None) is None:
             return OutputKind("values")
     names = tuple(map(str, class_names)) if class_names is not None else None
     several = bool(getattr(data, "is_multilabel", False)) and width == len(data.classes)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,15 @@ from kmagic.evaluation.prediction.model_inputs import (
     table_targets_remedy,
     with_targets,
 )
+from kmagic.evaluation.prediction.model_outputs import targets_for
 from kmagic.evaluation.prediction.part_prediction import predict_rows
 from kmagic.evaluation.prediction.predict import read_images
 from kmagic.evaluation.prediction.predictions import Predictions
 from kmagic.models.model_arrays import sample_shape, sparse_rows
 from kmagic.support.errors import EvaluationError
+from kmagic.support.formatting import list_names
 from kmagic.support.messages import Function, Option, Text
+from kmagic.support.suggestions import did_you_mean
 from kmagic.training.run.cross_validation import CrossValidation
 
 
@@ -91,13 +95,15 @@ def predict_same_rows(
         reject_beside_stream(x, y)
         reject_beside_stream(x, sample_weight, option="sample_weight")
         reject_beside_stream(x, samples, option="samples")
-        outputs, y = predict_stream(models, x, steps=steps)
+        select = partial(targets_for, models[0])
+        outputs, y = predict_stream(models, x, steps=steps, targets=select)
         if y is None:
             raise EvaluationError(
                 "A stream must yield batches of samples and targets, (x, y); got samples only.",
                 "Pair them: tf.data.Dataset.zip((x, y)).",
             )
         return RowPredictions(y, outputs, None, first, unit or "samples")
+    y = targets_for(models[0], y)
     completed = [with_targets(own, y, unit or "samples") for own in inputs]
     inputs, (first, y, unit) = [own for own, *_ in completed], completed[0]
     if y is None:
@@ -115,8 +121,11 @@ def predict_same_rows(
     return RowPredictions(y, outputs, shown if samples is None else samples, first, unit)
 
 
-def out_of_fold(result: CrossValidation, function: str) -> tuple[Any, Any, Any]:
-    """The targets, predictions and inputs of the rows that a cross-validation has predicted."""
+def out_of_fold(result: CrossValidation, output: str | None = None) -> tuple[Any, Any, Any]:
+    """The targets, predictions and inputs of the rows that a cross-validation has predicted.
+
+    ``output`` is one of the outputs of a model that has several.
+    """
     from kmagic.training.fit_inputs import take_rows  # noqa: PLC0415 - imports Keras
 
     if result.predicted is None or result.y_true is None:
@@ -124,15 +133,34 @@ def out_of_fold(result: CrossValidation, function: str) -> tuple[Any, Any, Any]:
             f"This cross-validation of {result.name} has no predictions: no run has finished.",
             "Run it again.",
         )
-    if not isinstance(result.predictions, np.ndarray):
-        raise EvaluationError(
-            f"{result.name} has several outputs.",
-            Text("Pass the targets and predictions of one: ", Function(function), "(y, p)."),
-        )
+    y_true, predictions = result.y_true, result.predictions
+    if isinstance(predictions, Mapping) or output is not None:
+        names = list(predictions) if isinstance(predictions, Mapping) else []
+        if output not in names:
+            has = f"has no output {output!r}"
+            has = has if output is not None else f"has {len(names)} outputs: {list_names(names)}"
+            near = did_you_mean(str(output), names) if names else "Its model has one output."
+            remedy = near or Text("Choose one: ", Option("output", names[0]), ".")
+            raise EvaluationError(f"{result.name} {has}.", remedy)
+        y_true, predictions = y_true[output], predictions[output]
     rows: Any = np.flatnonzero(result.predicted)
     if rows[-1] - rows[0] == len(rows) - 1:
         rows = slice(rows[0], rows[-1] + 1)  # a slice is known to be from its dataset
-    return take_rows(result.y_true, rows), result.predictions[rows], take_rows(result.x, rows)
+    return take_rows(y_true, rows), predictions[rows], take_rows(result.x, rows)
+
+
+def predicts_classes(result: CrossValidation, output: str) -> bool:
+    """Whether an output predicts classes or labels: by its class names, or by its targets."""
+    known: Any = result.classes or {}
+    if output in known:
+        return known[output] is not None
+    y_true, y_pred, _ = out_of_fold(result, output)
+    y, width = np.asarray(y_true), y_pred.shape[1] if y_pred.ndim > 1 else 1
+    if y.dtype.kind not in "biuf":
+        return True
+    if y.size == y_pred.size:  # one unit, or one-hot rows
+        return bool(np.isin(y, (0, 1)).all() and (y_pred >= 0).all() and (y_pred <= 1).all())
+    return y.size == len(y) and bool(np.isin(y, np.arange(width)).all())
 
 
 def reshape_samples_for(model: Any, x: Any) -> Any:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kmagic.evaluation.prediction.forecasts import forecasts_of
+from kmagic.evaluation.prediction.model_outputs import has_several_outputs, output_kind, title_of
+from kmagic.evaluation.prediction.output_results import (
+    models_of_output,
+    named_results,
+    results_of_outputs,
+)
 from kmagic.evaluation.prediction.row_predictions import (
     check_sample_weight,
     check_samples,
     out_of_fold,
     predict_same_rows,
+    predicts_classes,
     reject_other_order,
     require_predictions,
 )
@@ -21,7 +28,7 @@ from kmagic.evaluation.regression.regression_errors import WORST, RegressionErro
 from kmagic.evaluation.regression.target_arrays import read_targets
 from kmagic.models.model_arrays import as_array
 from kmagic.support.errors import EvaluationError, check_integer
-from kmagic.support.messages import Function, Text
+from kmagic.support.messages import Function, Option, Text
 from kmagic.support.object_errors import explain_special_methods
 from kmagic.training.run.cross_validation import CrossValidation
 
@@ -39,7 +46,8 @@ def errors(
     unit: str = "samples",
     seed: int = 0,
     worst: int = WORST,
-) -> RegressionErrors:
+    output: str | None = None,
+) -> Any:
     """Compare predicted numbers with the true ones: metrics, residuals and the worst rows.
 
     The figures are those of scikit-learn. Their 95 % intervals are percentile intervals of 1,000
@@ -62,9 +70,12 @@ def errors(
         unit: What a row is, in the plural, for the title: "test houses".
         seed: Seed of the intervals.
         worst: Number of rows with the largest errors to show.
+        output: Of a cross-validation of a model with several outputs: one of them. Default: each
+            that has values.
 
     Returns:
-        A :class:`~kmagic.evaluation.regression.regression_errors.RegressionErrors`.
+        A :class:`~kmagic.evaluation.regression.regression_errors.RegressionErrors`. Of a
+        cross-validation with several outputs a dict of them.
 
     Raises:
         EvaluationError: Shapes differ, values are not finite, or they are classes.
@@ -76,13 +87,22 @@ def errors(
     """
     if isinstance(y_true, CrossValidation) and y_pred is None:
         result = y_true
-        if result.classes:
+        if output is None and isinstance(result.predictions, Mapping):
+            options: dict[str, Any] = {"seed": seed, "worst": worst, "sample_weight": sample_weight}
+            outputs = {
+                each: errors(result, output=each, **options)
+                for each in result.predictions
+                if not predicts_classes(result, each)
+            }
+            return named_results(outputs, result.predictions, name or result.name)
+        y_true, y_pred, samples = out_of_fold(result, output)
+        if result.classes if output is None else (result.classes or {}).get(output):
             raise EvaluationError(
-                f"{result.name} predicts classes.", Text("Use ", Function("confusion"), "(cv).")
+                f"{title_of(result.name, output)} predicts classes.",
+                Text("Use ", Function("confusion"), "(cv)."),
             )
-        y_true, y_pred, samples = out_of_fold(result, "errors")
         x = samples if x is None else x
-        name = name or result.name
+        name = name or title_of(result.name, output)
         unit = "out-of-fold rows" if result.folds and unit == "samples" else unit
     require_predictions(y_true, y_pred, function="errors", targets="true values")
     reject_other_order(y_true, y_pred, function="errors_of", targets="values")
@@ -115,15 +135,16 @@ def errors_of(
     unit: str = "",
     seed: int = 0,
     worst: int = WORST,
+    output: str | None = None,
     batch_size: int | None = None,
     steps: int | None = None,
     samples: Any = None,
     on: str | None = None,
-) -> RegressionErrors:
+) -> Any:
     """Compare the predictions of a regression model with the true values.
 
     Args:
-        model: A Keras model with one output, or anything with ``predict_on_batch``.
+        model: A Keras model, or anything with ``predict_on_batch``.
         x: Samples along the first axis; a dataset of :func:`kmagic.load_data`, whose test part is
             used; or a stream of batches of samples and values, such as a ``tf.data.Dataset``.
         y: The true values; a dataset and a stream bring their own.
@@ -134,6 +155,8 @@ def errors_of(
         unit: What a row is, in the plural, for the title.
         seed: As in :func:`errors`.
         worst: As in :func:`errors`.
+        output: For a model with several outputs the name of one of them. By default the result is a
+            dict with the errors of each output that has values.
         batch_size: Samples per batch. Default: 32 to 256, fewer for larger samples.
         steps: Number of batches of a stream to read. Default: all.
         samples: What to show for each row. Default: ``x``.
@@ -169,12 +192,25 @@ def errors_of_models(
     unit: str = "",
     seed: int = 0,
     worst: int = WORST,
+    output: str | None = None,
     **reading: Any,
-) -> list[RegressionErrors]:
+) -> list[Any]:
     """The errors of several models, each with its name, on the same rows.
 
     A stream is read once for all of them. The arguments are those of :func:`errors_of`.
     """
+    if output is None and any(has_several_outputs(model) for _, model in models):
+        together = {"sample_weight": sample_weight, "target_names": target_names, "time": time}
+        together |= {"unit": unit, "seed": seed, "worst": worst}
+        functions = {"values": errors_of_models}
+        return results_of_outputs(functions, models, x, y, **together, **reading)
+    if output is not None:
+        if output_kind(models[0][1], output, x) != "values":
+            raise EvaluationError(
+                f"The output {output!r} predicts classes, not values.",
+                Text("Use ", Function("confusion_of"), ", with the same ", Option("output"), "."),
+            )
+        models = models_of_output(models, output)
     rows = predict_same_rows(
         [model for _, model in models],
         x,
@@ -186,13 +222,6 @@ def errors_of_models(
         **reading,
     )
     data, series = rows.inputs.data, rows.inputs.series
-    if getattr(data, "by_target", None) is not None and y is None:
-        numbers = (name for name in data.by_target if data.of(name).classes is None)
-        first = next(numbers, next(iter(data.by_target)))
-        raise EvaluationError(
-            f"{data.name} has several targets, and the model one output.",
-            f"Choose a target: data.of({first!r}).",
-        )
     if getattr(data, "classes", None) and (y is None or not hasattr(x, "x_test")):
         raise EvaluationError(
             f"The targets of {data.name} are classes, not numbers.",

@@ -18,6 +18,7 @@ from kmagic.models.lint.model_graph import (
     ancestors,
     previous_call,
 )
+from kmagic.models.model_arrays import output_index
 from kmagic.support.formatting import format_output_shape
 from kmagic.support.keras_import import keras
 
@@ -191,6 +192,14 @@ def losses_of(model: Any, count: int) -> list[Any]:
     else:
         losses = [loss] * count
     return losses if len(losses) == count else [None] * count
+
+
+def loss_of_output(model: Any, output: str) -> Any:
+    """The loss of an output by its name; None where there is none."""
+    loss = model.loss
+    if isinstance(loss, Mapping) and output in loss:
+        return loss[output]
+    return losses_of(model, len(model.outputs))[output_index(model, output)]
 
 
 def loss_name(loss: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
@@ -15,6 +15,7 @@ from kmagic.data.dataset import Dataset
 from kmagic.data.inspection import sample_count, stream_kind
 from kmagic.models.fixed_batches import is_stateful
 from kmagic.models.keras_history import nested_layers
+from kmagic.models.model_arrays import match_arrays, model_tensors
 from kmagic.support.disk_arrays import is_on_disk
 from kmagic.support.errors import TrainingError, check_integer
 from kmagic.support.formatting import join_with_and
@@ -101,6 +102,14 @@ def run_folds(
     result.is_multilabel = bool(getattr(dataset, "is_multilabel", False))
     held_out = data.get("validation_data", (data["x"], data["y"]))
     result.x, result.y_true = held_out[:2] if isinstance(held_out, tuple) else (None, None)
+    if len(getattr(model, "outputs", None) or ()) > 1:
+        known = getattr(dataset, "by_target", None)
+        result.classes, result.is_multilabel = (
+            known and {name: own[field] for name, own in known.items()}
+            for field in ("classes", "is_multilabel")
+        )
+        targets = match_arrays(model, result.y_true, "outputs")
+        result.y_true = {part.name: part.values for part in targets}
     try:
         with _record_kept(model), model_kept(model):
             for number, parts in enumerate(fold for each in plan.repeats for fold in each):
@@ -269,7 +278,7 @@ def _train(
             values = convert_arguments(model, {"x": held_out[0]})["x"]
             size: Any = options.validation_batch_size or options.batch_size
             predicted = model.predict(values, batch_size=size, verbose=0)
-            _add_predictions(result, predicted, rows)
+            _add_predictions(result, predicted, rows, model_tensors(model, "outputs"))
         uses_best = options.restore_best and run.best is not None
         epoch = run.best.epoch if uses_best and run.best else run.log[-1].number
         logs = next(dict(each.logs) for each in run.log if each.number == epoch)
@@ -288,8 +297,12 @@ class _EarlierRuns(Display):
         run.earlier = [downsampled_curves(other) for other in before]
 
 
-def _add_predictions(result: CrossValidation, predicted: Any, rows: Any) -> None:
+def _add_predictions(
+    result: CrossValidation, predicted: Any, rows: Any, names: Iterable[str]
+) -> None:
     """Write the predictions of a run into those of all rows."""
+    if isinstance(predicted, list | tuple):  # of several outputs
+        predicted = dict(zip(names, predicted, strict=True))
     if result.predictions is None:
         count = sample_count(result.x) or 0
         result.predictions = keras.tree.map_structure(

@@ -19,9 +19,10 @@ from sklearn.model_selection import (
 
 from kmagic.data.assemble import divide_labels
 from kmagic.data.dataset import Dataset
+from kmagic.data.target_kind import stratification
 from kmagic.data.time_order import find_overlap
-from kmagic.models.lint.model_advice import loss_name
-from kmagic.models.model_arrays import as_array
+from kmagic.models.lint.model_advice import loss_name, loss_of_output
+from kmagic.models.model_arrays import as_array, match_arrays
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.messages import Function, Option, Part, Text
@@ -71,11 +72,15 @@ def plan_folds(
         raise _too_many("row", rows, folds)
     gap = _time_gap(x, dataset, chronological, groups)
     labels = _class_indices(model, y, dataset)
+    if labels is None and isinstance(y, dict | list | tuple):
+        named, strata = None, _joint_classes(model, y, folds, dataset)
+    else:
+        named = strata = labels
     if gap is not None:
         fixed = _chronological_folds(rows, folds, gap)
         is_known = chronological is not None
         note = "The samples are in the order of time: each fold follows its training rows."
-        notes = [*([] if is_known else [note]), *_unseen_classes(fixed, labels, dataset)]
+        notes = [*([] if is_known else [note]), *_unseen_classes(fixed, named, dataset)]
         return FoldPlan([fixed] * repeat, "chronological", tuple(notes))
     kind = "at random" if shuffle else "in their order"
     values: Any = None
@@ -96,9 +101,9 @@ def plan_folds(
         values, kind = _group_indices(x, rows, groups, dataset)
         if (count := len(np.unique(values))) < folds:
             raise _too_many("group", count, folds)
-        splitter = GroupKFold if labels is None else StratifiedGroupKFold
-    elif labels is not None:
-        names, counts = np.unique(labels, return_counts=True)
+        splitter = GroupKFold if strata is None else StratifiedGroupKFold
+    elif strata is not None:
+        names, counts = np.unique(strata, return_counts=True)
         if counts.min() < folds:
             name = _class_name(int(names[counts.argmin()]), dataset)
             raise _too_many("row", int(counts.min()), folds, f"Class {name}")
@@ -111,13 +116,13 @@ def plan_folds(
             options = {}
             if shuffle:  # groups of equal size change their places
                 own = np.random.default_rng(state).permutation(values.max() + 1)[values]
-        repeats.append(list(splitter(folds, **options).split(np.zeros(rows), labels, own)))
+        repeats.append(list(splitter(folds, **options).split(np.zeros(rows), strata, own)))
     if any(not len(part) for fold in repeats for pair in fold for part in pair):
         raise TrainingError(
             f"The groups are too unequal for {folds} folds: a fold would be empty.",
             Text("Use fewer folds, for example ", Option("folds", max(folds // 2, 2)), "."),
         )
-    return FoldPlan(repeats, kind, tuple(_unseen_classes(repeats[0], labels, dataset)))
+    return FoldPlan(repeats, kind, tuple(_unseen_classes(repeats[0], named, dataset)))
 
 
 def _too_many(noun: str, count: int, folds: int, subject: str = "The data") -> TrainingError:
@@ -197,7 +202,30 @@ def _class_indices(model: keras.Model, y: Any, dataset: Dataset | None) -> Rows 
         return None
     labels = None if isinstance(y, dict | list | tuple) else as_array(y)
     loss = "" if isinstance(model.loss, dict | list | tuple) else loss_name(model.loss)
-    has_classes = getattr(dataset, "classes", None) or "crossentropy" in loss or "hinge" in loss
+    return _labels(labels, loss, getattr(dataset, "classes", None))
+
+
+def _joint_classes(model: keras.Model, y: Any, folds: int, dataset: Dataset | None) -> Rows | None:
+    """The combinations of classes of several targets, of which each fold gets its share.
+
+    If there are too few rows of some, the classes of the first target; or else None.
+    """
+    targets = match_arrays(model, y, "outputs")
+    known = getattr(dataset, "by_target", None) or {}
+    labels = {}
+    for part in targets:
+        classes = known.get(part.name, {}).get("classes")
+        own = _labels(part.array, loss_name(loss_of_output(model, part.name)), classes)
+        if own is not None:
+            labels[part.name] = own
+    strata, _ = stratification(labels, folds)
+    return (
+        None if strata is None or np.unique(strata, return_counts=True)[1].min() < folds else strata
+    )
+
+
+def _labels(labels: Any, loss: str, classes: Any) -> Rows | None:
+    has_classes = classes or "crossentropy" in loss or "hinge" in loss
     if labels is None or labels.ndim > 2 or labels.dtype.kind not in "biuf" or not has_classes:  # noqa: PLR2004 - rows
         return None
     if labels.ndim > 1 and labels.shape[1] > 1:

@@ -65,6 +65,9 @@ class CrossValidation(Renderable):
         classes: Names of the classes, if they are known.
         is_multilabel: Whether a sample can have several of them.
 
+    Of a model with several outputs, ``predictions``, ``y_true`` and ``classes`` are dictionaries by
+    the names of the outputs.
+
     Example:
         >>> from kmagic.training.run.training_run import Epoch
         >>> result = CrossValidation("net", folds=2)
@@ -93,8 +96,8 @@ class CrossValidation(Renderable):
     predicted: NDArray[Any] | None = None
     y_true: Any = None
     x: Any = None
-    classes: tuple[str, ...] | None = None
-    is_multilabel: bool = False
+    classes: Any = None
+    is_multilabel: Any = False
 
     @property
     def planned(self) -> int:

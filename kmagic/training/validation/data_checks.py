@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -73,28 +73,71 @@ VALIDATION = " of the validation data"
 SKIP_CHECKS = Text("To train anyway, pass ", Option("checks", False), ".")
 
 
-@dataclass(frozen=True, slots=True)
-class CompileChoice:
-    """The loss and metric that suit a model's output and its targets."""
+class OutputChoice(NamedTuple):
+    """The loss and metric that suit an output and its targets."""
 
     loss: str
     metric: str
-    from_logits: bool = False  # the model's last layer has no activation
+    from_logits: bool = False  # the output's layer has no activation
+
+    @property
+    def loss_text(self) -> str:
+        """The loss in the layer language."""
+        return f"{self.loss}(from_logits=true)" if self.from_logits else self.loss
+
+    @property
+    def keras_loss(self) -> Any:
+        """The loss as Keras takes it."""
+        if not self.from_logits:
+            return self.loss
+        if self.loss == "binary_crossentropy":
+            return keras.losses.BinaryCrossentropy(from_logits=True)
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    @property
+    def keras_metric(self) -> Any:
+        """The metric as Keras takes it."""
+        is_binary = self.from_logits and self.loss == "binary_crossentropy"
+        return keras.metrics.BinaryAccuracy(threshold=0.0) if is_binary else self.metric
+
+
+@dataclass(frozen=True, slots=True)
+class CompileChoice:
+    """The losses and metrics that suit a model's outputs and their targets, by output."""
+
+    outputs: Mapping[str, OutputChoice]
+
+    def losses(self, model: keras.Model) -> list[str]:
+        """The loss of each of the model's outputs, in the order of Keras."""
+        if len(self.outputs) == 1:
+            return [choice.loss for choice in self.outputs.values()]
+        order = sorted(self.outputs, key=partial(model_arrays.output_index, model))
+        return [self.outputs[name].loss for name in order]
 
     def apply(self, model: keras.Model) -> None:
         """Compile a model."""
-        loss: Any = self.loss
-        metric: Any = self.metric
-        if self.from_logits and self.loss == "binary_crossentropy":
-            loss = keras.losses.BinaryCrossentropy(from_logits=True)
-            metric = keras.metrics.BinaryAccuracy(threshold=0.0)
-        elif self.from_logits:
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile("adam", loss, metrics=[metric])
+        if len(self.outputs) == 1:
+            (choice,) = self.outputs.values()
+            model.compile("adam", choice.keras_loss, metrics=[choice.keras_metric])
+            return
+        losses = {name: choice.keras_loss for name, choice in self.outputs.items()}
+        metrics = {name: [choice.keras_metric] for name, choice in self.outputs.items()}
+        model.compile("adam", losses, metrics=metrics)
+
+    @property
+    def parts(self) -> list[str]:
+        """The arguments of a ``compile`` line."""
+        if len(self.outputs) == 1:
+            (choice,) = self.outputs.values()
+            return ["adam", f"loss={choice.loss_text}", f"metrics={choice.metric}"]
+        losses, metrics = (
+            ", ".join(f"{name}: {getattr(choice, kind)}" for name, choice in self.outputs.items())
+            for kind in ("loss_text", "metric")
+        )
+        return ["adam", f"loss={{{losses}}}", f"metrics={{{metrics}}}"]
 
     def __str__(self) -> str:
-        loss = f"{self.loss}(from_logits=true)" if self.from_logits else self.loss
-        return f"adam, loss={loss}, metrics={self.metric}"
+        return ", ".join(self.parts)
 
 
 data_problem = partial(Advice, "unsuitable-data")
@@ -147,8 +190,8 @@ def review_data(
     parts = [(training, "")] if validation is None else [(training, ""), (validation, VALIDATION)]
     _raise_for(name, [error for part in parts for error in _array_errors(model, *part)])
     targets = _only_array(model, training.y, "outputs")
-    choice = None if model.compiled else choose_compile(graph, name, targets, is_multilabel)
-    loss = choice.loss if choice else ""
+    choice = None if model.compiled else choose_compile(graph, name, training.y, is_multilabel)
+    loss = choice.losses(model) if choice else ()
     advice = list(data_advice(graph, training, loss=loss))
     advice += target_advice(graph, validation, loss=loss, where=VALIDATION) if validation else ()
     _raise_for(name, _fatal(advice))
@@ -398,7 +441,9 @@ def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[Advice]:
     )
 
 
-def data_advice(graph: ModelGraph, data: Inspection, *, loss: str = "") -> Iterator[Advice]:
+def data_advice(
+    graph: ModelGraph, data: Inspection, *, loss: Sequence[str] = ()
+) -> Iterator[Advice]:
     """Advice about inputs that are a single array, and about targets."""
     inputs = _first_samples(data.x)
     if inputs is not None:
@@ -521,25 +566,38 @@ def scale_drift_advice(model: Any, x: Any, validation: Any, test: Any) -> Iterat
 def choose_compile(
     graph: ModelGraph, name: str, y: Any, is_multilabel: bool | None = None
 ) -> CompileChoice:
-    """Choose the loss and metric for a model that is not compiled.
+    """Choose the loss and metric of each output of a model that is not compiled.
 
     Whether ``y`` is rows of labels is decided by its values, unless ``is_multilabel`` says it.
 
     Raises:
-        TrainingError: The model has several outputs.
+        TrainingError: The outputs are unknown.
     """
     if model_arrays.has_custom_step(graph.model):
         raise TrainingError(
             f"{name} is not compiled.",
             'It computes its own loss, so an optimizer is enough: model.compile("adam").',
         )
-    if len(graph.ends) != 1:
+    outputs = list(model_arrays.model_tensors(graph.model, "outputs")) or [""]
+    if len(graph.ends) != len(outputs):
         raise TrainingError(
             f"{name} is not compiled, and a loss can be chosen automatically only for a model with "
-            "one known output.",
+            "known outputs.",
             "Add a line such as `compile adam loss=mse`, or call model.compile(...).",
         )
-    end = graph.ends[0]
+    parts = {part.name: part.array for part in model_arrays.match_arrays(graph.model, y, "outputs")}
+    if len(outputs) == 1:
+        parts = {outputs[0]: _only_array(graph.model, y, "outputs")}
+    ends = dict(zip(outputs, graph.ends, strict=True))
+    if len(outputs) > 1:  # in the order of Keras
+        indices = (model_arrays.output_index(graph.model, output) for output in outputs)
+        ends = {name: graph.ends[index] for name, index in zip(outputs, indices, strict=True)}
+    return CompileChoice(
+        {name: _choose_output(end, parts.get(name), is_multilabel) for name, end in ends.items()}
+    )
+
+
+def _choose_output(end: LayerCall, y: Any, is_multilabel: bool | None) -> OutputChoice:
     has_labels = y is not None and y.dtype.kind in "iu" and end.units > 1
     is_one_hot = y is not None and y.ndim == end.rank and y.shape[-1] == end.units > 1
     is_linear = end.activation == "linear"
@@ -547,12 +605,12 @@ def choose_compile(
         is_multilabel = is_one_hot and has_label_rows(y[:MAX_LABELS])
     if is_linear and is_multilabel:
         metric = "binary_accuracy(threshold=0.0)"
-        return CompileChoice("binary_crossentropy", metric, from_logits=True)
+        return OutputChoice("binary_crossentropy", metric, from_logits=True)
     if end.activation == "softmax" or (has_labels and not is_one_hot and is_linear):
         loss = "categorical_crossentropy" if is_one_hot else "sparse_categorical_crossentropy"
-        return CompileChoice(loss, "accuracy", from_logits=is_linear)
+        return OutputChoice(loss, "accuracy", from_logits=is_linear)
     if end.activation == "sigmoid":
         # Keras's accuracy of several units compares the most probable ones only.
         metric = "binary_accuracy" if end.units > 1 else "accuracy"
-        return CompileChoice("binary_crossentropy", metric)
-    return CompileChoice("mse", "mae")
+        return OutputChoice("binary_crossentropy", metric)
+    return OutputChoice("mse", "mae")

@@ -415,6 +415,7 @@ def balanced_class_weight(y: Any) -> dict[int, float]:
         >>> balanced_class_weight(np.array([0, 0, 0, 1]))
         {0: 0.6666666666666666, 1: 2.0}
     """
+    reject_several_targets(y)
     labels = as_array(y)
     if labels is None or labels.dtype.kind not in "biuf":
         message = Text(Option("class_weight", "balanced"), " needs class indices as y.")
@@ -424,6 +425,22 @@ def balanced_class_weight(y: Any) -> dict[int, float]:
     classes, counts = np.unique(labels, return_counts=True)
     weights = labels.size / (len(classes) * counts)
     return dict(zip(classes.astype(int).tolist(), weights.tolist(), strict=True))
+
+
+def reject_several_targets(y: Any) -> None:
+    """Reject class weights for a model with several outputs, as Keras does."""
+    is_list = isinstance(y, list | tuple) and all(hasattr(part, "shape") for part in y)
+    if not isinstance(y, Mapping) and not is_list:
+        return
+    name = next(iter(y), "NAME") if isinstance(y, Mapping) else "NAME"
+    raise TrainingError(
+        Text(Option("class_weight"), f" needs a model with one output; y has {len(y)} parts."),
+        Text(
+            f"Weight the samples of an output: {{{name!r}: sklearn.utils.class_weight."
+            f"compute_sample_weight('balanced', y[{name!r}])}} as ",
+            *(Option("sample_weight"), "."),
+        ),
+    )
 
 
 def complete_class_weight(model: keras.Model, weights: Any) -> Any:
@@ -458,11 +475,7 @@ def _check_weighted_targets(model: keras.Model, training: Inspection) -> None:
         raise TrainingError(
             Text(option, f" is not available for a {training.kind}."), YIELD_WEIGHTS
         )
-    if isinstance(y, Mapping | list | tuple):
-        raise TrainingError(
-            Text(option, f" needs a model with one output; y has {len(y)} parts."),
-            Text("Pass a dictionary {output: weights} as ", Option("sample_weight"), "."),
-        )
+    reject_several_targets(y)
     if not isinstance(y, np.ndarray) or y.dtype.kind not in "biuf":
         return  # missing, or rejected elsewhere
     has_last = y.ndim > 1 and y.shape[-1] == 1

@@ -108,14 +108,14 @@ def target_advice(
     graph: ModelGraph,
     data: Inspection,
     *,
-    loss: Any = "",
+    loss: Sequence[Any] = (),
     where: str = "",
     is_trained: bool = False,
 ) -> Iterator[Advice]:
     """Advice about labels that do not suit the outputs, or the losses, of a model.
 
-    ``loss`` is that of an uncompiled model, ``where`` says which data it is, and a model that
-    ``is_trained`` is only evaluated.
+    ``loss`` are those of an uncompiled model's outputs, ``where`` says which data it is, and a
+    model that ``is_trained`` is only evaluated.
     """
     for target in _targets(graph, data, loss, where, is_trained=is_trained):
         problem = _target_problem(target)
@@ -125,12 +125,12 @@ def target_advice(
 
 
 def _targets(
-    graph: ModelGraph, data: Inspection, loss: Any, where: str, *, is_trained: bool
+    graph: ModelGraph, data: Inspection, loss: Sequence[Any], where: str, *, is_trained: bool
 ) -> Iterator[OutputLabels]:
     model = graph.model
     ends, outputs = _ends(graph, data.x), list(getattr(model, "outputs", None) or ())
     is_compiled = getattr(model, "compiled", False)
-    losses = losses_of(model, len(ends)) if is_compiled else [loss] * len(ends)
+    losses = losses_of(model, len(ends)) if is_compiled else list(loss) or [""] * len(ends)
     settings = getattr(getattr(model, "_compile_config", None), "config", {})
     given = [settings.get(key) for key in ("metrics", "weighted_metrics")]
     metrics = [metric for metric in keras.tree.flatten(given) if metric is not None]
