@@ -62,3 +62,22 @@ def test_the_cells_on_several_targets_and_labels(shell, tmp_path, monkeypatch):
     assert "on these out-of-fold rows, so the metrics are too good" in texts[2]
     assert "labels above" in texts[3]
     assert "3 labels" in texts[4]
+
+
+def test_the_cells_on_several_outputs(shell, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    numbers = dict(zip(("age", "height", "length"), rng.normal(size=(3, 120)), strict=True))
+    kinds, indoor = (rng.choice(names, 120) for names in (["cat", "dog", "fish"], ["yes", "no"]))
+    table = {**numbers, "kind": kinds, "indoor": indoor, "weight": rng.random(120)}
+    pd.DataFrame(table).to_csv("pets.csv", index=False)
+    load, model, use = cells_of("Several outputs")
+    for cell in (load, model, use.replace("-e 20", "-e 1")):
+        result, captured = run_cell(shell, cell)
+        assert result.success
+    assert shell.user_ns["pets"].of("kind").classes == ("cat", "dog", "fish")
+    texts = [output.data["text/plain"] for output in captured.outputs]
+    for part in ("net, kind: ", "net, indoor: ", "net, weight: "):
+        assert part in texts[-5]
+    assert texts[-4].startswith("net, kind: ")
+    assert texts[-1].startswith("net, indoor: 24 test samples, accuracy")

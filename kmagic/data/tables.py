@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -63,8 +63,10 @@ from kmagic.data.table_file import (
 from kmagic.data.target_kind import (
     SEPARATORS,
     Target,
+    Targets,
     as_tag_lists,
     decide_target,
+    decide_targets,
     is_tag_list,
 )
 from kmagic.data.time_order import find_lag, row_times, time_order
@@ -241,7 +243,9 @@ def load_frame_pairs(parts: Parts, options: LoadOptions, name: str, source: str)
         pairs.append((parts.x_test, parts.y_test))
     frames: list[Any] = []
     targets: list[str] = []
-    for x, y in pairs:
+    by_name = isinstance(parts.y_train, Mapping)
+    for x, values in pairs:
+        y = _frame_of(values, x.index) if by_name else values
         frame = _with_text_names(x, name)
         check_lengths(frame, y, "x", "y")
         is_pandas = isinstance(y, kinds)
@@ -268,7 +272,20 @@ def load_frame_pairs(parts: Parts, options: LoadOptions, name: str, source: str)
                 f"Leave it out of x: x.drop(columns={(both[0] if len(both) == 1 else both)!r}).",
             )
         frames.append(pd.concat([frame, named.set_axis(frame.index)], axis=1))
-    return _load(_join(frames), targets, options, name, source=source)
+    return _load(_join(frames), targets, options, name, source=source, by_name=by_name)
+
+
+def _frame_of(y: Mapping[str, Any], index: Any) -> Any:
+    """Targets by name as a data frame with the rows of the features."""
+    for key, part in y.items():
+        if np.ndim(part) > 1 and np.shape(part)[1] > 1:
+            raise DataError(
+                f"y[{key!r}] must have one column; got {np.shape(part)[1]}.",
+                "To predict several values, pass x as an array, too: x.to_numpy().",
+            )
+        check_lengths(index, part, "x", f"y[{key!r}]")
+    columns = {key: np.asarray(part).reshape(-1) for key, part in y.items()}
+    return pd.DataFrame(columns, index=index)
 
 
 def _load(
@@ -279,6 +296,7 @@ def _load(
     *,
     source: str,
     file: TableFile = IN_MEMORY,
+    by_name: bool = False,
 ) -> Dataset:
     table = type_columns(whole, options, file.delimiter)
     for target in targets:
@@ -301,7 +319,7 @@ def _load(
     order, order_note = _row_order(frame, dates, is_sorted=is_sorted) if is_split else (None, "")
     first = frame[features[0]]
     if len(features) == 1 and looks_like_files(first.tolist()):
-        return _load_files(frame, targets, options, name, source)
+        return _load_files(frame, targets, options, name, source, by_name=by_name)
     is_text = len(features) == 1 and not cell_format.is_numeric(first) and are_texts(first.tolist())
     if not is_text:
         check_applies(options, "table", f"{name} is a table")
@@ -309,7 +327,7 @@ def _load(
     else:  # the options of tables have selected that column
         subject, selecting = f"{name} contains text", OPTIONS_OF_KIND["table"]
         check_applies(options, "text", subject, except_for=selecting)
-    decided = _decide(frame, targets, table, options)
+    decided = _decide(frame, targets, table, options, by_name=by_name)
     others = [column for column in table.frame.columns if column not in (*features, *targets)]
     rows = table.frame[[*features, *others]]
     if options.missing == "drop":
@@ -340,11 +358,10 @@ def _load(
     data = Dataset(
         name,
         *split,
-        decided.classes,
+        **decided.fields,
         source=source,
-        target=targets[0] if len(targets) == 1 else "",
-        targets=tuple(targets) if len(targets) > 1 and decided.classes is None else (),
-        is_multilabel=decided.is_multilabel,
+        target=targets[0] if len(targets) == 1 and isinstance(decided, Target) else "",
+        targets=tuple(targets) if len(targets) > 1 and _are_values(decided) else (),
         note_text=join_notes(
             file.note,
             selection_note,
@@ -367,30 +384,56 @@ def _load(
     return apply_options(data, options)
 
 
-def _decide(frame: Any, targets: Sequence[str], table: ColumnTypes, options: LoadOptions) -> Target:
+def _are_values(decided: Target | Targets) -> bool:
+    return isinstance(decided, Target) and decided.classes is None
+
+
+def _are_of_different_kinds(frame: Any, targets: Sequence[str], options: LoadOptions) -> bool:
+    """Whether several columns are targets of their own: classes besides classes or numbers.
+
+    Columns of 0 and 1 are labels, of which a row can have several; columns of numbers are values.
+    """
+    if any(isinstance(value, Mapping) for value in (options.task, options.class_names)):
+        return True
+    words = [target for target in targets if not cell_format.is_numeric(frame[target])]
+    if len(targets) == 1 or not words:
+        return False
+    cells = {str(cell).strip().casefold() for target in words for cell in frame[target]}
+    numbers = (frame[target] for target in targets if target not in words)
+    return not (cells <= set(_ANSWERS) and all(part.isin((0, 1)).all() for part in numbers))
+
+
+def _decide(
+    frame: Any,
+    targets: Sequence[str],
+    table: ColumnTypes,
+    options: LoadOptions,
+    *,
+    by_name: bool = False,
+) -> Target | Targets:
     """What is predicted, from the columns of the target."""
+    if by_name or _are_of_different_kinds(frame, targets, options):
+        cells_of = {target: _cells_of(frame, target, table) for target in targets}
+        return decide_targets(cells_of, options)
     columns = []
     for target in targets:
-        if target in table.problems:
-            reason, remedy = table.problems[target]
-            raise DataError(f"The target {target} {reason}.", remedy)
-        cells = frame[target]
-        is_numeric = cell_format.is_numeric(cells)
-        if not is_numeric and len(targets) > 1:
-            answers = cells.map(lambda cell: _ANSWERS.get(str(cell).strip().casefold()))
-            if answers.isna().any():
-                found = cells[answers.isna()].iloc[0]
-                raise DataError(
-                    "Several targets must be columns of numbers, or of 0 and 1 (yes and no); "
-                    f"{target} contains {str(found)[:40]!r}.",
-                    Text("Predict it alone: ", Option("target", target), ", or convert it."),
-                )
-            cells, is_numeric = answers.astype(bool), True
-        columns.append(cells.to_numpy() if is_numeric else cells.astype(object).to_numpy())
+        cells = _cells_of(frame, target, table)
+        if len(targets) > 1 and cells.dtype.kind not in "biuf":  # all are answers
+            cells = np.array([_ANSWERS[str(cell).strip().casefold()] for cell in cells], dtype=bool)
+        columns.append(cells)
     if len(columns) == 1:
         return decide_target(columns[0], options, targets[0], columns=targets)
     values = np.stack([column.astype(np.result_type(*columns, np.int8)) for column in columns], 1)
     return decide_target(values, options, list_names(targets), columns=targets)
+
+
+def _cells_of(frame: Any, target: str, table: ColumnTypes) -> NDArray[Any]:
+    """The cells of a target as numbers, or as words."""
+    if target in table.problems:
+        reason, remedy = table.problems[target]
+        raise DataError(f"The target {target} {reason}.", remedy)
+    cells = frame[target]
+    return np.asarray(cells if cell_format.is_numeric(cells) else cells.astype(object))
 
 
 def _fill_labels(table: ColumnTypes, targets: Sequence[str], options: LoadOptions) -> str:
@@ -533,17 +576,29 @@ def _load_windows(
 
 
 def _load_files(
-    frame: Any, targets: Sequence[str], options: LoadOptions, name: str, source: str
+    frame: Any,
+    targets: Sequence[str],
+    options: LoadOptions,
+    name: str,
+    source: str,
+    *,
+    by_name: bool = False,
 ) -> Dataset:
     """Load a table of image files, in its first column, and their labels, in its last ones."""
     columns = list(targets) if len(targets) > 1 else targets[0]
+    by_name = by_name or _are_of_different_kinds(frame, targets, options)
+
+    def targets_of(part: Any) -> Any:
+        return {t: part[t].to_numpy() for t in targets} if by_name else part[columns].to_numpy()
+
     values = [
         value
         for part in split_parts_of(frame)
-        for value in (part[part.columns[0]].tolist(), part[columns].to_numpy())
+        for value in (part[part.columns[0]].tolist(), targets_of(part))
     ]
     used: dict[str, Any] = dict.fromkeys(OPTIONS_OF_KIND["table"])
-    return load_image_list(Parts(*values), replace(options, **used), name, source, targets)
+    named = () if by_name else targets
+    return load_image_list(Parts(*values), replace(options, **used), name, source, named)
 
 
 def _with_text_names(frame: Any, name: str) -> Any:

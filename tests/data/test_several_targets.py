@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -190,3 +191,54 @@ def test_a_dictionary_of_options_needs_several_targets(x, y) -> None:
         load_data((x, y)).of("sise")
     with pytest.raises(DataError, match="It has one target"):
         load_data((x, y["digit"])).of("digit")
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(y) -> pd.DataFrame:
+    rows = np.arange(ROWS)
+    return pd.DataFrame({"a": np.sqrt(rows), "b": rows % 7, **y, "fits": rows % 2})
+
+
+def test_columns_of_different_kinds_are_targets_of_their_own(table) -> None:
+    data = load_data(table, target=("side", "size", "fits"), features=["a", "b"], scale="standard")
+    assert list(data.y_train) == ["side", "size", "fits"]
+    assert data.of("side").classes == ("left", "right")
+    assert data.of("size").classes is None
+    assert data.of("fits").classes == ("0", "1")
+    assert data.columns == ("a", "b")
+    rows = np.rint(data.scaling.inverse(data.x_test)[:, 0] ** 2).astype(int)
+    assert np.allclose(data.y_test["size"], table["size"][rows])
+    assert data.preparation.of("side").target == "side"
+
+
+def test_columns_of_numbers_become_classes_on_request(table) -> None:
+    values = load_data(table, target="digit,size", features="a,b")
+    assert values.targets == ("digit", "size")
+    named = load_data(table, target="digit,size", features="a,b", task={"digit": "classification"})
+    assert named.of("digit").classes == tuple("012")
+    assert named.targets == ()
+
+
+def test_a_data_frame_with_targets_by_name(table, y) -> None:
+    data = load_data((table[["a", "b"]], {"digit": y["digit"], "size": list(y["size"])}))
+    assert list(data.y_train) == ["digit", "size"]
+    assert data.of("digit").classes == tuple("012")
+    frames = load_data((table[["a"]], table[["side", "size"]]))
+    assert frames.of("side").classes == ("left", "right")
+    with pytest.raises(DataError, match="size is both in x and y"):
+        load_data((table[["a", "size"]], {"size": y["size"]}))
+    with pytest.raises(DataError, match=r"y\['m'\] must have one column; got 2"):
+        load_data((table[["a"]], {"m": np.zeros((ROWS, 2))}))
+
+
+def test_a_table_of_image_files(tmp_path, y) -> None:
+    files = [str(tmp_path / f"{number}.png") for number in range(12)]
+    for number, file in enumerate(files):
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(file)
+    frame = pd.DataFrame({"file": files, **{name: values[:12] for name, values in y.items()}})
+    data = load_data(frame, target=["side", "size"], features="file", split=0.5, size=4)
+    assert np.array_equal(frame["size"][data.x_test[:, 0, 0, 0]], data.y_test["size"])
+    assert data.of("side").classes == ("left", "right")

@@ -20,6 +20,7 @@ from kmagic.magics.completion.candidates import (
 )
 from kmagic.magics.line_parser import LineParser, split_line
 from kmagic.magics.session import MAGICS, Session, is_model
+from kmagic.models.model_arrays import model_tensors
 from kmagic.models.reference import language_words, word_families
 from kmagic.support.errors import KmagicError
 
@@ -49,6 +50,8 @@ def complete_line(magic: str, before: str, session: Session) -> list[Completion]
         found = _option_names(parser)
     elif magic == "keras_compile":
         found = _compile_candidates(words, fragment, session)
+    elif option is not None and words[-1] == "--output":
+        found = completions("keyword", _outputs(words, session))
     elif option is not None and option.nargs != 0:
         found = _option_values(parser, option, words, fragment, session.names)
     else:
@@ -97,6 +100,18 @@ def _option_values(
             if column not in written.split(","):
                 text = f"{written}{comma}{column}" if " " not in column else f"'{column}'"
                 yield Completion(text, "keyword")
+
+
+def _outputs(words: list[str], session: Session) -> list[str]:
+    """The outputs of the model that a line means, or the targets that a cross-validation has."""
+    value = session.names.get(words[0])
+    predictions = getattr(value, "predictions", None)
+    if isinstance(predictions, Mapping):
+        return list(predictions)
+    current = session.current_model()
+    model = value if is_model(value) else current[1] if current else None
+    names = list(model_tensors(model, "outputs"))
+    return names if len(names) > 1 else []
 
 
 def _argument_words(
