@@ -58,6 +58,7 @@ def start(notebook: NotebookPage, lab: Lab) -> Locator:
     return notebook.output(0)
 
 
+@pytest.mark.parametrize("notebook", ["lab", "notebook"], indirect=True)
 def test_review_by_keyboard(notebook: NotebookPage, lab: Lab) -> None:
     card, keys = start(notebook, lab), notebook.page.keyboard
     rows = python(notebook, "labels.indices.tolist()")

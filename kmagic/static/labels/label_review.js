@@ -93,12 +93,14 @@ export class ReviewView {
     this.card.prepend(this.tools);
     this.list.after(this.hint, this.announcement);
     this.card.classList.add("km-reviewing");
-    this.card.setAttribute("data-lm-suppress-shortcuts", "true");
     for (const [name, value] of [["role", "listbox"], ["tabindex", "0"], ["aria-label", "candidates"]]) {
       this.list.setAttribute(name, value);
     }
     const { signal } = this.abort;
-    this.card.addEventListener("keydown", (event) => this.onKey(event), { signal });
+    // Before the notebook's own shortcuts, which are found on the way to the target: D D, R, K ...
+    window.addEventListener("keydown", (event) => {
+      if (event.target instanceof Node && this.card.contains(event.target)) this.onKey(event);
+    }, { signal, capture: true });
     this.card.addEventListener("focusin", () => {
       if (!this.client.hadFocus) this.ask("marks", {}); // decisions may have been made in Python
       this.client.hadFocus = true;
@@ -118,7 +120,6 @@ export class ReviewView {
     this.abort.abort();
     for (const part of [this.tools, this.hint, this.announcement]) part?.remove();
     this.card.classList.remove("km-reviewing");
-    this.card.removeAttribute("data-lm-suppress-shortcuts");
     for (const name of ["role", "tabindex", "aria-label", "aria-activedescendant"]) this.list.removeAttribute(name);
     for (const item of this.list.children) item.removeAttribute("aria-selected");
     if (this.shownFirst > 0) [this.list.innerHTML, this.progress.textContent] = this.saved;
@@ -172,7 +173,7 @@ export class ReviewView {
 
   /** @param {KeyboardEvent} event */
   onKey(event) {
-    event.stopPropagation(); // the notebook has shortcuts of its own, such as D D
+    event.stopPropagation();
     const target = /** @type {Element} */ (event.target);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { client } = this;
