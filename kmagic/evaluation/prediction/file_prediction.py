@@ -422,6 +422,8 @@ class _ImageWork(_Work):
     def first(self, model: Any) -> NDArray[Any]:
         """The probabilities of the best classes of the first images."""
         result = self.classify(model, slice(FIRST))
+        if len(result) < len(self.names[:FIRST]):
+            raise KeyboardInterrupt  # it has ended early
         best = (sorted(image.top_classes, key=lambda best: best.index) for image in result)
         return np.array([each.probability for classes in best for each in classes])
 

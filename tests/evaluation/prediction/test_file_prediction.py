@@ -127,22 +127,29 @@ def test_an_interrupted_prediction_continues(model, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(result.to_frame(), whole)
 
 
-def test_an_interrupt_within_a_part_keeps_the_finished_ones(model, tmp_path, monkeypatch):
+@pytest.mark.parametrize("interrupt_at", [3, 9])  # the checks, the second half of the second part
+def test_an_interrupt_within_a_part_keeps_the_finished_ones(
+    model, tmp_path, monkeypatch, interrupt_at
+):
     write_images(tmp_path / "x", range(0, 250, 20))
     batches = []
     predict = model.predict_on_batch
 
     def interrupted(x):
         batches.append(x)
-        if len(batches) == 5:  # the second half of the second part
+        if len(batches) == interrupt_at:
             raise KeyboardInterrupt
         return predict(x)
 
     with monkeypatch.context() as patch:
         patch.setattr(model, "predict_on_batch", interrupted)
-        result = kmagic.predict_to_file(
-            model, tmp_path / "x", tmp_path / "o.parquet", scaling=255, batch_size=2
-        )
+        call = tmp_path / "x", tmp_path / "o.parquet"
+        if interrupt_at == 3:
+            with pytest.raises(KeyboardInterrupt):
+                kmagic.predict_to_file(model, *call, scaling=255, batch_size=2)
+            assert not list(tmp_path.glob("*.parts"))
+            return
+        result = kmagic.predict_to_file(model, *call, scaling=255, batch_size=2)
     assert (result.count, result.total) == (4, 13)
 
 
