@@ -87,7 +87,7 @@ def _section(comparison: ErrorComparison, target: int, max_dots: int, *, is_firs
     ]
     heads = ("", *(name_html(name, NAME_LENGTH) for name in comparison.names), "difference")
     metrics = scroll_html(table_html(heads, _metric_rows(comparison)), "Metrics of both models")
-    tables = f'<div style="min-width:0;max-width:100%">{metrics}</div>'
+    tables = f'<div style="flex:0 1 400px;min-width:0">{metrics}</div>'
     for rows, name in zip((better, worse), comparison.names, strict=True):
         if len(rows):
             frame = new.rows_frame(rows)

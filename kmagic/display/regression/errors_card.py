@@ -134,7 +134,7 @@ def _metrics_table(errors: RegressionErrors, *, with_method: bool) -> str:
     note = f'<div class="km-muted" style="font-size:11px;max-width:300px">{method}</div>'
     rows = scroll_html(rows, "Metrics with intervals")
     folded = details_html("Quantiles of the error", others + note)
-    return f'<div style="min-width:0;max-width:100%">{rows}{undefined}{folded}</div>'
+    return f'<div style="flex:0 1 400px;min-width:0">{rows}{undefined}{folded}</div>'
 
 
 def metric_rows(errors: RegressionErrors, names: Iterable[str]) -> list[list[str]]:
