@@ -25,9 +25,10 @@ from kmagic.data.assemble import (
 from kmagic.data.dataset import Dataset
 from kmagic.data.keras_datasets import create_encoding
 from kmagic.data.paths import explain_read_errors
+from kmagic.data.preparation.cell_format import clean_name
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
-from kmagic.data.target_kind import as_tag_lists, decide_targets
+from kmagic.data.target_kind import Target, as_tag_lists, decide_targets, read_target_frame
 from kmagic.data.time_order import find_overlap
 from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
 from kmagic.support.data_values import check_has_values
@@ -54,7 +55,10 @@ _READ_LESS = "Take a part, stream.take(n), or fit the model on the stream itself
 
 def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, source: str) -> Dataset:
     """Load arrays, or lists of numbers, of texts or of word indices."""
-    parts = to_label_rows(parts, options)
+    columns = tuple(map(clean_name, getattr(parts.y_train, "columns", ())))
+    columns = columns if len(set(columns)) == len(columns) > 1 else ()
+    y_train, y_test = (read_target_frame(y, columns) for y in (parts.y_train, parts.y_test))
+    parts = to_label_rows(parts._replace(y_train=y_train, y_test=y_test), options)
     x, y = [_to_input_array(parts.x_train, "x")], parts.y_train
     has_parts = parts.x_test is not None
     check_lengths(x[0], y, *(("x_train", "y_train") if has_parts else ("x", "y")))
@@ -76,7 +80,7 @@ def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, sour
         options, ("size", "gray"), files, " keras.ops.image resizes arrays."
     )
     are_images = kind == "images"
-    target = decide_targets(y, options, images=are_images)
+    target = decide_targets(y, options, images=are_images, columns=columns)
     is_scaled = are_images and first.dtype.kind == "f" and first.min() >= 0 and first.max() <= 1
     order, gap, order_note = _window_order(x, kind, options, name)
     split, class_note = split_parts(x, target, options, name, order=order, gap=gap)
@@ -98,6 +102,7 @@ def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, sour
         encoding=encoding,
         encoding_problem=encoding_problem,
         time_gap=None if order is None else gap,
+        targets=columns if isinstance(target, Target) and target.classes is None else (),
         **target.fields,
     )
     return apply_options(data, options)

@@ -79,7 +79,7 @@ from kmagic.support.suggestions import did_you_mean
 
 TARGET_NAMES = ("target", "label", "labels", "class", "y")
 IN_MEMORY = TableFile(None, "")
-_ANSWERS = {**cell_format.BOOLEANS, "yes": True, "no": False}
+_ANSWERS = cell_format.ANSWERS
 FILE_OPTIONS = ("delimiter", "header", "encoding")
 MAX_CATEGORIES = 1000
 MAX_RESEMBLING = 3  # columns that may identify the rows

@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.load_options import LoadOptions
-from kmagic.data.preparation.cell_format import category_name, check_encodable, split_unit
+from kmagic.data.preparation.cell_format import (
+    ANSWERS,
+    category_name,
+    check_encodable,
+    clean_name,
+    split_unit,
+)
 from kmagic.models.model_arrays import as_array, is_missing
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_shape, list_names, pluralize
@@ -215,6 +221,31 @@ def decide_target(
     return _from_integers(values, options, name, images=images)
 
 
+def read_target_frame(y: Any, names: Sequence[str] | None) -> Any:
+    """A data frame with its columns in the order of their names, and yes and no as 1 and 0.
+
+    Other targets, and frames with other columns, are returned as they are.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"a": [5, 6], "b": ["no", "yes"]})
+        >>> read_target_frame(frame, ("b", "a")).to_numpy().tolist()
+        [[0, 5], [1, 6]]
+    """
+    columns = (
+        list(map(clean_name, y.columns)) if hasattr(y, "iloc") and hasattr(y, "columns") else []
+    )
+    if not names or sorted(columns) != sorted(set(names)):
+        return y
+    frame = y.set_axis(columns, axis=1)[list(names)]
+    for name in columns:
+        if frame[name].dtype.kind in "OUSb":
+            cells = [ANSWERS.get(str(cell).strip().casefold(), cell) for cell in frame[name]]
+            values = as_array(np.array(cells, dtype=object))
+            frame[name] = values.astype(np.int8) if values.dtype.kind == "b" else values
+    return frame
+
+
 def _to_target_array(y: Any, name: str) -> NDArray[Any]:
     """Values as one array, a single column as one axis."""
     if np.ma.is_masked(y):
@@ -222,6 +253,11 @@ def _to_target_array(y: Any, name: str) -> NDArray[Any]:
     try:
         values = np.asarray(y)
     except ValueError as error:
+        if empty := sum(map(is_missing, y)):
+            raise DataError(
+                f"{name} has no value in {empty:,} of {len(y):,} rows.",
+                "Write [] for a row without labels.",
+            ) from error
         raise DataError(
             f"{name} has rows of different lengths.",
             Text("Pass one value for each row; ", _MULTILABEL, " takes the rows as labels."),
@@ -342,10 +378,9 @@ def _from_rows(
         return Target(
             labels, names, note + " takes them as labels." if columns and not task else ""
         )
-    contains = (
-        f"The values of {name} are 0 and 1, taken as labels, of which a row can have several; "
-    )
-    return Target(labels, names, Text(contains, _REGRESSION, " takes them as numbers."), True)
+    are = f"{list_names(columns)} are" if columns else f"The values of {name} are 0 and 1,"
+    note = Text(f"{are} taken as labels, of which a row can have several; ", _REGRESSION)
+    return Target(labels, names, note + " takes them as numbers.", True)
 
 
 # --- lists of tags --------------------------------------------------------------------------------

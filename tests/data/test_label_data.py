@@ -317,3 +317,21 @@ def test_indices_of_labels_and_labels_of_texts() -> None:
     assert (encoded.x_train.shape, encoded.classes) == ((48, 6), ("cat", "dog", "outdoor"))
     empty = load_data((x, [[], []] * 30), class_names="a,b", task="multilabel")
     assert "Labels a, b have no rows at all." in empty.note
+
+
+def test_frames_of_targets_beside_arrays_keep_their_names():
+    x = np.arange(120.0).reshape(40, 3)
+    y = pd.DataFrame({"sun": [0, 1] * 20, "sea": ["yes", "yes", "no", "no"] * 10})
+    data = load_data(((x[:30], y[:30]), (x[30:], y[30:][["sea", "sun"]])))
+    assert data.is_multilabel
+    assert data.classes == ("sun", "sea")
+    assert data.y_test[:2].tolist() == [[0, 0], [1, 0]]
+    assert "sun, sea are taken as labels" in str(data.note)
+
+
+def test_rows_without_a_list_are_refused():
+    x = np.zeros((4, 3))
+    for task in (None, "multilabel"):
+        with pytest.raises(DataError, match="no value in 1 of 4 rows") as info:
+            load_data((x, [["a"], None, ["b", "a"], ["a"]]), task=task)
+        assert "Write [] for a row without labels" in str(info.value)

@@ -34,6 +34,7 @@ MISSING_WORDS = frozenset(
 )
 """Cells, in lower case, that have no value in a column of numbers."""
 BOOLEANS = {"true": True, "false": False}
+ANSWERS = {**BOOLEANS, "yes": True, "no": False}
 MAX_EVIDENCE = 2000
 """Words of a column that are examined for its decimal sign."""
 _SPACES = " \u00a0\u2009\u202f"

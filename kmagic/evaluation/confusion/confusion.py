@@ -43,10 +43,10 @@ from kmagic.evaluation.prediction.predictions import output_kind_of
 from kmagic.evaluation.prediction.row_predictions import (
     check_sample_weight,
     check_samples,
+    in_order,
     out_of_fold,
     predict_same_rows,
     predicts_classes,
-    reject_other_order,
     require_predictions,
 )
 from kmagic.evaluation.regression.errors_of import errors, errors_of_models
@@ -150,7 +150,7 @@ def confusion(
         check_normalize(normalize)
     check_choice("order", order, Order)
     check_choice("scale", scale, Scale, "'linear' or 'log'")
-    reject_other_order(y_true, y_pred, function="confusion_of", targets="labels")
+    y_true = in_order(y_true, y_pred, function="confusion_of", targets="labels")
     if multilabel is None:
         multilabel = has_several_labels(y_true, y_pred)
     predictions = (

@@ -136,6 +136,9 @@ def read_thresholds(
         EvaluationError: There is no such label, or the values are not numbers.
     """
     labels = len(names)
+    series: Any = threshold if hasattr(threshold, "to_dict") else None
+    if series is not None and list(series.index) != list(range(labels)):
+        threshold = series.to_dict()
     if isinstance(threshold, Mapping):
         values = np.array(np.broadcast_to(known, (labels,)), dtype=object)
         for label, value in threshold.items():

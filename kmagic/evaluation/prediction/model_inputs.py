@@ -21,6 +21,7 @@ from kmagic.data.preparation.table_rows import FrameRows, restore_rows
 from kmagic.data.preparation.text_encoding import DecodedTexts
 from kmagic.data.preparation.windowing import SeriesRows
 from kmagic.data.table_file import read_rows
+from kmagic.data.target_kind import read_target_frame
 from kmagic.evaluation.prediction.batch_prediction import model_phrase, to_arrays
 from kmagic.evaluation.prediction.model_outputs import data_for
 from kmagic.models.model_arrays import dense_rows, sample_shape, sparse_rows
@@ -142,7 +143,9 @@ def with_targets(inputs: ModelInputs, y: Any, unit: str) -> tuple[ModelInputs, A
     """The inputs with the targets that they bring, and what they are."""
     known_unit = unit if unit != "samples" else ""
     if y is not None:
-        return inputs, y, unit
+        data = inputs.data
+        names = (data.classes or data.targets) if data is not None else ()
+        return inputs, read_target_frame(y, names), unit
     if inputs.y_true is not None:
         return inputs, inputs.y_true, known_unit or "test samples"
     if inputs.series is not None:  # rows of a table: the windows that known targets follow

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kmagic.data.dataset import find_dataset
+from kmagic.data.target_kind import read_target_frame
 from kmagic.evaluation.prediction.batch_prediction import (
     predict_stream,
     reject_beside_stream,
@@ -231,14 +232,22 @@ def check_sample_weight(value: ArrayLike | None, samples: int) -> NDArray[np.flo
     return weights
 
 
-def reject_other_order(y_true: Any, y_pred: Any, *, function: str, targets: str) -> None:
-    """Reject targets in another order than the rows, from another pass over a shuffled stream."""
-    known = y_pred.info.y_true if isinstance(y_pred, Predictions) and y_pred.has_info else None
+def in_order(y_true: Any, y_pred: Any, *, function: str, targets: str) -> Any:
+    """Targets with their columns in the order of the predictions.
+
+    Raises:
+        EvaluationError: The rows are in another order, from another pass over a shuffled stream.
+    """
+    info = y_pred.info if isinstance(y_pred, Predictions) and y_pred.has_info else None
+    if info is None:
+        return y_true
+    y_true, known = read_target_frame(y_true, y_pred.classes or info.targets), info.y_true
     if known is None or np.shape(known) != np.shape(y_true):
-        return
+        return y_true
     given, own = np.asarray(y_true), np.asarray(known)
     if not np.array_equal(given, own) and np.array_equal(np.sort(given, 0), np.sort(own, 0)):
         raise EvaluationError(
             Text(Option("y_true"), f" has the {targets} in another order than the predictions."),
             Text("Read both in one pass over the stream: ", Function(function), "(model, stream)."),
         )
+    return y_true

@@ -18,10 +18,10 @@ from kmagic.evaluation.prediction.output_results import (
 from kmagic.evaluation.prediction.row_predictions import (
     check_sample_weight,
     check_samples,
+    in_order,
     out_of_fold,
     predict_same_rows,
     predicts_classes,
-    reject_other_order,
     require_predictions,
 )
 from kmagic.evaluation.regression.regression_errors import WORST, RegressionErrors
@@ -105,7 +105,7 @@ def errors(
         name = name or title_of(result.name, output)
         unit = "out-of-fold rows" if result.folds and unit == "samples" else unit
     require_predictions(y_true, y_pred, function="errors", targets="true values")
-    reject_other_order(y_true, y_pred, function="errors_of", targets="values")
+    y_true = in_order(y_true, y_pred, function="errors_of", targets="values")
     check_integer(EvaluationError, "seed", seed, 0)
     check_integer(EvaluationError, "worst", worst, 1)
     values = read_targets(y_true, y_pred, target_names)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.data.inspection import Inspection, inspect_data
 from kmagic.data.preparation.scale_drift import (
@@ -381,7 +382,9 @@ def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Itera
     elif isinstance(first, str | bytes) and not is_input:
         yield data_problem(
             f"the labels are texts such as {_shown(first)}, but a loss expects numbers.",
-            "Number them: `classes, y = numpy.unique(y, return_inverse=True)`.",
+            "Number them: `classes, y = numpy.unique(y, return_inverse=True)`."
+            if array.size == len(array)
+            else _word_remedy(label, array),
         )
     elif isinstance(first, str | bytes):
         if dtypes and "string" not in dtypes:
@@ -398,7 +401,9 @@ def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Itera
         texts = [cell for cell in array.reshape(-1)[:MAX_SAMPLES].tolist() if isinstance(cell, str)]
         if not_numbers := [text for text in texts if not _is_number(text)]:
             remedy = (
-                f"Replace texts such as {_shown(not_numbers[0])} by numbers, for example: "
+                _word_remedy(label, array)
+                if not is_input
+                else f"Replace texts such as {_shown(not_numbers[0])} by numbers, for example: "
                 f"pandas.DataFrame({label.partition(' ')[0]}).apply(pandas.to_numeric, "
                 "errors='coerce').fillna(0).to_numpy()."
             )
@@ -407,6 +412,16 @@ def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Itera
             "numbers.",
             remedy,
         )
+
+
+def _word_remedy(label: str, array: NDArray[Any]) -> str:
+    """How words in targets become numbers, each its own."""
+    words = {cell for cell in array.reshape(-1)[:MAX_SAMPLES].tolist() if isinstance(cell, str)}
+    distinct = sorted(word for word in words if not _is_number(word))
+    numbers = ", ".join(f"{word!r}: {number}" for number, word in enumerate(distinct[:4]))
+    more = ", ..." if len(distinct) > 4 else ""  # noqa: PLR2004 - shown
+    frame = f"pandas.DataFrame({label.partition(' ')[0]}).replace({{{numbers}{more}}})"
+    return f"Replace the texts by numbers: {frame}.astype('float32').to_numpy()."
 
 
 def _shown(text: Any) -> str:

@@ -266,3 +266,56 @@ def test_labels_that_only_one_part_has_are_reported(data):
     run = kmagic.fit(model, data.x_train, y, validation_split=0.2, epochs=1, displays=[])
     messages = " ".join(text for _, text in run.messages)
     assert "label 2 has no training samples" in messages
+
+
+def test_columns_of_targets_are_compared_by_their_names(data):
+    model = known(model_of(), data)
+    model.compile("adam", "binary_crossentropy", metrics=["binary_accuracy"])
+    frame = table()
+    answers = frame[list(NAMES)].assign(sun=frame["sun"].map({0: "no", 1: "yes"}))
+    expected = confusion_of(model, frame, frame[list(NAMES)].to_numpy())
+    reordered = answers[[NAMES[2], NAMES[0], NAMES[1]]]
+    for result in (
+        confusion_of(model, frame, reordered),
+        confusion(reordered, predict(model, frame)),
+    ):
+        np.testing.assert_array_equal(result.matrices, expected.matrices)
+    metrics = kmagic.evaluate(model, frame, frame[list(NAMES)].to_numpy())
+    assert kmagic.evaluate(model, frame, reordered) == metrics
+
+
+def test_columns_of_values_are_compared_by_their_names():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3)).astype(np.float32)
+    y = pd.DataFrame({"rent": x[:, 0] * 5, "price": x[:, 1] * 5})
+    data = load_data((x, y))
+    assert data.targets == ("rent", "price")
+    model = known(model_of(None, 2), data)
+    predictions = predict(model, x)
+    for result in (
+        kmagic.errors_of(model, x, y[["price", "rent"]]),
+        kmagic.errors(y[["price", "rent"]], predictions),
+    ):
+        assert result.columns.names == ("rent", "price")
+        np.testing.assert_allclose(result.columns.true, y.to_numpy())
+
+
+def test_a_series_of_thresholds_belongs_to_its_labels(data):
+    model = known(model_of(), data)
+    thresholds = confusion_of(model, data, threshold=[0.2, 0.5, 0.9]).label_scores()["threshold"]
+    result = confusion_of(model, data, threshold=thresholds[::-1])
+    assert result.predictions.thresholds.tolist() == [0.2, 0.5, 0.9]
+    unnamed = confusion_of(model, data, threshold=pd.Series([0.2, 0.5, 0.9]))
+    assert unnamed.predictions.thresholds.tolist() == [0.2, 0.5, 0.9]
+
+
+def test_words_in_targets_become_numbers_by_the_remedy(data):
+    model = known(model_of(), data)
+    model.compile("adam", "binary_crossentropy")
+    frame = table()
+    y = frame[list(NAMES)].assign(sun=frame["sun"].map({0: "off", 1: "on"}))
+    with pytest.raises(EvaluationError, match="the labels are texts such as 'off'") as info:
+        kmagic.evaluate(model, frame, y)
+    remedy = str(info.value).split("by numbers: ")[1].rstrip(".")
+    values = eval(remedy, {"pandas": pd, "y": y})  # noqa: S307 - the remedy of the message
+    assert np.array_equal(values, frame[list(NAMES)].to_numpy())
