@@ -419,6 +419,12 @@ def test_magic_lines(session: Session) -> None:
     assert "digits.x_train" in complete_cell(session, "%keras_fit net digits.x|")
     assert "xs" in complete_cell(session, "%keras_fit net x|")
     assert complete_cell(session, "%keras_confusion net --normalize p|") == ["pred"]
+    session.names["two"] = build(
+        "input 4 / h = _ / kind = dense 2 <- h / size = dense 1 <- h / output kind, size"
+    )
+    assert complete_cell(session, "%keras_confusion two --output k|") == ["kind"]
+    assert complete_cell(session, "%keras_predict net --output |") == []
+    del session.names["two"]
     assert "mnist" in complete_cell(session, "%keras_data mn|")
     assert complete_cell(session, "%keras_data mnist --scale s|") == ["standard"]
     assert "conv2d" in complete_cell(session, "%keras_layers con|")
