@@ -57,8 +57,16 @@ def load_arrays(parts: Parts, options: load_options.LoadOptions, name: str, sour
     """Load arrays, or lists of numbers, of texts or of word indices."""
     columns = tuple(map(clean_name, getattr(parts.y_train, "columns", ())))
     columns = columns if len(set(columns)) == len(columns) > 1 else ()
-    y_train, y_test = (read_target_frame(y, columns) for y in (parts.y_train, parts.y_test))
-    parts = to_label_rows(parts._replace(y_train=y_train, y_test=y_test), options)
+    y = [read_target_frame(part, columns) for part in (parts.y_train, parts.y_test)]
+    is_named = any(isinstance(value, Mapping) for value in (options.task, options.class_names))
+    if columns and (is_named or any(y[0][name].dtype.kind in "OUS" for name in columns)):
+        y = [
+            {clean_name(name): part[name].to_numpy() for name in part.columns}
+            if hasattr(part, "iloc")
+            else part
+            for part in (parts.y_train, parts.y_test)
+        ]
+    parts = to_label_rows(parts._replace(y_train=y[0], y_test=y[1]), options)
     x, y = [_to_input_array(parts.x_train, "x")], parts.y_train
     has_parts = parts.x_test is not None
     check_lengths(x[0], y, *(("x_train", "y_train") if has_parts else ("x", "y")))

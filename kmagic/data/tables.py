@@ -395,7 +395,11 @@ def _are_of_different_kinds(frame: Any, targets: Sequence[str], options: LoadOpt
     """
     if any(isinstance(value, Mapping) for value in (options.task, options.class_names)):
         return True
-    words = [target for target in targets if not cell_format.is_numeric(frame[target])]
+    words = [
+        target
+        for target in targets
+        if frame[target].dtype.kind == "b" or not cell_format.is_numeric(frame[target])
+    ]
     if len(targets) == 1 or not words:
         return False
     cells = {str(cell).strip().casefold() for target in words for cell in frame[target]}

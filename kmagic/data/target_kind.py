@@ -361,12 +361,15 @@ def _from_rows(
             remedy: str | Text = "Pass one label for each row."
             if not is_other.any():
                 remedy = Text(_MULTILABEL, " takes each column as a label of its own.")
+            elif columns and (values == np.rint(values)).all():
+                each = Option("task", dict.fromkeys(columns, "classification"))
+                remedy = Text("Predict the classes of each column: ", each, ".")
             raise DataError(
                 f"{name} has {count} values per row that are not one-hot, but each row must belong "
                 "to one class.",
                 remedy,
             )
-        return Target(values, None)
+        return Target(values, None, _note_on_classes(values, options, columns))
     names = options.class_names or tuple(columns) or tuple(map(str, range(count)))
     if len(names) != count:
         raise _name_count_error(names, count, f"{name} has {pluralize(count, 'column')}")
@@ -381,6 +384,24 @@ def _from_rows(
     are = f"{list_names(columns)} are" if columns else f"The values of {name} are 0 and 1,"
     note = Text(f"{are} taken as labels, of which a row can have several; ", _REGRESSION)
     return Target(labels, names, note + " takes them as numbers.", True)
+
+
+def _note_on_classes(
+    values: NDArray[Any], options: LoadOptions, columns: Sequence[str]
+) -> str | Text:
+    """Which columns of numbers would be classes if each were the only target."""
+    if options.task is not None or not columns:
+        return ""
+    found = [
+        column
+        for column, cells in zip(columns, values.T, strict=True)
+        if (cells == np.rint(cells)).all() and decide_target(cells, options, column).classes
+    ]
+    if not found:
+        return ""
+    are, they = ("is", "it") if len(found) == 1 else ("are", "them")
+    task = Option("task", dict.fromkeys(found, "classification"))
+    return Text(f"{list_names(found)} {are} taken as numbers; ", task, f" takes {they} as classes.")
 
 
 # --- lists of tags --------------------------------------------------------------------------------

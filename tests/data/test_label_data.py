@@ -335,3 +335,32 @@ def test_rows_without_a_list_are_refused():
         with pytest.raises(DataError, match="no value in 1 of 4 rows") as info:
             load_data((x, [["a"], None, ["b", "a"], ["a"]]), task=task)
         assert "Write [] for a row without labels" in str(info.value)
+
+
+@pytest.mark.parametrize("is_table", [True, False])
+def test_columns_that_would_be_classes_are_named(is_table):
+    x = pd.DataFrame({"u": np.arange(60.0), "v": np.arange(60.0) % 7})
+    y = pd.DataFrame({"a": [0, 1, 1] * 20, "z": [0, 1, 2] * 20, "price": np.arange(60) / 7})
+    pair = (x if is_table else x.to_numpy(), y)
+    data = load_data(pair)
+    assert data.targets == ("a", "z", "price")
+    assert "a, z are taken as numbers; task={'a': 'classification'," in str(data.note)
+    named = load_data(pair, task={"a": "classification", "z": "classification"})
+    assert named.of("a").classes == ("0", "1")
+    assert named.of("z").classes == ("0", "1", "2")
+    assert named.of("price").classes is None
+    with pytest.raises(DataError, match="must belong to one class") as info:
+        load_data((pair[0], y[["a", "z"]]), task="classification")
+    assert "task={'a': 'classification', 'z': 'classification'}" in str(info.value)
+    assert "taken" not in str(load_data((pair[0], y[["price", "z"]] / 7), task="regression").note)
+
+
+@pytest.mark.parametrize("is_table", [True, False])
+def test_answers_beside_numbers_are_classes(is_table):
+    x = pd.DataFrame({"u": np.arange(60.0), "v": np.arange(60.0) % 7})
+    for cells in ([True, False, False] * 20, ["yes", "no", "no"] * 20):
+        y = pd.DataFrame({"kind": ["cat", "dog", "dog"] * 20, "in": cells, "w": np.arange(60) / 7})
+        data = load_data((x if is_table else x.to_numpy(), y))
+        assert data.of("in").classes == tuple(sorted({str(cell) for cell in cells}))
+        assert data.of("kind").classes == ("cat", "dog")
+        assert data.of("w").classes is None
