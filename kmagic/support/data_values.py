@@ -7,6 +7,7 @@ from typing import Any
 
 from kmagic.support.errors import DataError
 from kmagic.support.memory import require_memory
+from kmagic.support.messages import Option, Text
 
 
 def check_has_values(value: object) -> None:
@@ -27,6 +28,20 @@ def check_has_values(value: object) -> None:
     if isinstance(value, range):
         size = 8 * ((value.stop - value.start) // value.step)  # which may be too long for len
         require_memory(size, "The range", "Pass a shorter one.")
+
+
+def reject_masked(value: Any, option: str) -> None:
+    """Reject a masked array with masked values, since NumPy computes with what is below the mask.
+
+    Raises:
+        DataError: Some values are masked.
+    """
+    import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
+
+    if np.ma.is_masked(value):
+        count = f"{np.ma.getmaskarray(value).sum():,} masked values"
+        message = Text(Option(option), f" is a masked array with {count}.")
+        raise DataError(message, "Leave out these rows.")
 
 
 def shape_of_data(value: Any) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from scipy.special import expit, softmax
 
 from kmagic.evaluation.confusion.confusion_metrics import divide
 from kmagic.models.model_arrays import dense_rows, sparse_rows
-from kmagic.support.data_values import check_has_values
+from kmagic.support.data_values import check_has_values, reject_masked
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import list_names, safe_repr
 from kmagic.support.memory import require_memory
@@ -158,6 +158,7 @@ def read_labels_and_predictions(
     *,
     class_names: ClassNames | None = None,
     threshold: float | None = None,
+    argument: str = "y_true",
 ) -> LabeledPredictions:
     """Convert labels and predictions to indices into one list of classes.
 
@@ -166,14 +167,14 @@ def read_labels_and_predictions(
         >>> labeled.class_names, labeled.predicted.tolist()
         (('cat', 'dog'), [0, 1, 0])
     """
-    true_labels = as_label_array(y_true, "y_true")
+    true_labels = as_label_array(y_true, argument)
     predicted_labels = as_label_array(y_pred, "y_pred")
     if len(true_labels) != len(predicted_labels):
         counts = f"got {len(true_labels):,} labels and {len(predicted_labels):,} predictions."
         raise EvaluationError(f"Labels and predictions must have the same length; {counts}")
     if not len(true_labels):
         raise EvaluationError("Labels and predictions are empty: nothing to compare.")
-    sides = _read_labels(true_labels, "y_true"), _read_predictions(predicted_labels, threshold)
+    sides = _read_labels(true_labels, argument), _read_predictions(predicted_labels, threshold)
     ids, names = _list_classes(class_names, sides)
     true, predicted = (
         label_indices(side.values, ids, names, side.argument) if side.width is None else side.values
@@ -186,6 +187,7 @@ def read_labels_and_predictions(
 def as_label_array(value: object, argument: str) -> NDArray[Any]:
     """Labels or scores as an array of numbers or strings, of shape (n,) or (n, k) with k > 1."""
     check_has_values(value)
+    reject_masked(value, argument)
     try:
         array = np.asarray(dense_rows(sparse_rows(value)))
     except ValueError as error:

@@ -90,6 +90,7 @@ def predict_same_rows(
     Raises:
         EvaluationError: The targets are missing, or the samples do not fit a model.
     """
+    reject_other_names(x, y, ("The samples", f"the {targets}"))
     inputs = [model_inputs_for(model, x) for model in models]  # each like its training data
     first = inputs[0]
     if first.x is not None and to_arrays(models[0], first.x) is None:
@@ -236,8 +237,10 @@ def in_order(y_true: Any, y_pred: Any, *, function: str, targets: str) -> Any:
     """Targets with their columns in the order of the predictions.
 
     Raises:
-        EvaluationError: The rows are in another order, from another pass over a shuffled stream.
+        EvaluationError: The rows are in another order, from another pass over a shuffled stream,
+            or series and frames with the same names in different orders.
     """
+    reject_other_names(y_true, y_pred)
     info = y_pred.info if isinstance(y_pred, Predictions) and y_pred.has_info else None
     if info is None:
         return y_true
@@ -251,3 +254,22 @@ def in_order(y_true: Any, y_pred: Any, *, function: str, targets: str) -> Any:
             Text("Read both in one pass over the stream: ", Function(function), "(model, stream)."),
         )
     return y_true
+
+
+def reject_other_names(
+    y_true: Any, y_pred: Any, names: tuple[Any, Any] = (Option("y_true"), Option("y_pred"))
+) -> None:
+    """Reject series or frames with the same index, or the same columns, in different orders."""
+    for axis, what in (("index", "rows"), ("columns", "columns")):
+        own, other = (
+            getattr(values, axis, None) if hasattr(values, "iloc") else None
+            for values in (y_true, y_pred)
+        )
+        if own is None or other is None or len(own) != len(other) or own.equals(other):
+            continue
+        if own.isin(other).all() and other.isin(own).all():
+            raise EvaluationError(
+                Text(names[0], " and ", names[1], f" have the same {what} in different orders."),
+                f"To match them by name, sort both: `.sort_index(axis={axis!r})`. "
+                "To match them by position, use `.to_numpy()`.",
+            )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kmagic.evaluation.confusion.comparison import MAX_NAME, MIN_P, SIGNIFICANCE
 from kmagic.evaluation.regression.error_metrics import Interval, bootstrap, weighted_mean
 from kmagic.evaluation.regression.target_arrays import Floats
-from kmagic.support.errors import EvaluationError
+from kmagic.support.errors import EvaluationError, check_integer
 from kmagic.support.formatting import format_metric, isolate_direction, shorten_name
 from kmagic.support.messages import Text
 from kmagic.support.rendering import Renderable
@@ -122,6 +122,8 @@ class ErrorComparison(Renderable):
         """
         if better == worse:
             raise EvaluationError("Pass either better=True or worse=True.")
+        if n is not None:
+            check_integer(EvaluationError, "n", n, 0)
         self._require_one_target()
         gain = -self.difference if better else self.difference
         found = np.flatnonzero(gain > 0)

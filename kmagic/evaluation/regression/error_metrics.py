@@ -38,10 +38,11 @@ def point_metrics(
     from sklearn import metrics  # noqa: PLC0415 - a second to import
 
     undefined = {}
-    zeros = int((np.abs(true) < EPSILON).sum())
+    counted = true if weight is None else true[weight > 0]
+    zeros = int((np.abs(counted) < EPSILON).sum())
     if zeros:
         undefined["MAPE"] = f"a true value is 0 in {zeros:,} row{'s' if zeros > 1 else ''}"
-    if np.ptp(true if weight is None else true[weight > 0]) == 0:
+    if np.ptp(counted) == 0:
         undefined["R2"] = "all true values are equal"
     functions: dict[str, Callable[..., float]] = {
         "MAE": metrics.mean_absolute_error,

@@ -282,7 +282,8 @@ def _check_time(time: Any, rows: int) -> NDArray[Any] | None:
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
         try:
-            values = pd.to_datetime(pd.Series(list(time))).to_numpy()
+            dates = pd.to_datetime(pd.Series(list(time)), utc=True)  # of any time zone
+            values = dates.dt.tz_localize(None).to_numpy()
         except (TypeError, ValueError) as error:
             raise EvaluationError(
                 option="time", expected="dates or numbers", actual=Text(str(error))

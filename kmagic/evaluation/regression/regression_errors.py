@@ -15,7 +15,7 @@ from kmagic.evaluation.regression.error_comparison import ErrorComparison
 from kmagic.evaluation.regression.error_metrics import Interval, metric_intervals, point_metrics
 from kmagic.evaluation.regression.error_plot import plot_errors
 from kmagic.evaluation.regression.target_arrays import Floats, TargetValues
-from kmagic.support.errors import EvaluationError
+from kmagic.support.errors import EvaluationError, check_integer
 from kmagic.support.formatting import format_metric, isolate_direction, list_names
 from kmagic.support.messages import Option, Text
 from kmagic.support.rendering import Renderable
@@ -222,6 +222,8 @@ class RegressionErrors(Renderable):
             >>> errors([1, 2, 30], [1.5, 2, 20]).indices(error=(None, -1)).tolist()
             [2]
         """
+        if n is not None:
+            check_integer(EvaluationError, "n", n, 0)
         part = self._single(target)
         matches = np.ones(len(self), dtype=bool)
         given = {"true": (true, part.y_true), "predicted": (predicted, part.y_pred)}
@@ -250,6 +252,7 @@ class RegressionErrors(Renderable):
             >>> errors([1, 2, 30], [1.5, 2, 20]).worst(1).to_dict("list")
             {'true': [30.0], 'predicted': [20.0], 'error': [-10.0]}
         """
+        check_integer(EvaluationError, "n", n, 0)
         part = self._single(target)
         return part.rows_frame(part.largest(n))
 
@@ -425,10 +428,12 @@ def features_of(x: Any, rows: NDArray[np.intp]) -> dict[str, list[Any]]:
         part = x.iloc[rows]
         if not hasattr(part, "columns"):
             return {str(part.name or "x"): part.tolist()}
-        return {str(name): part[name].tolist() for name in part.columns}
+        names = map(str, part.columns)  # of which some may be equal
+        return {name: part.iloc[:, k].tolist() for k, name in enumerate(names)}
     items = [x[int(k)] for k in rows]
     if isinstance(items[0], dict):
-        return {str(name): [item[name] for item in items] for name in items[0]}
+        found = dict.fromkeys(name for item in items for name in item)
+        return {str(name): [item.get(name) for item in items] for name in found}
     if isinstance(items[0], str | bytes):
         return {"text": items}
     try:

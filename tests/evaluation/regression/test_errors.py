@@ -12,7 +12,7 @@ import kmagic
 from kmagic.evaluation.regression.error_metrics import QUANTILES, bootstrap, quantile_name
 from kmagic.evaluation.regression.error_notes import error_notes
 from kmagic.evaluation.regression.errors_of import errors
-from kmagic.support.errors import EvaluationError
+from kmagic.support.errors import DataError, EvaluationError
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.gamma(2, 10, 200)
@@ -139,6 +139,8 @@ def test_undefined_figures_have_a_reason():
     assert np.isnan(result.metrics["MAPE"])
     assert result.undefined == {"MAPE": "a true value is 0 in 2 rows"}
     assert np.isnan(result.intervals["MAPE"]).all()
+    unseen = errors([0, 2, 5.0], [1, 2.5, 3], sample_weight=[0, 1, 1])
+    assert unseen.metrics["MAPE"] == pytest.approx(np.mean([0.5 / 2, 2 / 5]))
     constant = errors([5.0, 5, 5], [1, 2, 3])
     assert constant.undefined == {"R2": "all true values are equal"}
     assert constant.compared_with_mean() == "R2 is undefined: all true values are equal."
@@ -176,6 +178,65 @@ def test_the_comparison_with_the_mean_is_that_of_scikit_learn():
 def test_what_is_no_regression_is_refused(true, pred, message):
     with pytest.raises(EvaluationError, match=message):
         errors(true, pred)
+
+
+FRAME = pd.DataFrame({"rain": TRUE, "wind": PRED})
+
+
+@pytest.mark.parametrize(
+    ("true", "pred", "what"),
+    [
+        (FRAME, FRAME[["wind", "rain"]], "columns"),
+        (FRAME, FRAME[::-1], "rows"),
+        (FRAME.rain, FRAME.wind.sample(frac=1, random_state=0), "rows"),
+    ],
+)
+def test_names_in_another_order_are_refused_with_two_remedies(true, pred, what):
+    with pytest.raises(EvaluationError, match=f"have the same {what} in different orders") as error:
+        errors(true, pred)
+    axis = {"columns": "columns", "rows": "index"}[what]
+    assert f".sort_index(axis='{axis}')" in str(error.value)
+    matched = errors(true.sort_index(axis=axis), pred.sort_index(axis=axis))
+    expected = pred.reindex(true.index) if what == "rows" else pred[true.columns]
+    assert np.abs(matched.errors).sum() == pytest.approx(np.abs(expected - true).to_numpy().sum())
+    assert (
+        np.abs(errors(true.to_numpy(), pred.to_numpy()).errors).sum() > np.abs(matched.errors).sum()
+    )
+
+
+def test_masked_values_are_refused():
+    masked = np.ma.masked_greater(TRUE, 20)
+    for true, pred in ((masked, PRED), (TRUE, masked)):
+        with pytest.raises(DataError, match="is a masked array with"):
+            errors(true, pred)
+    with pytest.raises(DataError, match="masked values"):
+        kmagic.confusion(np.ma.masked_equal([0, 1, 1], 0), [0, 1, 1])
+    assert errors(np.ma.masked_array(TRUE), PRED).metrics == errors(TRUE, PRED).metrics
+
+
+def test_rows_with_any_names_of_features():
+    twice = pd.DataFrame(np.c_[TRUE, PRED], columns=["u", "u"])
+    assert list(errors(TRUE, PRED, x=twice).worst(1)) == ["true", "predicted", "error", "u"]
+    frame = errors([1.0, 2.0], [2.0, 2.0], x=[{"a": 1}, {"b": 2}]).worst(2)
+    assert frame[["a", "b"]].isna().to_numpy().tolist() == [[False, True], [True, False]]
+
+
+def test_times_of_a_time_zone_are_in_order():
+    time = pd.date_range("2020-10-24", periods=200, freq="h", tz="Europe/Berlin")
+    assert (np.diff(errors(TRUE, PRED, time=time).time) == np.timedelta64(1, "h")).all()
+
+
+@pytest.mark.parametrize("n", [-1, 1.5, "a"])
+def test_the_number_of_rows_is_checked(n):
+    result = errors(TRUE, PRED)
+    other = result.versus(errors(TRUE, PRED + 1))
+    for call in (
+        result.worst,
+        lambda n: result.indices(n=n),
+        lambda n: other.indices(worse=1, n=n),
+    ):
+        with pytest.raises(EvaluationError, match="n= must be an integer of at least 0"):
+            call(n)
 
 
 @pytest.mark.parametrize(

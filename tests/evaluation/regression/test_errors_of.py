@@ -126,10 +126,26 @@ def test_several_targets_of_a_dataset():
         "rain",
         "wind",
     )
+    y = table[["wind", "rain"]]
+    data, model = kmagic.load_data(table, target=["rain", "wind"]), Last(2)
+    set_dataset(model, data)
+    with pytest.raises(EvaluationError, match=r"y\[\['rain', 'wind'\]\]"):
+        errors_of(model, data.x_test, y[: len(data.x_test)])
+    fits = errors_of(model, data.x_test, pd.DataFrame(data.y_test, columns=["rain", "wind"]))
+    assert fits.metrics == errors_of(model, data).metrics
     named = kmagic.load_data((x, {"kind": ["a", "b"] * 30, "size": RNG.normal(5, 1, 60)}))
     with pytest.raises(EvaluationError, match="data has 2 targets, kind, size"):
         errors_of(Last(), named)
     assert errors_of(Last(), named.of("size")).targets == ("size",)
+
+
+def test_values_in_another_order_than_the_samples_are_refused():
+    x = pd.DataFrame(RNG.random((9, 2)))
+    y = x.mean(axis=1)
+    with pytest.raises(EvaluationError, match="The samples and the true values have the same rows"):
+        errors_of(Last(), x, y[::-1])
+    shuffled = y.sample(frac=1, random_state=0)
+    assert errors_of(Last(), x.loc[shuffled.index], shuffled).metrics["MAE"] < 1e-6
 
 
 def test_a_model_or_no_predictions_in_the_place_of_values():
