@@ -371,7 +371,11 @@ def find_label_errors(
         [[2, 'a', 'b']]
     """
     from kmagic.evaluation.labels.label_errors import label_errors  # noqa: PLC0415 - not before it is needed
-    from kmagic.evaluation.labels.label_rows import class_probabilities, rows_to_search  # noqa: PLC0415 - as above
+    from kmagic.evaluation.labels.label_rows import (  # noqa: PLC0415 - as above
+        class_probabilities,
+        predicted_rows,
+        rows_to_search,
+    )
     from kmagic.training.run.cross_validation import CrossValidation  # noqa: PLC0415 - as above
 
     result = model if isinstance(model, CrossValidation) else None
@@ -388,13 +392,7 @@ def find_label_errors(
             used, messages = _as_in_last_run(model, options | {"epochs": epochs})
             result = cross_validate(model, rows.x, rows.y, folds=folds, name=name, **used)
             messages += result.messages
-        predicted = result.predicted
-        if predicted is None:
-            message = f"No fold of {result.name} has finished, so there are no predictions."
-            raise EvaluationError(message, "Run it again.")
-        if len(predicted) != len(checked):
-            counts = f"{len(predicted):,} rows; got {len(checked):,}"
-            raise EvaluationError(f"The cross-validation of {result.name} has {counts}.")
+        predicted = predicted_rows(result, rows)
         if not isinstance(model, CrossValidation):
             probabilities = class_probabilities(
                 model, result.predictions, rows.dataset, class_names

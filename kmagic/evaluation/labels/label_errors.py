@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kmagic.data.dataset import Dataset, find_dataset
 from kmagic.evaluation.confusion.label_arrays import (
+    ROUNDING,
     ClassNames,
     Label,
     as_label_array,
@@ -28,12 +29,13 @@ from kmagic.evaluation.labels.confident_learning import (
 )
 from kmagic.evaluation.labels.near_duplicates import Duplicates, find_duplicates
 from kmagic.evaluation.prediction.model_inputs import decode_samples
-from kmagic.evaluation.prediction.row_predictions import check_samples
-from kmagic.models.model_arrays import sparse_rows
+from kmagic.evaluation.prediction.row_predictions import check_samples, reject_other_names
+from kmagic.models.model_arrays import as_array, sparse_rows
+from kmagic.support.data_values import reject_masked
 from kmagic.support.disk_arrays import convert_rows, is_on_disk
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import format_count, pluralize
-from kmagic.support.messages import Function, Text
+from kmagic.support.formatting import format_count, list_names, pluralize
+from kmagic.support.messages import Function, Option, Text
 from kmagic.support.rendering import Renderable
 from kmagic.support.suggestions import did_you_mean
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 Action: TypeAlias = Literal["keep", "relabel", "drop"]
 PARTS = ("train", "test")
+MAX_DEVIATION = 0.01  # of a sum of probabilities from 1
 DONE = {"keep": "kept", "relabel": "relabelled", "drop": "dropped"}
 USE_ERRORS = Text("For values, use ", Function("errors_of"), ", which shows the largest errors.")
 """The remedy for regression."""
@@ -250,11 +253,12 @@ class LabelErrors(Renderable):
             part = searched[0] if searched else ""
         rows = dict(self.ranges()).get(part)
         if rows is None:
-            known = " or ".join(map(repr, self.sizes))
+            known = " or ".join(repr(name) if name else "left out" for name in self.sizes)
             raise EvaluationError(option="part", expected=known, actual=part)
         size = self.sizes[part]
         indices = np.atleast_1d(np.asarray(i))
-        if indices.dtype.kind not in "iu" or ((indices < 0) | (indices >= size)).any():
+        are_rows = indices.ndim == 1 and indices.dtype.kind in "iu"
+        if not (are_rows and ((indices >= 0) & (indices < size)).all()):
             expected = f"a row from 0 to {size - 1:,}, or several"
             raise EvaluationError(option="i", expected=expected, actual=i)
         return [int(k) + rows.start for k in indices]
@@ -317,7 +321,7 @@ class LabelErrors(Renderable):
                 self.decisions[row] = decision
 
     def _class_index(self, label: Any) -> int:
-        if label in self.classes:
+        if isinstance(label, str) and label in self.classes:
             return self.classes.index(label)
         is_id = isinstance(label, int | np.integer) and not isinstance(label, bool)
         if is_id and int(label) in self.class_ids:
@@ -402,12 +406,18 @@ def label_errors(
     if score not in SCORES:
         expected, remedy = " or ".join(map(repr, SCORES)), did_you_mean(str(score), SCORES)
         raise EvaluationError("", remedy, option="score", expected=expected, actual=score)
+    reject_other_names(y, probabilities, (Option("y"), Option("probabilities")))
+    reject_masked(probabilities, "probabilities")
     given = np.asarray(y)
     checked = np.ones(len(given), dtype=bool) if checked is None else checked
-    if np.shape(probabilities)[:1] != (len(given),):
-        counts = f"{len(given):,} labels and {len(probabilities):,} probabilities"
+    columns = [str(name) for name in getattr(probabilities, "columns", ())]
+    if (values := as_array(sparse_rows(probabilities))) is None:
+        expected = f"{len(given):,} rows of probabilities, shape (n, classes)"
+        raise EvaluationError(option="probabilities", expected=expected, actual=probabilities)
+    if len(values) != len(given):
+        counts = f"{len(given):,} labels and {len(values):,} probabilities"
         raise EvaluationError(f"Each label needs probabilities; got {counts}.")
-    table = _as_table(probabilities, checked)
+    table = _as_table(values, checked)
     if has_several_labels(given, table):
         raise EvaluationError(
             "Wrong labels can be found for one class per sample; these have several labels.",
@@ -416,7 +426,18 @@ def label_errors(
         )
     reject_values(given)
     scores = np.where(checked[:, None], table, 0)
-    read = read_labels_and_predictions(given, scores, class_names=class_names)
+    read = read_labels_and_predictions(given, scores, class_names=class_names, argument="y")
+    names = list(read.class_names)
+    if columns != names and sorted(columns) == sorted(names):
+        raise EvaluationError(
+            Text(Option("probabilities"), f" has the classes in the order {list_names(columns)}."),
+            f"Put the columns in the order of the classes: `probabilities[{names!r}]`.",
+        )
+    sums = table[checked].sum(axis=1)
+    if not np.allclose(sums, 1, atol=MAX_DEVIATION):
+        total = f"sum to {sums.min():.2f} to {sums.max():.2f}"
+        warning = f"The probabilities of a row {total} instead of 1. They are used as given."
+        described["messages"] = [*described.get("messages", ()), warning]
     if len(np.unique(read.true[checked])) < 2:  # noqa: PLR2004 - classes
         raise EvaluationError(
             "All labels are of one class: there is no other class to compare with."
@@ -452,16 +473,24 @@ def reject_values(y: Any) -> None:
 
 def _as_table(probabilities: Any, checked: NDArray[np.bool_]) -> Floats:
     """One probability per class and row, (n, classes)."""
-    table = np.asarray(as_label_array(np.asarray(probabilities)[checked], "probabilities"))
-    if table.dtype.kind != "f" or table.min() < 0 or table.max() > 1:
-        are_numbers = table.dtype.kind in "iuf"
-        what = f"values from {table.min():g} to {table.max():g}" if are_numbers else table.dtype
+    table = as_label_array(probabilities[checked], "probabilities")
+    convert = "expit(logits)" if table.ndim == 1 else "softmax(logits, axis=1)"
+    remedy = f"Convert logits first: scipy.special.{convert}."
+    what = f"{table.dtype}"
+    if table.dtype.kind != "f":
+        remedy = "Predicted classes are not enough: pass what model.predict returns."
+    elif table.min() < 0 or table.max() > 1 + ROUNDING:
+        what = f"values from {table.min():g} to {table.max():g}"
+    else:
+        what = ""
+    if what:
         raise EvaluationError(
             option="probabilities",
             expected="probabilities from 0 to 1, of shape (n, classes)",
-            actual=Text(f"{what}"),
-            remedy="Convert logits first: scipy.special.softmax(logits, axis=1).",
+            actual=Text(what),
+            remedy=remedy,
         )
+    table = np.minimum(table, 1)
     table = np.column_stack([1 - table, table]) if table.ndim == 1 else table
     if len(checked) == len(table):
         return table.astype(np.float64)

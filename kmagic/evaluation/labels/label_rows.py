@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from kmagic.data.dataset import Dataset, find_dataset
 from kmagic.data.inspection import stream_kind
+from kmagic.evaluation.confusion.label_arrays import as_label_array
 from kmagic.evaluation.labels.label_errors import PARTS, USE_ERRORS, reject_values
 from kmagic.evaluation.prediction.predictions import output_kind_of
 from kmagic.support.disk_arrays import is_on_disk
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
+from kmagic.training.run.cross_validation import CrossValidation
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -53,13 +55,20 @@ def rows_to_search(x: Any, y: Any, part: str, *, alone: bool) -> LabelRows:
     if part not in (*PARTS, "all"):
         raise EvaluationError(option="part", expected="'train', 'test' or 'all'", actual=part)
     data = x if hasattr(x, "x_train") else find_dataset(x)
+    if x is data and data is not None and y is not None:
+        remedy = "For other labels, pass arrays: x.x_train and the labels."
+        raise EvaluationError(f"{data.name} has its own labels.", remedy)
     is_data = data is not None and (x is data or (x is data.x_train and part == "train"))
+    if is_data and data is not None and y is not None:  # perhaps in a form unlike the test part's
+        own, other = data.y_train, np.asarray(y)
+        is_data = (own.shape, own.dtype.kind) == (other.shape, other.dtype.kind)
     if not is_data or data is None:
         if part != "train":
             message = Text(Option("part"), " chooses a part of a dataset; got arrays.")
             raise EvaluationError(message, "Pass the dataset.", option="part")
         if y is None:
             raise EvaluationError("The labels are missing.", "Pass them with the samples.")
+        as_label_array(y, "y")
         reject_values(y)
         count, classes = len(y), getattr(data, "classes", None)
         return LabelRows(x, y, None, classes, {"": count}, np.ones(count, dtype=bool))
@@ -102,6 +111,24 @@ def _check_parts(data: Dataset, arrays: Sequence[NDArray[Any]]) -> None:
     if reason:
         message = f"The test part of {data.name} cannot be searched: {reason}."
         raise EvaluationError(message, Text("Use ", Option("part", "train"), "."), option="part")
+
+
+def predicted_rows(result: CrossValidation, rows: LabelRows) -> NDArray[Any]:
+    """Which rows a cross-validation has predicted; refuses one of other rows."""
+    if result.predicted is None:
+        message = f"No fold of {result.name} has finished, so there are no predictions."
+        raise EvaluationError(message, "Run it again.")
+    own, labels = np.asarray(result.y_true), np.asarray(rows.y)
+    if len(own) != len(labels):
+        counts = f"{len(own):,} rows; got {len(labels):,}"
+        raise EvaluationError(f"The cross-validation of {result.name} has {counts}.")
+    if not np.array_equal(own.reshape(-1), labels.reshape(-1)):
+        raise EvaluationError(
+            f"The labels are not those of the cross-validation of {result.name}, or their order "
+            "is another one.",
+            "Leave the data out: a cross-validation has its own.",
+        )
+    return result.predicted
 
 
 def class_probabilities(

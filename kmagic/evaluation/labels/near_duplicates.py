@@ -72,29 +72,34 @@ def find_duplicates(x: Any, rows: Sequence[int], *, has_distances: bool = True) 
     is_small = len(x) <= MAX_ROWS and x.size <= MAX_VALUES and not is_on_disk(x)
     if not (has_distances and is_small and x.dtype.kind in "biuf" and len(x) > NEIGHBOURS):
         return Duplicates(equal, method=EXACT_ONLY)
-    return Duplicates(equal, _near(x.reshape(len(x), -1), rows, equal), "equal and near inputs")
+    with np.errstate(over="ignore"):
+        values = x.reshape(len(x), -1).astype(np.float32)
+    if not np.isfinite(values.sum(axis=1)).all():  # missing values have no distance
+        return Duplicates(equal, method=EXACT_ONLY)
+    return Duplicates(equal, _near(values, rows, equal), "equal and near inputs")
 
 
 def _digest(row: Any) -> bytes:
-    if isinstance(row, np.ndarray) and row.dtype.kind == "O":  # its bytes are addresses
-        row = repr(row.tolist())
-    data = row.encode() if isinstance(row, str) else np.ascontiguousarray(row).tobytes()
+    values = np.ascontiguousarray(row)
+    if values.dtype.kind in "OU":  # whose bytes are addresses, or padded
+        data = repr(values.tolist()).encode()
+    else:
+        data = (values + 0 if values.dtype.kind == "f" else values).tobytes()  # -0.0 equals 0.0
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def _near(
-    x: NDArray[Any], rows: Sequence[int], equal: dict[int, list[int]]
+    values: NDArray[Any], rows: Sequence[int], equal: dict[int, list[int]]
 ) -> dict[int, list[int]]:
     from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415 - a second to import
     from sklearn.random_projection import GaussianRandomProjection  # noqa: PLC0415 - as above
 
-    values = x.astype(np.float32)
     projected = values
     if values.shape[1] > 2 * DIMENSIONS:
         projected = GaussianRandomProjection(DIMENSIONS, random_state=0).fit_transform(values)
     wanted = np.asarray(rows[:MAX_QUERIES], np.intp)
-    count = min(REFERENCES, len(x))
-    references = np.random.default_rng(0).choice(len(x), count, replace=False)
+    count = min(REFERENCES, len(values))
+    references = np.random.default_rng(0).choice(len(values), count, replace=False)
     queries = np.concatenate([wanted, references])
     search = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute").fit(projected)
     found = search.kneighbors(projected[queries], return_distance=False)

@@ -150,7 +150,9 @@ def test_decisions_are_undone_in_steps():
         (lambda labels: labels.drop(90), "i= must be a row from 0 to 89"),
         (lambda labels: labels.drop(-1), "i= must be"),
         (lambda labels: labels.keep("0"), "i= must be"),
-        (lambda labels: labels.keep(0, part="test"), "part="),
+        (lambda labels: labels.keep(0, part="test"), "part= must be left out"),
+        (lambda labels: labels.keep([[0, 1]]), "i= must be"),
+        (lambda labels: labels.relabel([0, 1], np.array([0, 1])), "label= must be"),
         (lambda labels: labels.data, "as arrays"),
     ],
 )
@@ -272,6 +274,71 @@ def test_the_result_of_a_cross_validation_is_enough(net):
         assert (labels.probabilities == result.predictions.astype(float)).all()
 
 
+def test_a_cross_validation_of_other_rows_is_refused(net):
+    data = dataset()
+    result = kmagic.cross_validate(net, data, folds=2, epochs=1, displays=[])
+    order = np.r_[1:60, 0]
+    with pytest.raises(EvaluationError, match="not those of the cross-validation"):
+        find_label_errors(result, data.x_train[order], data.y_train[order])
+    with pytest.raises(EvaluationError, match="has 60 rows; got 30"):
+        find_label_errors(result, data, part="test")
+    assert find_label_errors(result).dataset is data  # the remedy
+
+
+def test_labels_beside_a_dataset():
+    data = dataset()
+    odds, names = odds_of(data.x_train.argmax(axis=1)), np.array(NAMES)[data.y_train]
+    labels = find_label_errors(x=data.x_train, y=names, probabilities=odds)
+    assert labels.dataset is None  # whose test part has ids
+    assert labels.classes == NAMES
+    assert find_label_errors(x=data.x_train, y=data.y_train, probabilities=odds).dataset is data
+    with pytest.raises(EvaluationError, match="zoo has its own labels"):
+        find_label_errors(x=data, y=data.y_train, probabilities=odds)
+
+
+def test_columns_of_probabilities_are_in_the_order_of_the_classes():
+    _, y, true = clusters()
+    odds = pd.DataFrame(odds_of(true), columns=NAMES)
+    assert sorted(find_label_errors(y=y, probabilities=odds, class_names=NAMES).indices) == [
+        0, 1, 2, 3, 4, 5,
+    ]  # fmt: skip
+    other = odds[["cat", "ant", "bee"]]
+    with pytest.raises(EvaluationError, match=r"probabilities\[\['ant', 'bee', 'cat'\]\]"):
+        find_label_errors(y=y, probabilities=other, class_names=NAMES)
+    with pytest.raises(EvaluationError, match="same columns in different orders"):
+        find_label_errors(y=pd.DataFrame(np.eye(3)[y], columns=NAMES), probabilities=other)
+    with pytest.raises(EvaluationError, match="same rows in different orders"):
+        find_label_errors(y=pd.Series(y)[::-1], probabilities=odds)
+
+
+def test_probabilities_that_do_not_sum_to_1_are_named():
+    _, y, true = clusters()
+    assert found().messages == []
+    labels = find_label_errors(y=y, probabilities=odds_of(true) / 2)
+    assert labels.messages == [
+        "The probabilities of a row sum to 0.50 to 0.50 instead of 1. They are used as given."
+    ]
+    rounded = np.eye(3)[true] * (1 + 1e-7)
+    assert find_label_errors(y=y, probabilities=rounded).probabilities.max() == 1
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
+def test_inputs_without_distances(bad):
+    x, _, _ = clusters()
+    x = x.astype(float)
+    x[3, 0] = bad
+    labels = found(x=x)
+    assert labels.duplicates.method == "equal inputs"
+
+
+def test_sparse_inputs():
+    labels = found(x=scipy.sparse.csr_matrix(clusters()[0]))
+    assert labels.duplicates.of(0) == []
+    assert "6 of 90 labels" in labels._repr_mimebundle_()["text/plain"]
+    with pytest.raises(EvaluationError, match="as many samples"):
+        found(x=scipy.sparse.csr_matrix((3, 4)))
+
+
 def test_rows_without_a_prediction_are_not_searched(net):
     x, y, _ = clusters()
     order = np.r_[6:90, 0:6]
@@ -341,7 +408,14 @@ def test_what_is_refused_before_a_training(net):
 @pytest.mark.parametrize(
     ("y", "odds", "message"),
     [
-        ([0, 1], [[2.0, -1], [0.5, 0.5]], "from 0 to 1"),
+        ([0, 1], [[2.0, -1], [0.5, 0.5]], "softmax"),
+        ([0, 1], [2.0, -1], "expit"),
+        ([0, 1], ["a", "b"], "pass what model.predict returns"),
+        ([0, 1], 0.5, "2 rows of probabilities"),
+        ([0, 1], [[0.5], [0.5, 0.5]], "2 rows of probabilities"),
+        ([], [], "0 rows of probabilities"),
+        (5, [0.5], "y= must be"),
+        ([[0], [0, 1]], [0.5, 0.5], "rows of equal length"),
         ([0, 1], [[0, 1], [1, 0]], "probabilities from 0 to 1"),
         ([0, 1], [[np.nan, 1], [0.5, 0.5]], "NaN"),
         ([0, 2], [[0.5, 0.5], [0.5, 0.5]], "not one of the 2 classes"),

@@ -54,3 +54,9 @@ def test_most_rows_of_a_table_of_categories_are_not_near_each_other():
     found = find_duplicates(x, range(80))
     assert found.near == {}
     assert all((x[row] == x[others]).all() for row, others in found.equal.items())
+
+
+def test_equal_values_are_equal_rows():
+    mixed = np.array([["a", 1.5e9], ["b", 2.0], ["a", 1.5e9 + 0.0]], dtype=object)
+    assert find_duplicates(mixed, [0]).of(0) == [2]
+    assert find_duplicates(np.array([[0.0, 1], [-0.0, 1], [0.5, 1]]), [0]).of(0) == [1]
