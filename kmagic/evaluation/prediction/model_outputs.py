@@ -138,11 +138,17 @@ def data_for(model: Any, data: Any) -> Any:
     Raises:
         EvaluationError: It is unclear which target that is.
     """
-    targets = getattr(data, "by_target", None)
+    targets, record = getattr(data, "by_target", None), record_for(model)
+    other = getattr(data, "target", "") if hasattr(data, "x_test") else ""
+    if record.output and other != record.output and other in record.siblings:
+        raise EvaluationError(
+            f"{data.name} has the targets of the output {other!r}, not of {record.output!r}.",
+            Text("Pass the dataset of all targets, or choose ", Option("output", other), "."),
+        )
     if not targets or has_several_outputs(model):
         return data
     names = [
-        record_for(model).output,
+        record.output,
         getattr(dataset_for(model), "target", ""),
         *output_names(model),
     ]

@@ -407,3 +407,16 @@ def test_a_preparation_without_such_a_target_gives_no_class_names(data) -> None:
     assert result["first"].classes is None
     with pytest.raises(DataError, match="no target 'first'"):
         data.of("first")
+
+
+def test_the_targets_of_another_output_are_refused(model, data) -> None:
+    assert confusion_matrix_of(model, data) == confusion_matrix_of(model, data.of("big"))
+    for function in (kmagic.confusion_of, kmagic.evaluate, kmagic.predict):
+        with pytest.raises(EvaluationError, match="of the output 'kind', not of 'big'") as info:
+            function(model, data.of("kind"), output="big")
+        assert "choose output='kind'" in str(info.value)
+        function(model, data.of("kind"), output="kind")
+
+
+def confusion_matrix_of(model: Any, data: Any) -> list[list[int]]:
+    return kmagic.confusion_of(model, data, output="big").matrix.tolist()
