@@ -47,6 +47,8 @@ def test_each_target_has_its_own_classes_or_values(data) -> None:
     assert data.of("side") is side
     assert "3 targets: digit, int64, 3 classes (0, 1, 2)" in str(data)
     assert "; size, 0" in str(data)
+    forms = "y: digit, labels of 3 classes, int64; side, labels of 2 classes, int64; size, float64"
+    assert forms in dataset_bundle(data)["text/html"]
 
 
 def test_the_rows_stay_together_and_all_combinations_are_in_both_parts(x, y, data) -> None:

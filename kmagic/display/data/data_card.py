@@ -58,7 +58,9 @@ def dataset_bundle(data: Dataset) -> Bundle:
     sizes = f"{len(data.x_train):,} training · {len(data.x_test):,} test samples"
     facts = f"{data.title} · {sizes}" if data.title else sizes
     targets = [data.of(name) for name in data.by_target or ()]
-    forms = [f"{part.target}, {_target_form(part)}" for part in targets] or [_target_form(data)]
+    names = [data.target if data.classes is None and data.target != "y" else ""]
+    names = [part.target for part in targets] or names
+    forms = [_target_form(p, name) for p, name in zip(targets or [data], names, strict=True)]
     description = f"x: {data.describe_inputs()} · y: {'; '.join(forms)}"
     parts = [f'<div class="km-muted" style="margin-bottom:6px">{escape_html(description)}</div>']
     if data.classes is not None:
@@ -77,15 +79,14 @@ def dataset_bundle(data: Dataset) -> Bundle:
     return mime_bundle(repr(data), card_html(data.name, facts, "".join(parts), foot=foot))
 
 
-def _target_form(data: Dataset) -> str:
+def _target_form(data: Dataset, name: str) -> str:
     if data.classes is None:
-        name = data.target if data.target not in ("", "y") else ""
         return f"{name or 'values to predict'}, {data.y_train.dtype}"
     form = "one-hot rows" if data.y_train.ndim > 1 else "labels"
     target = f"{form} of {pluralize(len(data.classes), 'class', 'classes')}"
     if data.is_multilabel:
         target = f"rows of 0 and 1 of {pluralize(len(data.classes), 'label')}"
-    return f"{target}, {data.y_train.dtype}"
+    return ", ".join(filter(None, (name, target, str(data.y_train.dtype))))
 
 
 def _several_targets(data: Dataset, targets: list[Dataset]) -> list[str]:
@@ -339,9 +340,13 @@ def _number_row(name: str, values: NDArray[Any]) -> str:
     if not finite.size:
         return _row([escape_html(name), "", "", "", ""])
     numbers = [format_value(number) for number in (finite.min(), np.median(finite), finite.max())]
-    counts, edges = np.histogram(finite, bins=BINS)
+    low, high = int(finite.min()), int(finite.max())
+    are_few = high - low < BINS and bool((finite == np.rint(finite)).all())  # a bar for each
+    bins = np.arange(low, high + 2) - 0.5 if are_few else BINS
+    counts, edges = np.histogram(finite, bins=bins)
     mode = int(counts.argmax())
     most_often = f"{format_value(edges[mode])} to {format_value(edges[mode + 1])}"
+    most_often = format_value(low + mode) if are_few else most_often
     chart = _bar_chart(counts, f"{name}: most often {most_often}")
     return _row([escape_html(name), chart, *numbers])
 
