@@ -30,6 +30,7 @@ from kmagic.evaluation.prediction.model_outputs import (
     data_for,
     has_several_outputs,
     output_kind,
+    output_names,
     title_of,
 )
 from kmagic.evaluation.prediction.output_results import (
@@ -273,6 +274,9 @@ def confusions_of(
     reading = {key: options.pop(key, None) for key in ("batch_size", "steps", "on")}
     if output is not None or any(has_several_outputs(model) for _, model in models):
         if output is None:
+            first = models[0][1]
+            if all(output_kind(first, each, x) == "values" for each in output_names(first)):
+                raise _no_classes(models[0][0] or str(first.name), "errors_of")
             together = {"class_names": class_names, "unit": unit, "samples": samples, **options}
             functions = {"classes": confusions_of, "labels": confusions_of, "values": _errors_of}
             return results_of_outputs(functions, models, x, y, **together, **reading)
@@ -326,6 +330,11 @@ def confusions_of(
 # --- several outputs ------------------------------------------------------------------------------
 
 
+def _no_classes(name: str, function: str) -> EvaluationError:
+    remedy = Text("Use ", Function(function), ".")
+    return EvaluationError(f"All outputs of {name} predict values, not classes.", remedy)
+
+
 def _errors_of(*arguments: Any, **options: Any) -> list[Any]:
     """The errors of an output of values, with the options that apply to them."""
     names = ("output", "samples", "unit", "sample_weight", "batch_size", "steps", "on")
@@ -336,6 +345,8 @@ def _errors_of(*arguments: Any, **options: Any) -> list[Any]:
 def _folds_of_all_outputs(result: CrossValidation, *, name: str, **options: Any) -> OutputResults:
     """The out-of-fold matrices of the outputs that have classes."""
     outputs = list(result.predictions)
+    if not any(predicts_classes(result, each) for each in outputs):
+        raise _no_classes(name or result.name, "errors")
     matrices = {}
     for each in outputs:
         title = title_of(name or result.name, each)

@@ -148,7 +148,9 @@ def out_of_fold(result: CrossValidation, output: str | None = None) -> tuple[Any
     rows: Any = np.flatnonzero(result.predicted)
     if rows[-1] - rows[0] == len(rows) - 1:
         rows = slice(rows[0], rows[-1] + 1)  # a slice is known to be from its dataset
-    return take_rows(y_true, rows), predictions[rows], take_rows(result.x, rows)
+    # Of several inputs, no single one shows what a row is.
+    shown = take_rows(result.x, rows) if hasattr(result.x, "shape") else None
+    return take_rows(y_true, rows), predictions[rows], shown
 
 
 def predicts_classes(result: CrossValidation, output: str) -> bool:

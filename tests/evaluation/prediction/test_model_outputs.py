@@ -279,6 +279,14 @@ def test_results_of_one_output(model, data) -> None:
         kmagic.confusion_of(model, data.x_test, {"kind": data.y_test["kind"]}, output="big")
 
 
+def test_a_model_of_values_has_no_confusion_matrix() -> None:
+    text = "input 4 / h = dense 2 / u = dense 1 <- h / v = dense 1 <- h / output u, v"
+    with pytest.raises(EvaluationError, match="All outputs of things predict values, not classes"):
+        kmagic.confusion_of(
+            kmagic.build(text), np.zeros((3, 4)), {"u": [1.5], "v": [2.5]}, name="things"
+        )
+
+
 def test_options_of_each_output(model, data) -> None:
     results = kmagic.confusion_of(
         model, data, class_names={"big": ["small", "large"]}, threshold={"big": 0.9}

@@ -177,7 +177,8 @@ def test_several_inputs_and_outputs():
         "one": (90, 1), "two": (90, 1)
     }  # fmt: skip
     assert not np.isnan(result.predictions["one"]).any()
-    with pytest.raises(EvaluationError, match="several outputs"):
+    assert list(kmagic.errors(result)) == ["one", "two"]
+    with pytest.raises(EvaluationError, match=r"All outputs of .* predict values, not classes"):
         kmagic.confusion(result)
 
 

@@ -89,7 +89,6 @@ def test_classes_keep_their_proportions(y, loss):
         (RNG.random((60, 3)), "binary_crossentropy"),
         (RNG.random(60), "binary_crossentropy"),
         (None, "mse"),
-        ({"a": CLASSES}, {"a": "sparse_categorical_crossentropy"}),
     ],
 )
 def test_other_targets_are_divided_at_random(y, loss):
@@ -99,6 +98,23 @@ def test_other_targets_are_divided_at_random(y, loss):
     assert found.kind == "at random"
     assert sorted(held_out(found.repeats[0])) == list(range(60))
     assert held_out(found.repeats[0]).tolist() != list(range(60))
+
+
+def test_the_classes_of_several_targets_keep_their_proportions_together():
+    x = keras.Input((3,))
+    heads = {name: keras.layers.Dense(2, name=name)(x) for name in ("a", "b", "c")}
+    net = keras.Model(x, heads)
+    crossentropy = "sparse_categorical_crossentropy"
+    net.compile("sgd", {"a": crossentropy, "b": crossentropy, "c": "mse"})
+    rows = np.arange(60)
+    y = {"a": rows % 2, "b": rows // 2 % 2, "c": np.stack([rows, rows], 1)}
+    found = plan_folds(net, X, y, 60, folds=5)
+    assert found.kind == "stratified"
+    for _, held in found.repeats[0]:
+        assert np.bincount(2 * y["a"][held] + y["b"][held]).tolist() == [3] * 4
+    y["b"] = (rows < 1).astype(int)  # too few rows of a combination
+    for _, held in plan_folds(net, X, y, 60, folds=5).repeats[0]:
+        assert np.bincount(y["a"][held]).tolist() == [6, 6]
 
 
 def test_a_seed_and_the_repetition_decide_the_folds():
