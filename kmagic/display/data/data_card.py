@@ -126,7 +126,7 @@ def _class_table(data: Dataset, target: str = "") -> str:
         order = np.argsort(-train, kind="stable")[:MAX_CLASSES]
     largest = len(labels) if data.is_multilabel else int(train.max())
     rows = [_row([escape_html(target) or kind, "samples", "train", "test"], "th")]
-    examples = MAX_EXAMPLES // 2 if target else MAX_EXAMPLES
+    examples = MAX_EXAMPLES // 2 if target or data.is_multilabel else MAX_EXAMPLES
     for label in order.tolist():
         name, count = names[label], int(train[label])
         has = labels[:, label] == 1 if data.is_multilabel else labels == label

@@ -321,3 +321,12 @@ def test_a_thousand_labels_are_few_rows() -> None:
     card = Reader(dataset_bundle(load_data((np.zeros((300, 1)), y)))["text/html"])
     assert len(card.rows) < 40
     assert "988 more labels" in card.words
+
+
+def test_images_of_several_labels_make_a_card_of_half_the_size_of_classes():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (200, 32, 32, 3)).astype("uint8")
+    classes = load_data((images, np.arange(200) % 10))
+    labels = load_data((images, rng.integers(0, 2, (200, 10))))
+    sizes = [len(data._repr_mimebundle_()["text/html"]) for data in (labels, classes)]
+    assert sizes[0] < 0.6 * sizes[1]
