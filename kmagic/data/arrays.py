@@ -404,8 +404,8 @@ def _encode_indices(
 
 def is_stream(value: Any) -> bool:
     """Whether it is a ``tf.data.Dataset``, without importing TensorFlow."""
-    tensorflow = sys.modules.get("tensorflow")
-    return tensorflow is not None and isinstance(value, tensorflow.data.Dataset)
+    data = getattr(sys.modules.get("tensorflow"), "data", None)  # missing while it is imported
+    return data is not None and isinstance(value, data.Dataset)
 
 
 def stream_class_names(stream: Any) -> tuple[str, ...] | None:

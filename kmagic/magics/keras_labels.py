@@ -16,6 +16,7 @@ LABELS = LineParser(
     "%keras_labels cnn x_train y_train --class-names cat,dog\n"
     "%keras_labels cv --data digits\n"
     "%keras_labels --data digits --probabilities p",
+    {"y": "Y"},
 )
 LABELS.argument("[MODEL] [X Y]", "default: the last model; or the result of %%keras_fit --folds")
 LABELS.option("--data D", "a dataset of %%keras_data")

@@ -60,6 +60,7 @@ def test_a_cross_validation_and_probabilities(shell):
         ("net --data data --folds 17 -e 1 -q", "fewer than the 17 folds"),
         ("net --data data --part dev", "--part must be one of train, test, all"),
         ("net x", "The labels are missing"),
+        ("x {y+1} --probabilities p", "Y contains 3"),
     ],
 )
 def test_mistakes(shell, line, message):

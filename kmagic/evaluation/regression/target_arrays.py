@@ -113,7 +113,8 @@ def _names_of(values: Any) -> Sequence[str] | None:
 
 
 def _check_names(names: Any, count: int) -> tuple[str, ...]:
-    listed = [names] if isinstance(names, str) else list(names)
+    are_several = hasattr(names, "__iter__") and not isinstance(names, str)
+    listed = list(names) if are_several else [names]
     if len(listed) != count or not all(isinstance(name, str) for name in listed):
         expected = f"{count} name{'s' if count > 1 else ''}, one per target"
         raise EvaluationError(option="target_names", expected=expected, actual=names)

@@ -246,6 +246,7 @@ def test_the_number_of_rows_is_checked(n):
         ({"sample_weight": np.zeros(200)}, "not all zero"),
         ({"x": [1, 2]}, "as many samples"),
         ({"target_names": ["a", "b"]}, "1 name, one per target"),
+        ({"target_names": 5}, "1 name, one per target"),
         ({"seed": -1}, "seed= must be an integer"),
         ({"worst": 0}, "worst= must be an integer"),
         ({"time": [1, 2]}, "a date or a number for each row"),
