@@ -156,6 +156,9 @@ def _other(
     if not known:
         remedy = did_you_mean(line.vs, session.models()) or "Name a model, or predictions."
         line.fail("is not a model of this notebook", line.vs, remedy)
+    if hasattr(value, "x_test"):
+        remedy = f"Name the dataset after --data: `--data {line.vs}`."
+        line.fail("is a dataset, not a model or predictions", line.vs, remedy)
     if is_model(value):
         remedy = f"Name the samples: `{line.magic} MODEL X Y --vs M2`."
         line.fail("is a model, but --true and --pred give no samples", line.vs, remedy)

@@ -96,6 +96,9 @@ def test_two_models_are_compared_on_the_same_rows(shell):
     assert (found.new.y_true == found.old.y_true).all()
     assert show(shell, "%keras_errors net stream --vs deep").names == ("net", "deep")
     assert "is not a model of this notebook" in fail(shell, "%keras_errors net x y --vs dep")
+    text = fail(shell, "%keras_errors net --data houses --vs houses")
+    assert "is a dataset, not a model or predictions" in text
+    assert "Name the dataset after --data: `--data houses`." in text
 
 
 def test_a_cross_validation(shell):

@@ -33,7 +33,6 @@ from kmagic.support.formatting import isolate_direction, pluralize, shorten_name
 
 PAGE, TEXT_PAGE = 24, 10  # candidates on the card that are images, or texts
 MAX_IMAGE_BYTES, MIN_PAGE = 32_000, 4
-WEAK = 0.8  # accuracy below which many candidates are false
 MAX_PAIRS, MAX_DUPLICATES, TEXT_ROWS = 6, 2, 10
 NAME, TEXT_NAME, CELL = 16, 30, 200  # characters of a class name, and of a text
 COLOURS = {"keep": GREEN, "relabel": BLUE, "drop": ORANGE}
@@ -86,11 +85,11 @@ class LabelCard:
         return "\n".join([*lines, *result.messages, *self._warning()])
 
     def _warning(self) -> list[str]:
-        accuracy = self._accuracy()
-        if accuracy >= WEAK:
+        if not self.result.is_uncertain:
             return []
-        consequence = "Many candidates are probably false"
-        return [f"{consequence}: the model predicts only {accuracy:.0%} of the given labels."]
+        consequence = "Many candidates are probably false, and the estimates are too high"
+        accuracy = f"{self.result.accuracy:.0%}"
+        return [f"{consequence}: the model predicts only {accuracy} of the given labels."]
 
     def row_name(self, row: int) -> str:
         """A row as it is shown: "#12", or "test #12"."""
@@ -138,7 +137,7 @@ class LabelCard:
     def _figures(self) -> str:
         figures = [
             ("estimated share of wrong labels", *self._noise()),
-            ("accuracy for the given labels", f"{self._accuracy():.1%}", "out of sample"),
+            ("accuracy for the given labels", f"{self.result.accuracy:.1%}", "out of sample"),
         ]
         small = '<div class="km-muted" style="font-size:12px">'
         html = "".join(
@@ -147,15 +146,11 @@ class LabelCard:
         )
         return f'<div style="{_FIGURES}">{html}</div>'
 
-    def _accuracy(self) -> float:
-        """The share of given labels that are the most probable class."""
-        checked = self.result.checked
-        predicted = self.result.probabilities[checked].argmax(axis=1)
-        return float((predicted == self.result.given[checked]).mean())
-
     def _noise(self) -> tuple[str, str]:
         """The estimated share of wrong labels, and its interval."""
         share, (low, high) = self.result.joint.noise, self.result.joint.noise_interval()
+        if self.result.is_uncertain:
+            return f"up to {share:.1%}", "with the errors of the model"
         return f"{share:.1%}", f"95 % interval {low:.1%} to {high:.1%}"
 
     def samples(self, first: int, count: int) -> list[Sample]:

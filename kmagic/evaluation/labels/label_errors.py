@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 Action: TypeAlias = Literal["keep", "relabel", "drop"]
 PARTS = ("train", "test")
 MAX_DEVIATION = 0.01  # of a sum of probabilities from 1
+WEAK = 0.8  # accuracy below which many candidates are errors of the model
 DONE = {"keep": "kept", "relabel": "relabelled", "drop": "dropped"}
 USE_ERRORS = Text("For values, use ", Function("errors_of"), ", which shows the largest errors.")
 """The remedy for regression."""
@@ -375,13 +376,25 @@ class LabelErrors(Renderable):
         counts = Counter(decision.action for decision in self.decisions.values())
         return ", ".join(f"{counts[k]:,} {DONE[k]}" for k in get_args(Action) if counts[k])
 
+    @property
+    def accuracy(self) -> float:
+        """The share of the searched labels that are the most probable class."""
+        predicted = self.probabilities[self.checked].argmax(axis=1)
+        return float((predicted == self.given[self.checked]).mean())
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether the model errs so often that many candidates and estimates are its errors."""
+        return self.accuracy < WEAK
+
     def describe(self) -> str:
         """How many labels are probably wrong: "42 of 6,000 labels are probably wrong"."""
         checked = int(self.checked.sum())
         share = f" ({len(self.candidates) / checked:.1%})" if len(self.candidates) else ""
         count = format_count(len(self.candidates))
-        verb = "is" if len(self.candidates) == 1 else "are"
-        return f"{count} of {pluralize(checked, 'label')} {verb} probably wrong{share}"
+        verb = "is probably" if len(self.candidates) == 1 else "are probably"
+        verb = "may be" if self.is_uncertain else verb
+        return f"{count} of {pluralize(checked, 'label')} {verb} wrong{share}"
 
     def __repr__(self) -> str:
         name = self.dataset.name if self.dataset is not None else self.name

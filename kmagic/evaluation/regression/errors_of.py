@@ -99,7 +99,7 @@ def errors(
         if result.classes if output is None else (result.classes or {}).get(output):
             raise EvaluationError(
                 f"{title_of(result.name, output)} predicts classes.",
-                Text("Use ", Function("confusion"), "(cv)."),
+                Text("Use ", Function("confusion"), "."),
             )
         x = samples if x is None else x
         name = name or title_of(result.name, output)

@@ -70,6 +70,24 @@ def test_names_are_text_and_duplicates_are_marked():
     assert "estimated share of wrong labels" in bundle["text/plain"]
 
 
+def test_a_weak_model_gives_upper_estimates_only():
+    rng = np.random.default_rng(0)
+    odds = rng.dirichlet(np.ones(3), 300)
+    labels = find_label_errors(None, None, rng.integers(0, 3, 300), probabilities=odds)
+    assert labels.is_uncertain
+    assert "may be wrong" in labels.describe()
+    text = labels._repr_mimebundle_()["text/plain"]
+    assert "estimated share of wrong labels up to" in text
+    assert "the estimates are too high: the model predicts only" in text
+    assert "up to" in labels._repr_mimebundle_()["text/html"]
+    y = np.arange(300) % 3
+    odds = 0.85 * np.eye(3)[y] + 0.05
+    y[:9] = (y[:9] + 1) % 3
+    labels = find_label_errors(None, None, y, probabilities=odds)
+    assert not labels.is_uncertain
+    assert labels.describe().startswith("9 of 300 labels are probably wrong")
+
+
 def test_the_saved_card_shows_the_decisions():
     labels = result(photos())
     first, second, third = labels.indices[:3]
