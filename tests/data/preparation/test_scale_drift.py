@@ -90,7 +90,7 @@ def test_arrays_must_match_the_outputs(named):
     for y, words in (
         (t, "but y is a single array"),
         ([t, t, t], "but y is a list of 3"),
-        ({"p": t}, "but y has nothing for q"),
+        ({"p": t}, "but y has p: nothing for q"),
         ({"p": t, "q": t, "r": t}, "but y has r"),
     ):
         with pytest.raises(TrainingError, match=words):
