@@ -56,8 +56,7 @@ class Comparison(Renderable):
     @property
     def names(self) -> tuple[str, str]:
         """Names of the two models."""
-        new, old = self.new.name or "this model", self.old.name or "the other"
-        return (new, old) if new != old else (f"{new}, new", f"{old}, old")
+        return names_of_two(self.new.name, self.old.name)
 
     @cached_property
     def difference(self) -> NDArray[Any]:
@@ -171,12 +170,10 @@ class Comparison(Renderable):
         new, old = (isolate_direction(shorten_name(name, MAX_NAME)) for name in self.names)
         if not self.fixed + self.broken:
             return "Both models classify the same samples correctly."
-        p = self.p_value
-        shown = f"p\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{MIN_P}" if p < MIN_P else f"p = {p:.3f}"
-        result = "more than chance" if p < SIGNIFICANCE else "may be chance"
+        result = describe_test("McNemar's test", self.p_value)
         return (
             f"Only {new} is right for {pluralize(self.fixed, 'sample')}, only {old} for "
-            f"{self.broken:,}: {result} (McNemar's test, {shown})."
+            f"{self.broken:,}: {result}."
         )
 
     def describe(self) -> str:
@@ -225,6 +222,18 @@ class Comparison(Renderable):
 
     def __repr__(self) -> str:
         return f"<Comparison: {self.facts()}>"
+
+
+def names_of_two(new: str, old: str) -> tuple[str, str]:
+    """Different names of two models that are compared."""
+    new, old = new or "this model", old or "the other"
+    return (new, old) if new != old else (f"{new}, new", f"{old}, old")
+
+
+def describe_test(test: str, p: float) -> str:
+    """The result of a test in words: "may be chance (McNemar's test, p = 0.344)"."""
+    shown = f"p\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{MIN_P}" if p < MIN_P else f"p = {p:.3f}"
+    return f"{'more than chance' if p < SIGNIFICANCE else 'may be chance'} ({test}, {shown})"
 
 
 def mcnemar(fixed: int, broken: int) -> float:

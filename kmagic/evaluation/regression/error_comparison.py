@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.evaluation.confusion.comparison import MAX_NAME, MIN_P, SIGNIFICANCE
+from kmagic.evaluation.confusion.comparison import MAX_NAME, describe_test, names_of_two
 from kmagic.evaluation.regression.error_metrics import Interval, bootstrap, weighted_mean
 from kmagic.evaluation.regression.target_arrays import Floats
 from kmagic.support.errors import EvaluationError, check_integer
@@ -59,8 +59,7 @@ class ErrorComparison(Renderable):
     @property
     def names(self) -> tuple[str, str]:
         """Names of the two models."""
-        new, old = self.new.name or "this model", self.old.name or "the other"
-        return (new, old) if new != old else (f"{new}, new", f"{old}, old")
+        return names_of_two(self.new.name, self.old.name)
 
     @cached_property
     def difference(self) -> Floats:
@@ -168,15 +167,14 @@ class ErrorComparison(Renderable):
         new, old = (isolate_direction(shorten_name(name, MAX_NAME)) for name in self.names)
         if not self.difference.any():
             return "The absolute errors of both models are equal in every row."
-        p, closer = self.p_value, self.closer
-        shown = f"p\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}{MIN_P}" if p < MIN_P else f"p = {p:.3f}"
-        result = "more than chance" if p < SIGNIFICANCE else "may be chance"
+        closer = self.closer
         low, high = map(format_metric, self.interval)
         change = format_metric(abs(self.mean_difference))
         direction = "lower" if self.mean_difference < 0 else "higher"
         sentence = (
-            f"{new} is closer for {closer[0]:,} rows, {old} for {closer[1]:,}: {result} (Wilcoxon "
-            f"signed-rank test, {shown}). The mean absolute error of {new} is {change} {direction} "
+            f"{new} is closer for {closer[0]:,} rows, {old} for {closer[1]:,}: "
+            f"{describe_test('Wilcoxon signed-rank test', self.p_value)}. "
+            f"The mean absolute error of {new} is {change} {direction} "
             f"(95 % interval of the difference {low} to {high})."
         )
         return sentence if self.new.time is None else f"{sentence} {MANY_STEPS}"
