@@ -186,13 +186,7 @@ def read_labels_and_predictions(
 
 def as_label_array(value: object, argument: str) -> NDArray[Any]:
     """Labels or scores as an array of numbers or strings, of shape (n,) or (n, k) with k > 1."""
-    check_has_values(value)
-    reject_masked(value, argument)
-    try:
-        array = np.asarray(dense_rows(sparse_rows(value)))
-    except ValueError as error:
-        message = Text(Option(argument), f" must have rows of equal length; {error}.")
-        raise EvaluationError(message) from error
+    array = as_dense_array(value, argument)
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8")
     if array.dtype.kind == "O":
@@ -223,6 +217,22 @@ def as_label_array(value: object, argument: str) -> NDArray[Any]:
             ),
         )
     return array
+
+
+def as_dense_array(value: object, argument: str) -> NDArray[Any]:
+    """Any values as one array, of whatever type.
+
+    Raises:
+        EvaluationError: The rows differ in length.
+        DataError: The values are symbolic or masked.
+    """
+    check_has_values(value)
+    reject_masked(value, argument)
+    try:
+        return np.asarray(dense_rows(sparse_rows(value)))
+    except ValueError as error:
+        message = Text(Option(argument), f" must have rows of equal length; {error}.")
+        raise EvaluationError(message) from error
 
 
 MAX_CLASS_NAMES = 1_000_000

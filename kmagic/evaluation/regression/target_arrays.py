@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kmagic.evaluation.confusion.label_arrays import as_dense_array
 from kmagic.models.model_arrays import as_array, dense_rows, sparse_rows
-from kmagic.support.data_values import check_has_values, reject_masked
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import safe_repr
 from kmagic.support.messages import Function, Option, Text
@@ -125,13 +125,7 @@ def _check_names(names: Any, count: int) -> tuple[str, ...]:
 
 def _as_columns(values: Any, option: str) -> Floats:
     """Values as an array of float64, (rows, targets)."""
-    check_has_values(values)
-    reject_masked(values, option)
-    try:
-        array = np.asarray(dense_rows(sparse_rows(values)))
-    except ValueError as error:
-        message = Text(Option(option), f" must have rows of equal length; {error}.")
-        raise EvaluationError(message) from error
+    array = as_dense_array(values, option)
     if array.dtype == np.dtype(object) and (numbers := as_array(array)) is not None:
         array = numbers
     if array.dtype.kind not in "iuf":
