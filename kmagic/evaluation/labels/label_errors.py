@@ -376,7 +376,7 @@ class LabelErrors(Renderable):
         counts = Counter(decision.action for decision in self.decisions.values())
         return ", ".join(f"{counts[k]:,} {DONE[k]}" for k in get_args(Action) if counts[k])
 
-    @property
+    @cached_property
     def accuracy(self) -> float:
         """The share of the searched labels that are the most probable class."""
         predicted = self.probabilities[self.checked].argmax(axis=1)

@@ -78,11 +78,11 @@ class RegressionErrors(Renderable):
         if target not in self.targets:
             known = list_names(self.targets, 10)
             raise EvaluationError(f"{target!r} is not one of the targets: {known}.")
-        return self._parts[self.targets.index(target)]
+        return self.parts[self.targets.index(target)]
 
     @cached_property
-    def _parts(self) -> list[RegressionErrors]:
-        """The result for each target."""
+    def parts(self) -> Sequence[RegressionErrors]:
+        """The results for the single targets, in their order."""
         if len(self.targets) == 1:
             return [self]
         return [
@@ -98,11 +98,6 @@ class RegressionErrors(Renderable):
                 zip(self.targets, self.columns.true.T, self.columns.predicted.T, strict=True)
             )
         ]
-
-    @property
-    def parts(self) -> Sequence[RegressionErrors]:
-        """The results for the single targets, in their order."""
-        return self._parts
 
     # --- values -------------------------------------------------------------------------------
 
